@@ -1,6 +1,7 @@
-// mysql/wire/terminator.h - how a response ended: the final OK, EOF or ERR packet of a result, parsed.
-// It is what the END frame of the native data plane carries, and what a gate writes again in its client's dialect.
-// Source of the layout: MySQL's protocol pages "OK_Packet", "EOF_Packet", "ERR_Packet". Threads: a value.
+// mysql/wire/terminator.h - how a response ended: the final OK, EOF or ERR packet of a result,
+// parsed. It is what the END frame of the native data plane carries, and what a gate writes again
+// in its client's dialect. Source of the layout: MySQL's protocol pages "OK_Packet", "EOF_Packet",
+// "ERR_Packet". Threads: a value.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ enum StatusFlag : uint16_t {
 struct Terminator {
   enum class Kind : uint8_t { kOk, kEof, kErr };
 
-  // kOk: a statement without rows (header 0x00). kEof: the end of rows (header 0xfe, whichever layout).
+  // kOk: a statement without rows (header 0x00). kEof: the end of rows (header 0xfe, whichever
+  // layout).
   Kind kind = Kind::kOk;
   // Sequence byte the packet had; a gate that writes it anew counts its own.
   uint8_t sequence = 0;
@@ -39,10 +41,11 @@ struct Terminator {
   uint64_t last_insert_id = 0;
   // Human text such as "Rows matched: 1  Changed: 1  Warnings: 0"; mostly empty.
   std::string info;
-  // The session-state-change entries as they came (without the outer length); empty when nothing changed.
-  // wire/session_state.h reads and writes them.
+  // The session-state-change entries as they came (without the outer length); empty when nothing
+  // changed. wire/session_state.h reads and writes them.
   std::string session_state;
-  // The GTID set of the entry "GTIDs", where the server was asked to track it (session_track_gtids).
+  // The GTID set of the entry "GTIDs", where the server was asked to track it
+  // (session_track_gtids).
   std::string gtid;
 
   // kErr only. `sqlstate` has five characters.

@@ -70,11 +70,21 @@ struct QueryRequest {
   Cancel* cancel = nullptr;
 };
 
+// A line of SHOW WARNINGS.
+struct Warning {
+  std::string level;  // "Note", "Warning", "Error"
+  uint16_t code = 0;
+  std::string message;
+};
+
 struct QueryEnd {
   // The connection that is now this session's: it is in a transaction or reserved. 0: it went back to the pool.
   uint64_t pinned_id = 0;
   // The tablet that answered, for SHOW and logs; empty from foreign tablets.
   record::TabletAlias tablet;
+  // The diagnostics of the statement, at most 64: filled when its last terminator counted warnings and the connection
+  // went back to the pool, since nobody can ask for them later.
+  std::vector<Warning> warnings;
 };
 
 // Where a statement's answer goes. Calls come in order on the caller's loop; a statement gives one or more results,

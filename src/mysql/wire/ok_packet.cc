@@ -80,7 +80,7 @@ void Terminator::Clear() {
   kind = Kind::kOk;
   sequence = 0;
   status_flags = warnings = 0;
-  affected_rows = last_insert_id = 0;
+  affected_rows = last_insert_id = row_count = 0;
   info.clear();
   session_state.clear();
   gtid.clear();

@@ -120,6 +120,7 @@ bool ResultScanner::OnTerminator() {
   uint8_t sequence = static_cast<uint8_t>(next_sequence_ - 1);
   if (!ParseTerminator(held_, kClientSessionTrack, &terminator_)) return false;
   terminator_.sequence = sequence;
+  terminator_.row_count = row_count_;
   held_.clear();
   results_follow_ = kind_ == ResponseKind::kQuery && terminator_.more_results();
   state_ = results_follow_ ? State::kFirst : State::kDone;

@@ -39,6 +39,8 @@ struct Terminator {
   uint16_t warnings = 0;
   uint64_t affected_rows = 0;
   uint64_t last_insert_id = 0;
+  // Rows sent before a kEof, which FOUND_ROWS() answers; not part of the packet.
+  uint64_t row_count = 0;
   // Human text such as "Rows matched: 1  Changed: 1  Warnings: 0"; mostly empty.
   std::string info;
   // The session-state-change entries as they came (without the outer length); empty when nothing

@@ -41,6 +41,7 @@ class Response {
   Response& Simple(Terminator end) { return End({}, std::move(end)); }
   Response& End(Part part, Terminator end) {
     end.sequence = sequence_;
+    end.row_count = part.row_count;
     part.end = end;
     bytes_ += part.meta + part.rows;
     AppendTerminator(&bytes_, end, kBackendCapabilities, &sequence_);

@@ -1,0 +1,45 @@
+#include "rpc/grpc_glue.h"
+
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <grpc/support/log.h>
+
+#include <mutex>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "rpc/error_codec.h"
+
+namespace paceline::rpc {
+
+grpc::ByteBuffer ToBuffer(const google::protobuf::MessageLite& message) {
+  grpc::ByteBuffer buffer;
+  bool own = false;
+  grpc::Status status = grpc::GenericSerialize<grpc::ProtoBufferWriter, google::protobuf::MessageLite>(
+      message, &buffer, &own);
+  CHECK_MSG(status.ok(), status.error_message());
+  return buffer;
+}
+
+bool FromBuffer(grpc::ByteBuffer* buffer, google::protobuf::MessageLite* message) {
+  return grpc::GenericDeserialize<grpc::ProtoBufferReader, google::protobuf::MessageLite>(buffer, message).ok();
+}
+
+grpc::Status ToGrpc(const Error& error) {
+  // vtrpc's codes above 16 travel as they are: gRPC carries any number.
+  return grpc::Status(static_cast<grpc::StatusCode>(error.code()), WireText(error));
+}
+
+Error FromGrpc(const grpc::Status& status) {
+  return ErrorFromWire(static_cast<int>(status.error_code()), status.error_message());
+}
+
+void TakeOverGrpcLog() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    gpr_set_log_function([](gpr_log_func_args* line) { LOG_DEBUG("grpc: {}", line->message); });
+  });
+}
+
+}  // namespace paceline::rpc

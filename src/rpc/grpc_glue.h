@@ -1,0 +1,21 @@
+// rpc/grpc_glue.h - protobuf messages as gRPC's byte buffers, and statuses. Only for the .cc files of this room.
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/status.h>
+
+#include "base/error.h"
+
+namespace paceline::rpc {
+
+grpc::ByteBuffer ToBuffer(const google::protobuf::MessageLite& message);
+// False: not an encoding of this message. Empties the buffer.
+bool FromBuffer(grpc::ByteBuffer* buffer, google::protobuf::MessageLite* message);
+grpc::Status ToGrpc(const Error& error);
+// REQUIRES: !status.ok().
+Error FromGrpc(const grpc::Status& status);
+// gRPC's own messages repeat what calls return as errors: they go to our log, at debug level. Any thread, any number.
+void TakeOverGrpcLog();
+
+}  // namespace paceline::rpc

@@ -60,7 +60,9 @@ struct QueryRequest {
   record::Target target;
   Caller caller;
   uint64_t pinned_id = 0;       // the connection of an earlier QueryEnd; 0: any of the pool
-  SettingsPtr settings;         // null: the defaults. Ignored on a reserved connection, which holds its own state
+  // Null: the defaults. On a connection in a transaction they are put on by SET, which ends nothing; ignored on a
+  // reserved one, which holds its own state. A SET that the server refuses is answered to the sink as the statement's ERR.
+  SettingsPtr settings;
   std::string_view begin;       // not empty: run first on the same connection, e.g. "start transaction read only"
   bool reserve = false;         // keep the connection for this session until Release
   bool found_rows = false;      // CLIENT_FOUND_ROWS: another class of connections

@@ -1,0 +1,167 @@
+// vtgate/session.h - one client's session, independent of its protocol: target, settings, transaction, pinned connection,
+// what LAST_INSERT_ID and its like answer. Statements come in order, one at a time. Threads: its loop.
+//
+// A session owns no connection of a tablet unless it must: a transaction or a state that cannot be carried elsewhere
+// (plan::PinReason) pins one. Everything else is carried as SessionSettings and put on whichever pooled connection the
+// tablet chooses.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "io/sync.h"
+#include "io/task.h"
+#include "plan/cache.h"
+#include "plan/plan.h"
+#include "port/query_service.h"
+#include "vtgate/answer_sink.h"
+#include "vtgate/gateway.h"
+#include "vtgate/settings.h"
+
+namespace paceline::vtgate {
+
+// What a gate knows of the topology; immutable, replaced as a whole.
+struct TopologyView {
+  std::shared_ptr<const vschema::Snapshot> vschema;
+  std::map<std::string, std::vector<std::string>, std::less<>> shards;  // keyspace -> its shards
+};
+
+class Session;
+
+// Who is connected, over all loops: for KILL and SHOW VITESS_SESSIONS. Threads: any.
+class SessionRegistry {
+ public:
+  virtual ~SessionRegistry() = default;
+  // False when there is no such connection.
+  virtual bool Kill(uint64_t connection_id, bool query_only) = 0;
+  virtual std::vector<std::vector<std::optional<std::string>>> List() const = 0;
+};
+
+// What the sessions of one loop share.
+struct GateContext {
+  Gateway* gateway = nullptr;
+  SessionRegistry* registry = nullptr;
+  std::shared_ptr<const TopologyView> topology;  // replaced on the loop
+  plan::PlanCache plans{32 << 20};
+  Duration query_timeout = 1h;
+  struct Counters {
+    uint64_t queries = 0, errors = 0, retries = 0;
+  } counters;
+};
+
+struct SessionIdentity {
+  uint64_t connection_id = 0;
+  std::string user;
+  std::string host;
+  std::vector<std::string> groups;
+  bool found_rows = false;
+  bool multi_statements = false;
+};
+
+// A prepared statement as the client knows it; the server-side ones live on the tablets' connections.
+struct PreparedStatement {
+  std::string text;
+  uint16_t parameter_count = 0;
+};
+
+class Session {
+ public:
+  Session(GateContext& gate, SessionIdentity identity, sql::Dialect dialect);
+  ~Session();
+  Session(const Session&) = delete;
+
+  // One command each. The answer, errors included, goes to the sink; a failed Status means that the answer was cut in
+  // the middle or may not be given (an unknown outcome), so the connection must be closed.
+  io::Task<Status> Query(std::string_view text, AnswerSink& sink);
+  io::Task<Status> Prepare(std::string_view text, AnswerSink& sink);
+  io::Task<Status> Execute(const PreparedStatement& statement, std::string_view parameters, AnswerSink& sink);
+
+  // COM_INIT_DB, USE, the database of the login. Errors: 1049.
+  Status Use(std::string_view target);
+  void SetCollation(std::string_view charset, std::string_view collation);
+  // Back to what a new session has; ends its transaction.
+  io::Task<Status> Reset();
+  io::Task<void> Close();
+  // Ends the running statement; `reason` for logs.
+  void KillQuery();
+
+  const SessionIdentity& identity() const { return identity_; }
+  bool in_transaction() const { return in_transaction_; }
+  bool autocommit() const { return autocommit_; }
+  const plan::SessionTarget& target() const { return target_; }
+  // Comma separated reasons, empty when the session shares connections.
+  std::string PinnedBecause() const;
+  uint16_t StatusFlags() const;
+  const std::string& running() const { return running_; }
+  bool closing() const { return closing_; }
+
+ private:
+  struct Pinned {
+    uint64_t id = 0;
+    Chosen on;
+    record::Target target;
+  };
+  struct Statement {  // one run
+    std::string_view text;
+    std::string_view parameters;
+    port::StatementKind kind = port::StatementKind::kText;
+    AnswerSink* sink = nullptr;
+    Deadline deadline = Deadline::Never();
+    bool more = false;
+  };
+
+  static constexpr int kMostAttempts = 50;
+
+  io::Task<Status> RunOne(Statement statement);
+  io::Task<Status> RunPlan(Statement statement, const plan::Plan& plan);
+  io::Task<Status> RunGateTask(Statement statement, const plan::Plan& plan);
+  // Sends to a tablet and takes up what it says about the session.
+  io::Task<Status> Send(Statement statement, const plan::Plan& plan, std::string_view text, std::string begin);
+  io::Task<Result<Chosen>> ChooseFor(record::Target target, Deadline deadline);
+  // Before another try after a refusal.
+  static io::Task<void> Pause(int attempt, Deadline deadline);
+  Result<record::Target> TargetOf(const plan::Plan& plan) const;
+  void TakeUp(const mysql::wire::Terminator& end, const plan::Plan& plan, port::QueryEnd&& query_end);
+
+  io::Task<Status> RunSet(Statement statement, const plan::Plan& plan);
+  // Applies new settings on some connection, so that a wrong one is refused at once.
+  io::Task<Status> TrySettings(Statement statement, const plan::Plan& plan, SessionSettings settings, bool* accepted);
+  io::Task<Status> EndTransaction(Statement statement, const plan::Plan& plan);
+  io::Task<Status> Begin(Statement statement, const plan::Plan& plan);
+  io::Task<Status> SendIfPinned(Statement statement, const plan::Plan& plan);
+
+  void StartAnswer(const Statement& statement, std::string_view keyspace);
+  void WriteOk(const Statement& statement);
+  Status WriteError(const Statement& statement, const Error& error);
+  io::Task<void> Unpin();
+  std::string BeginText() const;
+
+  GateContext& gate_;
+  SessionIdentity identity_;
+  sql::Dialect dialect_, first_dialect_;
+  plan::SessionTarget target_;
+  SessionSettings settings_, first_settings_;
+  port::Caller caller_;
+  bool autocommit_ = true;
+  bool in_transaction_ = false;
+  bool closing_ = false;
+  std::string begin_text_;       // what the client began with, while no tablet has it yet
+  std::string next_transaction_; // SET TRANSACTION without a scope
+  std::set<plan::PinReason> pins_;
+  Pinned pinned_;
+  plan::SessionValues values_;
+  std::vector<port::Warning> warnings_;
+  std::string buffer_;           // a rendered statement
+  std::string running_;
+  port::Cancel* cancel_ = nullptr;
+};
+
+}  // namespace paceline::vtgate

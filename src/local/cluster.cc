@@ -1,0 +1,322 @@
+#include "local/cluster.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/flags.h"
+#include "base/strings.h"
+#include "io/stream.h"
+#include "mysql/client/connection.h"
+
+namespace paceline::local {
+namespace {
+
+constexpr const char* kHost = "127.0.0.1";
+
+void Add(std::vector<std::string>& argv, std::initializer_list<std::string> more) {
+  argv.insert(argv.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+std::string ProgramDir() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+std::string ReadTextFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Cluster::Cluster(ClusterOptions options) : layout_(std::move(options)) {}
+
+std::map<std::string, std::string> Cluster::Env() const { return {{"VTDATAROOT", layout_.options().data_dir}}; }
+
+ProcessSpec Cluster::Etcd(int member) const {
+  std::string name = fmt::format("etcd-{}", member);
+  std::string members;
+  for (int i = 0; i < 3; ++i) {
+    members += fmt::format("{}etcd-{}=http://{}:{}", i == 0 ? "" : ",", i, kHost, layout_.EtcdPeer(i));
+  }
+  std::string client = fmt::format("http://{}:{}", kHost, layout_.EtcdClient(member));
+  std::string peer = fmt::format("http://{}:{}", kHost, layout_.EtcdPeer(member));
+  return {name,
+          {"etcd", "--name", name, "--data-dir", layout_.options().data_dir + "/" + name, "--listen-client-urls",
+           client, "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls",
+           peer, "--initial-cluster", members, "--initial-cluster-state", "new", "--logger", "zap"},
+          {}};
+}
+
+ProcessSpec Cluster::Vtctld() const {
+  ProcessSpec spec{"vtctld", {ProgramDir() + "/vtctld"}, Env()};
+  Add(spec.argv, {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
+                  std::to_string(layout_.VtctldWeb()), "--grpc-port", std::to_string(layout_.VtctldGrpc())});
+  std::vector<std::string> topo = layout_.TopoFlags();
+  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  return spec;
+}
+
+ProcessSpec Cluster::Mysqlctld(int index) const {
+  ProcessSpec spec{fmt::format("mysqlctld-{}", layout_.Uid(index)), {ProgramDir() + "/mysqlctld"}, Env()};
+  Add(spec.argv, {"--tablet-uid", std::to_string(layout_.Uid(index)), "--mysql-port",
+                  std::to_string(layout_.Mysqld(index)), "--mysql-bind-address", kHost, "--mysql-socket",
+                  layout_.MysqldSocket(index), "--socket-file", layout_.MysqlctlSocket(index), "--bench-user"});
+  if (!layout_.options().flavor.empty()) Add(spec.argv, {"--flavor", layout_.options().flavor});
+  if (!layout_.options().mysqld_path.empty()) Add(spec.argv, {"--mysqld", layout_.options().mysqld_path});
+  return spec;
+}
+
+ProcessSpec Cluster::Vttablet(int index) const {
+  ProcessSpec spec{fmt::format("vttablet-{}", layout_.Uid(index)), {ProgramDir() + "/vttablet"}, Env()};
+  Add(spec.argv,
+      {"--tablet-path", layout_.Alias(index), "--init-keyspace", layout_.options().keyspace, "--init-shard", "0",
+       "--init-tablet-type", "replica", "--tablet-hostname", kHost, "--bind-address", kHost, "--port",
+       std::to_string(layout_.TabletWeb(index)), "--grpc-port", std::to_string(layout_.TabletGrpc(index)),
+       "--native-port", std::to_string(layout_.TabletNative(index)), "--native-socket", layout_.NativeSocket(index),
+       "--db-socket", layout_.MysqldSocket(index), "--mysqlctl-socket", layout_.MysqlctlSocket(index)});
+  std::vector<std::string> topo = layout_.TopoFlags();
+  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  return spec;
+}
+
+ProcessSpec Cluster::Vtgate() const {
+  ProcessSpec spec{"vtgate", {ProgramDir() + "/vtgate"}, Env()};
+  Add(spec.argv, {"--cell", layout_.options().cell, "--cells-to-watch", layout_.options().cell, "--bind-address",
+                  kHost, "--port", std::to_string(layout_.VtgateWeb()), "--grpc-port",
+                  std::to_string(layout_.VtgateGrpc()), "--mysql-server-port",
+                  std::to_string(layout_.VtgateMysql()), "--mysql-server-bind-address", kHost,
+                  "--mysql-server-socket-path", layout_.options().data_dir + "/vtgate.sock",
+                  "--mysql-auth-server-impl", "none", "--local-copy", layout_.options().data_dir + "/vtgate.topo"});
+  std::vector<std::string> topo = layout_.TopoFlags();
+  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  return spec;
+}
+
+io::Task<Result<std::string>> Cluster::Vtctldclient(std::vector<std::string> arguments, Duration limit) const {
+  io::ProcessOptions options;
+  options.argv = {ProgramDir() + "/vtctldclient", "--server", fmt::format("{}:{}", kHost, layout_.VtctldGrpc())};
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  Result<io::CommandResult> done = co_await io::RunCommand(options, Deadline::In(limit));
+  if (!done) co_return Fail(done.error());
+  if (done->exit.code != 0) {
+    co_return Fail(Code::kUnknown, "{}: {}", arguments[0], Trim(done->output));
+  }
+  co_return std::move(done->output);
+}
+
+io::Task<Status> Cluster::WaitForTcp(int port, std::string what, Duration limit) const {
+  Deadline deadline = Deadline::In(limit);
+  for (;;) {
+    io::Address address = io::Address::Tcp(kHost, static_cast<uint16_t>(port));
+    Result<std::unique_ptr<io::Socket>> socket = co_await io::Connect(address, Deadline::In(1s));
+    if (socket) co_return Status();
+    if (deadline.Passed(io::Loop::Current().Now())) {
+      co_return Fail(Code::kDeadlineExceeded, "{} does not listen on port {} after {}: its log is {}", what, port,
+                     DurationText(limit), layout_.LogFile(what));
+    }
+    io::Event nothing;
+    bool never = co_await nothing.Wait(Deadline::In(50ms));
+    (void)never;
+  }
+}
+
+namespace {
+
+bool SaysItExists(const Error& error) {
+  return error.message().find("already exists") != std::string::npos ||
+         error.message().find("node already exists") != std::string::npos;
+}
+
+}  // namespace
+
+io::Task<Status> Cluster::CreateTopology() {
+  const ClusterOptions& o = layout_.options();
+  std::vector<std::string> topo = layout_.TopoFlags();
+  std::vector<std::string> add_cell = {"AddCellInfo", "--root", "/vitess/" + o.cell, "--server-address", topo[3], o.cell};
+  Result<std::string> cell = co_await Vtctldclient(add_cell, 20s);
+  if (!cell && !SaysItExists(cell.error())) co_return Fail(cell.error());
+  std::string durability = o.tablets > 1 ? "semi_sync" : "none";
+  std::vector<std::string> create = {"CreateKeyspace", "--durability-policy", durability, o.keyspace};
+  Result<std::string> keyspace = co_await Vtctldclient(create, 20s);
+  if (!keyspace && !SaysItExists(keyspace.error())) co_return Fail(keyspace.error());
+  co_return Status();
+}
+
+io::Task<Status> Cluster::WaitForTablets() {
+  Deadline deadline = Deadline::In(90s);
+  std::vector<std::string> list = {"GetTablets", "--keyspace", layout_.options().keyspace};
+  for (;;) {
+    Result<std::string> tablets = co_await Vtctldclient(list, 20s);
+    if (!tablets) co_return Fail(tablets.error());
+    long lines = std::count(tablets->begin(), tablets->end(), '\n');
+    if (lines >= layout_.options().tablets) co_return Status();
+    if (deadline.Passed(io::Loop::Current().Now())) {
+      co_return Fail(Code::kDeadlineExceeded, "only {} of {} tablets have registered: see the logs in {}/log", lines,
+                     layout_.options().tablets, layout_.options().data_dir);
+    }
+    io::Event nothing;
+    bool never = co_await nothing.Wait(Deadline::In(100ms));
+    (void)never;
+  }
+}
+
+io::Task<Status> Cluster::ElectFirstPrimary() {
+  std::string name = layout_.options().keyspace + "/0";
+  std::vector<std::string> get = {"GetShard", name};
+  Result<std::string> shard = co_await Vtctldclient(get, 20s);
+  if (!shard) co_return Fail(shard.error());
+  nlohmann::json json = nlohmann::json::parse(*shard, nullptr, false);
+  bool has_primary = json.is_object() && json.contains("shard") && json["shard"].contains("primary_alias") &&
+                     json["shard"]["primary_alias"].is_object();
+  if (has_primary) co_return Status();
+  std::vector<std::string> elect = {"PlannedReparentShard", name, "--new-primary", layout_.Alias(0)};
+  Result<std::string> elected = co_await Vtctldclient(elect, 60s);
+  if (!elected) co_return Fail(elected.error());
+  co_return Status();
+}
+
+io::Task<Status> Cluster::ApplySchema() {
+  const ClusterOptions& o = layout_.options();
+  if (o.schema_file.empty()) co_return Status();
+  std::vector<std::string> apply = {"ApplySchema", "--sql-file", o.schema_file, o.keyspace};
+  Result<std::string> applied = co_await Vtctldclient(apply, 60s);
+  if (!applied && !SaysItExists(applied.error())) co_return Fail(applied.error());
+  co_return Status();
+}
+
+io::Task<Status> Cluster::WaitForGate() {
+  Deadline deadline = Deadline::In(30s);
+  for (;;) {
+    mysql::ConnectOptions options;
+    options.address = io::Address::Tcp(kHost, static_cast<uint16_t>(layout_.VtgateMysql()));
+    options.user = "root";
+    options.database = layout_.options().keyspace;
+    Error last(Code::kUnavailable, "not asked");
+    auto connection = co_await mysql::Connection::Connect(options, Deadline::In(2s));
+    if (connection) {
+      auto answer = co_await (*connection)->Query("SELECT 1", Deadline::In(2s));
+      if (answer) co_return Status();
+      last = answer.error();
+    } else {
+      last = connection.error();
+    }
+    if (deadline.Passed(io::Loop::Current().Now())) {
+      co_return Fail(Code::kDeadlineExceeded, "vtgate does not serve {}: {} (log: {})", layout_.options().keyspace,
+                     last.ToString(), layout_.LogFile("vtgate"));
+    }
+    io::Event nothing;
+    bool never = co_await nothing.Wait(Deadline::In(50ms));
+    (void)never;
+  }
+}
+
+io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::string)> say) {
+  const ClusterOptions& o = layout_.options();
+  if (o.topo == "etcd") {
+    say("etcd: three members");
+    for (int i = 0; i < 3; ++i) {
+      Status kept = supervisor.Keep(Etcd(i));
+      if (!kept) co_return kept;
+    }
+    for (int i = 0; i < 3; ++i) {
+      Status up = co_await WaitForTcp(layout_.EtcdClient(i), fmt::format("etcd-{}", i), 20s);
+      if (!up) co_return up;
+    }
+  }
+  say(fmt::format("{} x mysqld under mysqlctld", o.tablets));
+  for (int i = 0; i < o.tablets; ++i) {
+    Status kept = supervisor.Keep(Mysqlctld(i));
+    if (!kept) co_return kept;
+  }
+  say("vtctld");
+  Status kept = supervisor.Keep(Vtctld());
+  if (!kept) co_return kept;
+  Status up = co_await WaitForTcp(layout_.VtctldGrpc(), "vtctld", 30s);
+  if (!up) co_return up;
+  if (o.init) {
+    say("keyspace " + o.keyspace);
+    Status made = co_await CreateTopology();
+    if (!made) co_return made;
+  }
+  say("vtgate");
+  kept = supervisor.Keep(Vtgate());
+  if (!kept) co_return kept;
+  say(fmt::format("{} x vttablet", o.tablets));
+  for (int i = 0; i < o.tablets; ++i) {
+    kept = supervisor.Keep(Vttablet(i));
+    if (!kept) co_return kept;
+  }
+  Status tablets = co_await WaitForTablets();
+  if (!tablets || !o.init) co_return tablets;
+  say("electing the first primary");
+  Status elected = co_await ElectFirstPrimary();
+  if (!elected) co_return elected;
+  say("waiting for vtgate to serve " + o.keyspace);
+  Status serving = co_await WaitForGate();
+  if (!serving) co_return serving;
+  Status applied = co_await ApplySchema();
+  co_return applied;
+}
+
+io::Task<void> Cluster::Stop(Supervisor& supervisor, std::function<void(std::string)> say) {
+  say("vtgate, vtctld");
+  co_await supervisor.StopKeeping("vtgate", Deadline::In(10s));
+  co_await supervisor.StopKeeping("vtctld", Deadline::In(10s));
+  for (int i = 0; i < layout_.options().tablets; ++i) {
+    say(Vttablet(i).name);
+    co_await supervisor.StopKeeping(Vttablet(i).name, Deadline::In(15s));
+  }
+  for (int i = 0; i < layout_.options().tablets; ++i) {
+    say(Mysqlctld(i).name + " and its mysqld");
+    io::ProcessOptions options;
+    options.argv = {ProgramDir() + "/mysqlctl", "--tablet-uid", std::to_string(layout_.Uid(i)), "shutdown"};
+    options.env = Env();
+    co_await supervisor.StopKeeping(Mysqlctld(i).name, Deadline::In(15s));
+    Result<io::CommandResult> stopped = co_await io::RunCommand(options, Deadline::In(60s));
+    if (!stopped || stopped->exit.code != 0) {
+      say(fmt::format("mysqld of tablet {} did not shut down: {}", layout_.Uid(i),
+                      stopped ? std::string(Trim(stopped->output)) : stopped.error().ToString()));
+    }
+  }
+  for (int i = 0; layout_.options().topo == "etcd" && i < 3; ++i) {
+    co_await supervisor.StopKeeping(fmt::format("etcd-{}", i), Deadline::In(10s));
+  }
+}
+
+std::string Cluster::HowToConnect() const {
+  const ClusterOptions& o = layout_.options();
+  return fmt::format(
+      "  MySQL       mysql -h {0} -P {1} -u root {2}\n"
+      "  gRPC        vtgate {0}:{3}\n"
+      "  vtctld      {4}/vtctldclient --server {0}:{5} GetTablets\n"
+      "  web         http://{0}:{6}/\n"
+      "  logs        {7}/log\n"
+      "  stop        {4}/paceline down --data-dir {7}\n",
+      kHost, layout_.VtgateMysql(), o.keyspace, layout_.VtgateGrpc(), ProgramDir(), layout_.VtctldGrpc(),
+      layout_.VtctldWeb(), o.data_dir);
+}
+
+Status CheckPortsFree(const Layout& layout) {
+  std::vector<std::string> taken;
+  io::Loop loop;  // only to probe: a listener needs one
+  for (int port : layout.AllPorts()) {
+    io::Address address = io::Address::Tcp(kHost, static_cast<uint16_t>(port));
+    Result<std::unique_ptr<io::Listener>> listener = io::Listener::Listen(loop, address);
+    if (!listener) taken.push_back(std::to_string(port));
+  }
+  if (taken.empty()) return {};
+  return Fail(Code::kAlreadyExists,
+              "port {} on {} is in use by another program: stop it, or choose other ports with --base-port",
+              Join(taken, ", "), kHost);
+}
+
+}  // namespace paceline::local

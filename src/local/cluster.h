@@ -1,0 +1,55 @@
+// local/cluster.h - a local cluster: which processes make it, and the steps from nothing to serving. Threads: one loop.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "io/task.h"
+#include "local/supervisor.h"
+
+namespace paceline::local {
+
+// The folder of the running program, where the links vtgate, vttablet ... stand beside it.
+std::string ProgramDir();
+std::string ReadTextFile(const std::string& path);
+
+class Cluster {
+ public:
+  explicit Cluster(ClusterOptions options);
+
+  // What every process is started with.
+  ProcessSpec Etcd(int member) const;
+  ProcessSpec Vtctld() const;
+  ProcessSpec Mysqlctld(int index) const;
+  ProcessSpec Vttablet(int index) const;
+  ProcessSpec Vtgate() const;
+
+  // Starts what is not running and waits until the keyspace serves through vtgate. Each step is told to `say`. Errors
+  // name the step and the log to look at. Safe to run again at any point.
+  io::Task<Status> Start(Supervisor& supervisor, std::function<void(std::string)> say);
+  // Stops all in the order that loses nothing: gate, control, tablets, then each mysqld by a clean shutdown.
+  io::Task<void> Stop(Supervisor& supervisor, std::function<void(std::string)> say);
+
+  // Runs vtctldclient against this cluster. Errors: what it printed.
+  io::Task<Result<std::string>> Vtctldclient(std::vector<std::string> arguments, Duration limit) const;
+  std::string HowToConnect() const;
+  const Layout& layout() const { return layout_; }
+
+ private:
+  io::Task<Status> WaitForTcp(int port, std::string what, Duration limit) const;
+  io::Task<Status> CreateTopology();
+  io::Task<Status> WaitForTablets();
+  io::Task<Status> ElectFirstPrimary();
+  io::Task<Status> WaitForGate();
+  io::Task<Status> ApplySchema();
+  std::map<std::string, std::string> Env() const;
+
+  Layout layout_;
+};
+
+// Ports that something else holds, as one error naming all; none of the processes in `ours` counts.
+Status CheckPortsFree(const Layout& layout);
+
+}  // namespace paceline::local

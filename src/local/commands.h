@@ -1,0 +1,14 @@
+// local/commands.h - the commands of a local cluster: each takes the arguments behind its name, prints for a person and
+// returns the exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace paceline::local {
+
+int UpMain(const std::vector<std::string>& arguments);
+int StatusMain(const std::vector<std::string>& arguments);
+int DownMain(const std::vector<std::string>& arguments);
+
+}  // namespace paceline::local

@@ -1,0 +1,60 @@
+#include "local/layout.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace paceline::local {
+
+std::vector<int> Layout::AllPorts() const {
+  std::vector<int> ports = {VtctldWeb(), VtctldGrpc(), VtgateWeb(), VtgateGrpc(), VtgateMysql()};
+  for (int i = 0; i < options_.tablets; ++i) {
+    ports.insert(ports.end(), {TabletWeb(i), TabletGrpc(i), TabletNative(i), Mysqld(i)});
+  }
+  for (int i = 0; options_.topo == "etcd" && i < 3; ++i) {
+    ports.insert(ports.end(), {EtcdClient(i), EtcdPeer(i)});
+  }
+  return ports;
+}
+
+std::string Layout::Alias(int index) const { return fmt::format("{}-{:010}", options_.cell, Uid(index)); }
+
+std::string Layout::TabletDir(int index) const {
+  return fmt::format("{}/vt_{:010}", options_.data_dir, Uid(index));
+}
+
+std::vector<std::string> Layout::TopoFlags() const {
+  std::string address = options_.data_dir + "/topo/topology.sqlite";
+  if (options_.topo == "etcd") {
+    address.clear();
+    for (int i = 0; i < 3; ++i) {
+      address += fmt::format("{}http://127.0.0.1:{}", i == 0 ? "" : ",", EtcdClient(i));
+    }
+  }
+  return {"--topo-implementation", options_.topo == "etcd" ? "etcd2" : "embedded",
+          "--topo-global-server-address", address, "--topo-global-root", "/vitess/global"};
+}
+
+std::string OptionsToJson(const ClusterOptions& o) {
+  nlohmann::json json = {{"tablets", o.tablets},     {"flavor", o.flavor},     {"topo", o.topo},
+                         {"base_port", o.base_port}, {"cell", o.cell},         {"keyspace", o.keyspace},
+                         {"mysqld_path", o.mysqld_path}, {"schema_file", o.schema_file}};
+  return json.dump(2) + "\n";
+}
+
+Result<ClusterOptions> OptionsFromJson(const std::string& text) {
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return Fail(Code::kDataLoss, "not a JSON object");
+  ClusterOptions o;
+  o.tablets = json.value("tablets", o.tablets);
+  o.flavor = json.value("flavor", o.flavor);
+  o.topo = json.value("topo", o.topo);
+  o.base_port = json.value("base_port", o.base_port);
+  o.cell = json.value("cell", o.cell);
+  o.keyspace = json.value("keyspace", o.keyspace);
+  o.mysqld_path = json.value("mysqld_path", o.mysqld_path);
+  o.schema_file = json.value("schema_file", o.schema_file);
+  return o;
+}
+
+}  // namespace paceline::local

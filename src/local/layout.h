@@ -1,0 +1,69 @@
+// local/layout.h - where a local cluster keeps what, and on which ports it listens. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace paceline::local {
+
+struct ClusterOptions {
+  std::string data_dir = "data";      // made absolute by Prepare
+  int64_t tablets = 3;
+  std::string flavor;                 // "mysql", "mariadb"; empty: what is found, MySQL first
+  std::string topo = "embedded";      // or "etcd"
+  int base_port = 15000;
+  std::string cell = "zone1";
+  std::string keyspace = "test_keyspace";
+  std::string schema_file;            // applied after the first start; empty: none
+  std::string mysqld_path;            // empty: searched for
+  bool init = true;                   // create the keyspace and elect its first primary
+  int64_t greeter_seconds = 0;        // run the greeter's load for so long; 0: not at all
+  std::string greeter;                // the greeter's wrapper script
+};
+
+class Layout {
+ public:
+  explicit Layout(const ClusterOptions& options) : options_(options) {}
+
+  // Ports are the documented defaults, all moved by base_port - 15000.
+  int VtctldWeb() const { return Port(15000); }
+  int VtctldGrpc() const { return Port(15999); }
+  int VtgateWeb() const { return Port(15001); }
+  int VtgateGrpc() const { return Port(15991); }
+  int VtgateMysql() const { return Port(15306); }
+  int TabletWeb(int index) const { return Port(15100 + index); }
+  int TabletGrpc(int index) const { return Port(16100 + index); }
+  int TabletNative(int index) const { return Port(18100 + index); }
+  int Mysqld(int index) const { return Port(17100 + index); }
+  int EtcdClient(int member) const { return Port(15790 + 2 * member); }
+  int EtcdPeer(int member) const { return Port(15791 + 2 * member); }
+  std::vector<int> AllPorts() const;
+
+  int Uid(int index) const { return 100 + index; }
+  std::string Alias(int index) const;
+  std::string LogFile(const std::string& process) const { return options_.data_dir + "/log/" + process + ".log"; }
+  std::string TabletDir(int index) const;
+  std::string MysqldSocket(int index) const { return TabletDir(index) + "/mysql.sock"; }
+  std::string MysqlctlSocket(int index) const { return TabletDir(index) + "/mysqlctl.sock"; }
+  std::string NativeSocket(int index) const { return TabletDir(index) + "/native.sock"; }
+  std::string StateFile() const { return options_.data_dir + "/processes.json"; }
+  std::string OptionsFile() const { return options_.data_dir + "/cluster.json"; }
+  std::string LockFile() const { return options_.data_dir + "/supervisor.lock"; }
+
+  // What every process is told about the topology.
+  std::vector<std::string> TopoFlags() const;
+  const ClusterOptions& options() const { return options_; }
+
+ private:
+  int Port(int standard) const { return options_.base_port + standard - 15000; }
+  ClusterOptions options_;
+};
+
+// Kept in OptionsFile(), so that later commands and starts agree with the first one.
+std::string OptionsToJson(const ClusterOptions& options);
+Result<ClusterOptions> OptionsFromJson(const std::string& text);
+
+}  // namespace paceline::local

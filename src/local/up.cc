@@ -1,0 +1,219 @@
+#include <pwd.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "base/flags.h"
+#include "base/log.h"
+#include "io/blocking.h"
+#include "io/signal.h"
+#include "local/cluster.h"
+#include "local/commands.h"
+
+namespace paceline::local {
+namespace {
+
+struct UpOptions {
+  ClusterOptions cluster;
+  bool detach = false;
+  bool supervise = false;  // the background half of --detach
+};
+
+void Say(const std::string& line) {
+  std::cout << line << "\n" << std::flush;
+}
+
+Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help) {
+  UpOptions options;
+  ClusterOptions& c = options.cluster;
+  FlagSet flags("paceline up", "[flags]",
+                "Starts a local cluster of real processes and stays until it is stopped (Ctrl-C). Run again, it takes over "
+                "what still runs.");
+  flags.Text("data-dir", &c.data_dir, "where everything is kept");
+  flags.Int("tablets", &c.tablets, "how many tablets, 1 to 50");
+  flags.Text("flavor", &c.flavor, "mysql or mariadb; empty: what is found, MySQL first");
+  flags.Text("mysqld", &c.mysqld_path, "the mysqld to use; empty: searched for");
+  flags.Text("topo", &c.topo, "embedded or etcd (three members)");
+  flags.Port("base-port", &c.base_port, "all ports move with it");
+  flags.Text("cell", &c.cell, "name of the one cell");
+  flags.Text("keyspace", &c.keyspace, "name of the keyspace, shard 0");
+  flags.Text("schema", &c.schema_file, "SQL file to apply once the keyspace serves");
+  flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
+  flags.Int("greeter-seconds", &c.greeter_seconds, "run the greeter's load for so long once the cluster serves");
+  flags.Text("greeter", &c.greeter, "the greeter's wrapper script (examples/greeter/greeter)");
+  flags.Bool("detach", &options.detach, "return once the cluster serves; it goes on in the background");
+  flags.Bool("supervise", &options.supervise, "the background half of --detach; not for people");
+  ASSIGN_OR_RETURN(std::vector<std::string> rest, flags.Parse(arguments));
+  *help = flags.help_asked();
+  if (*help) {
+    std::cout << flags.Help();
+    return options;
+  }
+  if (!rest.empty()) return Fail(Code::kInvalidArgument, "paceline up takes no argument \"{}\"", rest[0]);
+  if (c.tablets < 1 || c.tablets > 50) return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
+  if (c.flavor != "" && c.flavor != "mysql" && c.flavor != "mariadb") {
+    return Fail(Code::kInvalidArgument, "--flavor \"{}\": use mysql or mariadb", c.flavor);
+  }
+  if (c.topo != "embedded" && c.topo != "etcd") {
+    return Fail(Code::kInvalidArgument, "--topo \"{}\": use embedded or etcd", c.topo);
+  }
+  if (c.base_port < 1024 || c.base_port > 60000) {
+    return Fail(Code::kInvalidArgument, "--base-port must be 1024 to 60000");
+  }
+  std::error_code error;
+  c.data_dir = std::filesystem::absolute(c.data_dir, error).lexically_normal().string();
+  while (c.data_dir.size() > 1 && c.data_dir.back() == '/') c.data_dir.pop_back();
+  if (c.data_dir.size() > 70) {  // a unix socket's path has 107 bytes
+    return Fail(Code::kInvalidArgument, "--data-dir {} is too long for the sockets below it (70 bytes at most)", c.data_dir);
+  }
+  if (!c.schema_file.empty()) {
+    c.schema_file = std::filesystem::absolute(c.schema_file, error).string();
+    if (!std::filesystem::exists(c.schema_file, error)) {
+      return Fail(Code::kNotFound, "--schema {} does not exist", c.schema_file);
+    }
+  }
+  return options;
+}
+
+// Makes the folders. A cluster that is there already keeps its shape.
+Status Prepare(ClusterOptions& wanted) {
+  Layout layout(wanted);
+  std::error_code error;
+  for (const char* folder : {"/log", "/topo"}) {
+    std::filesystem::create_directories(wanted.data_dir + folder, error);
+    if (error) return Fail(Code::kPermissionDenied, "cannot make {}{}: {}", wanted.data_dir, folder, error.message());
+  }
+  if (std::filesystem::exists(layout.OptionsFile(), error)) {
+    Result<ClusterOptions> kept = OptionsFromJson(ReadTextFile(layout.OptionsFile()));
+    if (!kept) return Fail(kept.error().Context("reading " + layout.OptionsFile()));
+    auto differs = [&](std::string_view flag, const std::string& was, const std::string& is) -> Status {
+      if (was == is) return {};
+      return Fail(Code::kFailedPrecondition,
+                  "the cluster in {} was made with --{}={}, not {}: use another --data-dir, or remove it with "
+                  "\"paceline down --purge\"",
+                  wanted.data_dir, flag, was, is);
+    };
+    RETURN_IF_ERROR(differs("topo", kept->topo, wanted.topo));
+    RETURN_IF_ERROR(differs("cell", kept->cell, wanted.cell));
+    RETURN_IF_ERROR(differs("keyspace", kept->keyspace, wanted.keyspace));
+    RETURN_IF_ERROR(differs("base-port", std::to_string(kept->base_port), std::to_string(wanted.base_port)));
+    if (wanted.flavor.empty()) wanted.flavor = kept->flavor;
+    if (!kept->flavor.empty()) RETURN_IF_ERROR(differs("flavor", kept->flavor, wanted.flavor));
+    if (wanted.mysqld_path.empty()) wanted.mysqld_path = kept->mysqld_path;
+  }
+  std::ofstream file(layout.OptionsFile(), std::ios::trunc);
+  file << OptionsToJson(wanted);
+  file.close();
+  if (!file) return Fail(Code::kPermissionDenied, "cannot write {}", layout.OptionsFile());
+  return {};
+}
+
+io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
+  Cluster cluster(options.cluster);
+  Supervisor supervisor(cluster.layout());
+  Result<SupervisorState> before = ReadState(cluster.layout().StateFile());
+  bool leftovers = false;
+  if (before) {
+    for (const ProcessRecord& record : before->processes) leftovers = leftovers || StillRuns(record);
+  }
+  Status locked = supervisor.Lock();
+  if (locked && !leftovers) locked = CheckPortsFree(cluster.layout());
+  if (!locked) {
+    Say("FAILED: " + locked.error().ToString());
+    co_return 1;
+  }
+  Time began = io::Loop::Current().Now();
+  std::function<void(std::string)> say = [began](std::string line) {
+    Duration since = io::Loop::Current().Now() - began;
+    Say(fmt::format("[{:5.1f} s] {}", static_cast<double>(since / 1ms) / 1000, line));
+  };
+  Status started = co_await cluster.Start(supervisor, say);
+  if (!started) {
+    Status told = supervisor.SetPhase("failed: " + started.error().ToString());
+    Say("FAILED: " + started.error().ToString());
+    if (!told) Say(told.error().ToString());
+  } else {
+    say("serving");
+    Status told = supervisor.SetPhase("ready");
+    if (!told) Say(told.error().ToString());
+    if (options.cluster.greeter_seconds > 0 && !options.cluster.greeter.empty()) {
+      say(fmt::format("the greeter's load for {} s", options.cluster.greeter_seconds));
+      io::ProcessOptions load;
+      load.argv = {options.cluster.greeter, "load", "--seconds", std::to_string(options.cluster.greeter_seconds),
+                   "--mysql", fmt::format("127.0.0.1:{}", cluster.layout().VtgateMysql()), "--keyspace",
+                   options.cluster.keyspace};
+      Deadline deadline = Deadline::In((options.cluster.greeter_seconds + 120) * 1s);
+      Result<io::CommandResult> loaded = co_await io::RunCommand(load, deadline);
+      Say(loaded ? loaded->output : loaded.error().ToString());
+      if (!loaded || loaded->exit.code != 0) Say("the greeter's load FAILED");
+    }
+    Say("\nThe cluster is up.\n" + cluster.HowToConnect());
+    if (!options.supervise) Say("Ctrl-C stops it.");
+    std::optional<int> number;
+    while (!number) number = co_await signals->Wait(Deadline::Never());
+    Say("stopping");
+  }
+  Status stopping = supervisor.SetPhase(started ? "stopping" : "failed: " + started.error().ToString());
+  co_await cluster.Stop(supervisor, say);
+  co_await supervisor.Leave();
+  if (stopping && started) Say("stopped; the data stays in " + options.cluster.data_dir);
+  co_return started ? 0 : 1;
+}
+
+// Starts the supervisor in the background and waits until it says ready or failed.
+io::Task<int> Detach(UpOptions options, std::vector<std::string> arguments) {
+  Layout layout(options.cluster);
+  std::error_code error;
+  std::filesystem::remove(layout.LogFile("supervisor"), error);
+  io::ProcessOptions process;
+  process.argv = {ProgramDir() + "/paceline", "up", "--supervise"};
+  process.argv.insert(process.argv.end(), arguments.begin(), arguments.end());
+  process.output_file = layout.LogFile("supervisor");
+  Result<std::unique_ptr<io::Process>> child = io::Process::Start(io::Loop::Current(), process);
+  if (!child) {
+    Say("FAILED: " + child.error().ToString());
+    co_return 1;
+  }
+  size_t shown = 0;
+  for (Deadline deadline = Deadline::In(300s);;) {
+    std::optional<io::ExitStatus> exit = co_await (*child)->WaitExit(Deadline::In(100ms));
+    std::string log = ReadTextFile(layout.LogFile("supervisor"));
+    std::cout << log.substr(std::min(shown, log.size())) << std::flush;
+    shown = log.size();
+    if (exit) co_return 1;
+    if (log.find("\nThe cluster is up.\n") != std::string::npos) co_return 0;
+    if (deadline.Passed(io::Loop::Current().Now())) {
+      Say("FAILED: not up after 300 s; the supervisor goes on, its log: " + layout.LogFile("supervisor"));
+      co_return 1;
+    }
+  }
+}
+
+}  // namespace
+
+int UpMain(const std::vector<std::string>& arguments) {
+  bool help = false;
+  Result<UpOptions> options = ParseUp(arguments, &help);
+  if (!options) {
+    std::cerr << options.error().ToString() << "\n";
+    return 2;
+  }
+  if (help) return 0;
+  Status prepared = Prepare(options->cluster);
+  if (!prepared) {
+    std::cerr << prepared.error().ToString() << "\n";
+    return 1;
+  }
+  io::Loop loop;
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  StartLog({.program = "supervisor", .level = LogLevel::kWarning});
+  if (options->detach && !options->supervise) return io::RunUntilDone(loop, Detach(*options, arguments));
+  return io::RunUntilDone(loop, RunCluster(*options, &signals));
+}
+
+}  // namespace paceline::local

@@ -207,6 +207,8 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
     std::shared_ptr<GrpcChannel> keep = shared_from_this();
     std::optional<io::Gate::Pass> pass = gate_.Enter();
     if (!pass) co_return Fail(Code::kCanceled, "{}: the channel to {} is closed", method, address_);
+    // gRPC rounds deadlines up, so a passed one could still be answered.
+    if (deadline.Passed(loop_.Now())) co_return Fail(Code::kDeadlineExceeded, "{}: {} was not called", address_, method);
     auto state = std::make_shared<UnaryState>();
     SetDeadline(state->context, deadline);
     state->request = ToBuffer(request);

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -29,15 +30,25 @@
 
 namespace paceline::reparent {
 
+struct Refuse {
+  Code code = Code::kFailedPrecondition;
+  std::string why;          // what is missing, where, and what to do next
+  std::string may_be_lost;  // not empty: Request::force would go on; show this first
+};
 struct Wait { Duration how_long{0}; std::string why; };  // then observe again
 // agent.PromiseTerm to each. Report who granted it in StepResult::ok.
-struct PromiseTerm { uint64_t term = 0; std::vector<TabletAlias> tablets; };
+struct PromiseTerm { uint64_t term = 0; std::vector<TabletAlias> tablets; TabletAlias reigning; };
 // agent.Fence to each: stop receiving, keep the relay log.
 struct Fence { uint64_t term = 0; std::vector<TabletAlias> tablets; };
 // agent.Demote; it has drained and is read-only when it answers. Waiters are never released by it.
 struct Demote { uint64_t term = 0; TabletAlias tablet; };
 // agent.UndoDemote with the acknowledgements it had.
-struct UndoDemote { uint64_t term = 0; TabletAlias tablet; uint32_t acknowledgements = 0; };
+struct UndoDemote {
+  uint64_t term = 0;
+  TabletAlias tablet;
+  uint32_t acknowledgements = 0;
+  Refuse then;  // how the attempt ends
+};
 // tabletmanager.WaitForPosition: until applied. Encode with position.ToEncoded() (MySQL) or "MariaDB/" + ToPosition().
 struct WaitForPosition { TabletAlias tablet; gtid::Set position; };
 // agent.Repoint to each: replicate from `primary`, acknowledging or not.
@@ -46,6 +57,8 @@ struct Repoint {
   uint64_t term = 0;
   TabletAlias primary;
   std::vector<Replica> replicas;
+  bool interim = false;        // `primary` is not the one elected, but a source to catch up from
+  std::optional<Refuse> then;  // the fence is undone, and so the attempt ends
 };
 // agent.Promote: apply, semi-sync on, journal row, writable, type PRIMARY. Its ackers are attached already.
 struct Promote {
@@ -55,18 +68,14 @@ struct Promote {
   Action action = Action::kPlanned;
   gtid::Set must_contain;
 };
-// The shard record (primary alias, term start now), only while the shard's lock is still held.
+// The shard record (primary alias, term start now), only while the shard's lock is still held, and as an update of the
+// version that the view was built from.
 // Whoever else has a record of type PRIMARY becomes REPLICA by its Repoint.
 struct Publish { uint64_t term = 0; TabletAlias primary; };
 struct Done {
   TabletAlias primary;
   std::string summary;
   std::vector<std::string> warnings;  // tablets that could not be repointed, transactions only they have
-};
-struct Refuse {
-  Code code = Code::kFailedPrecondition;
-  std::string why;          // what is missing, where, and what to do next
-  std::string may_be_lost;  // not empty: Request::force would go on; show this first
 };
 using Step = std::variant<Wait, PromiseTerm, Fence, Demote, UndoDemote, WaitForPosition, Repoint,
                           Promote, Publish, Done, Refuse>;
@@ -84,13 +93,12 @@ struct StepResult {
 struct Attempt {
   uint64_t term = 0;                // 0: none asked for yet
   std::set<TabletAlias> promised;   // who promised `term` to this run
-  TabletAlias old_primary;          // who led when the term was promised
-  bool led_by_none = false;         // nobody did
+  TabletAlias old_primary;          // who led when the term was taken; may be empty
   TabletAlias chosen;               // elected under this term
+  TabletAlias interim_source;       // whom a candidate catches up from before its promotion
   bool prepared = false;            // planned: the candidate caught up once before the demotion
-  bool demote_tried = false, published = false;
-  bool giving_up = false;           // undo, then Refuse with `reason`
-  std::string reason;
+  bool published = false;
+  std::optional<Refuse> ending;     // undo what was done, then refuse with this
   std::set<TabletAlias> fenced_by_us;           // stopped by this run
   std::set<TabletAlias> repointed;              // attached to `chosen` under this term
   std::map<TabletAlias, std::string> failed;    // last error of each tablet

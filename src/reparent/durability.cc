@@ -1,6 +1,6 @@
 #include "reparent/durability.h"
 
-#include "base/strings.h"
+#include <algorithm>
 
 namespace paceline::reparent {
 

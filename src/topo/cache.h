@@ -1,6 +1,7 @@
-// topo/cache.h - a local copy of what a process needs from the topology, in one file, so that it can start while the
-// topology is away (I6). The file is replaced atomically and synced; a damaged one reads as absent. What it holds may be
-// old: whoever starts from it goes on trying the store. Threads: one loop. Writes go to a blocking thread.
+// topo/cache.h - a local copy of what a process needs from the topology, in one file, so that it
+// can start while the topology is away (I6). The file is replaced atomically and synced; a damaged
+// one reads as absent. What it holds may be old: whoever starts from it goes on trying the store.
+// Threads: one loop. Writes go to a blocking thread.
 #pragma once
 
 #include <map>

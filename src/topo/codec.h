@@ -1,8 +1,10 @@
-// topo/codec.h - records to and from the bytes Vitess stores (protobuf messages of topodata and vschema).
-// What a stored record holds beyond ours (throttler settings, fields of newer versions) survives a rewrite when the old
-// bytes are handed back as `base`. Threads: any. Errors: kDataLoss when the bytes are not such a message.
+// topo/codec.h - records to and from the bytes Vitess stores (protobuf messages of topodata and
+// vschema). What a stored record holds beyond ours (throttler settings, fields of newer versions)
+// survives a rewrite when the old bytes are handed back as `base`. Threads: any. Errors: kDataLoss
+// when the bytes are not such a message.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -28,10 +30,18 @@ std::string Encode(const record::KeyspaceVSchema& value, std::string_view base =
 std::string Encode(const record::SrvVSchema& value, std::string_view base = {});
 
 // The throttler settings of a stored Keyspace put into a stored SrvKeyspace; other parts stay.
-std::string CopyThrottlerConfig(std::string_view keyspace_bytes, std::string_view srv_keyspace_bytes);
+std::string CopyThrottlerConfig(std::string_view keyspace_bytes,
+                                std::string_view srv_keyspace_bytes);
 
-// What a topology file holds, judged by its name ("Tablet", "Shard", ...), for people: JSON with the proto's field names,
-// or protobuf text. Files of unknown kind come back as they are. Errors: kDataLoss.
+// A stored SrvVSchema from each keyspace's stored VSchema and the stored rules, any of which may be
+// empty.
+std::string BuildSrvVSchema(const std::map<std::string, std::string>& keyspaces,
+                            std::string_view routing_rules, std::string_view shard_routing_rules,
+                            std::string_view keyspace_routing_rules, std::string_view mirror_rules);
+
+// What a topology file holds, judged by its name ("Tablet", "Shard", ...), for people: JSON with
+// the proto's field names, or protobuf text. Files of unknown kind come back as they are. Errors:
+// kDataLoss.
 enum class Display : uint8_t { kText, kJson };
 Result<std::string> DisplayContents(std::string_view path, std::string_view bytes, Display display);
 // The reverse for JSON. Errors: kInvalidArgument, also for files of unknown kind.

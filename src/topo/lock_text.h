@@ -1,5 +1,5 @@
-// topo/lock_text.h - what a lock's entry says to people and to Vitess's tools: JSON with Action, HostName, UserName, Time
-// (RFC 3339), Options and Status. Threads: any.
+// topo/lock_text.h - what a lock's entry says to people and to Vitess's tools: JSON with Action,
+// HostName, UserName, Time (RFC 3339), Options and Status. Threads: any.
 #pragma once
 
 #include <string>

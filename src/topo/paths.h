@@ -25,13 +25,13 @@ std::string KeyspaceRoutingRulesPath();
 std::string NamedLockDir(std::string_view name);
 
 // In the tablet's or serving cell.
-std::string TabletPath(const record::TabletAlias& alias);                                   // cell
-std::string ShardReplicationPath(std::string_view keyspace, std::string_view shard);        // cell
-std::string SrvKeyspacePath(std::string_view keyspace);                                     // cell
-std::string SrvVSchemaPath();                                                               // cell
+std::string TabletPath(const record::TabletAlias& alias);                             // cell
+std::string ShardReplicationPath(std::string_view keyspace, std::string_view shard);  // cell
+std::string SrvKeyspacePath(std::string_view keyspace);                               // cell
+std::string SrvVSchemaPath();                                                         // cell
 
-// The key range a shard's name says: none for "0" and other names without '-'. Names of ranges are hexadecimal, lower
-// case. Errors: kInvalidArgument naming the shard.
+// The key range a shard's name says: none for "0" and other names without '-'. Names of ranges are
+// hexadecimal, lower case. Errors: kInvalidArgument naming the shard.
 Result<std::optional<record::KeyRange>> KeyRangeOfShardName(std::string_view shard);
 
 }  // namespace paceline::topo

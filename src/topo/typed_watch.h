@@ -1,5 +1,6 @@
-// topo/typed_watch.h - watches that give records instead of bytes. They may miss versions between, never the last, and
-// heal by themselves (topo/conn.h). Threads: the loop of the Server that opened them.
+// topo/typed_watch.h - watches that give records instead of bytes. They may miss versions between,
+// never the last, and heal by themselves (topo/conn.h). Threads: the loop of the Server that opened
+// them.
 #pragma once
 
 #include <memory>
@@ -26,7 +27,8 @@ template <class T>
 class TypedWatch {
  public:
   TypedWatch(WatchPtr watch, std::string name) : watch_(std::move(watch)), name_(std::move(name)) {}
-  // Empty: the record is not there (now). Errors: those of Watch::Next, and kDataLoss, after which Next may go on.
+  // Empty: the record is not there (now). Errors: those of Watch::Next, and kDataLoss, after which
+  // Next may go on.
   io::Task<Result<std::optional<Stored<T>>>> Next(Deadline deadline) {
     Result<WatchEvent> event = co_await watch_->Next(deadline);
     if (!event) co_return Fail(event.error().Context(name_));
@@ -48,7 +50,8 @@ using SrvVSchemaWatch = TypedWatch<record::SrvVSchema>;
 using SrvKeyspaceWatch = TypedWatch<record::SrvKeyspace>;
 
 struct TabletEvent {
-  // True once: all tablets that were there at the start have been told. The other fields are empty then.
+  // True once: all tablets that were there at the start have been told. The other fields are empty
+  // then.
   bool synced = false;
   record::TabletAlias alias;
   std::optional<Stored<record::Tablet>> tablet;  // empty: gone

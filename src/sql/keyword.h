@@ -9,19 +9,20 @@ namespace paceline::sql {
 
 #define PACELINE_SQL_KEYWORDS(X) \
   X(kAccessible, "accessible") X(kAccount, "account") X(kAction, "action") X(kAdd, "add")         \
-  X(kAdmin, "admin") X(kAfter, "after") X(kAgainst, "against") X(kAlgorithm, "algorithm")         \
-  X(kAll, "all") X(kAlter, "alter") X(kAnalyse, "analyse") X(kAnalyze, "analyze")                 \
-  X(kAnd, "and") X(kAny, "any") X(kAs, "as") X(kAsc, "asc") X(kAt, "at") X(kAtomic, "atomic")     \
-  X(kAuthors, "authors") X(kAutocommit, "autocommit") X(kAvg, "avg") X(kBackup, "backup")         \
-  X(kBefore, "before") X(kBegin, "begin") X(kBenchmark, "benchmark") X(kBetween, "between")       \
-  X(kBigint, "bigint") X(kBinary, "binary") X(kBind, "bind") X(kBinlog, "binlog")                 \
-  X(kBody, "body") X(kBoth, "both") X(kBy, "by") X(kCache, "cache") X(kCall, "call")              \
-  X(kCascade, "cascade") X(kCase, "case") X(kCast, "cast") X(kChange, "change")                   \
-  X(kChannel, "channel") X(kChar, "char") X(kCharacter, "character") X(kCharset, "charset")       \
-  X(kCheck, "check") X(kChecksum, "checksum") X(kClientStatistics, "client_statistics")           \
-  X(kClone, "clone") X(kClose, "close") X(kCluster, "cluster") X(kCoalesce, "coalesce")           \
-  X(kCode, "code") X(kCollate, "collate") X(kCollation, "collation") X(kColumn, "column")         \
-  X(kColumns, "columns") X(kComment, "comment") X(kCommit, "commit") X(kComponent, "component")   \
+  X(kAdmin, "admin") X(kAfter, "after") X(kAgainst, "against") X(kAggregate, "aggregate")         \
+  X(kAlgorithm, "algorithm") X(kAll, "all") X(kAlter, "alter") X(kAnalyse, "analyse")             \
+  X(kAnalyze, "analyze") X(kAnd, "and") X(kAny, "any") X(kAs, "as") X(kAsc, "asc") X(kAt, "at")   \
+  X(kAtomic, "atomic") X(kAuthors, "authors") X(kAutocommit, "autocommit") X(kAvg, "avg")         \
+  X(kBackup, "backup") X(kBefore, "before") X(kBegin, "begin") X(kBenchmark, "benchmark")         \
+  X(kBetween, "between") X(kBigint, "bigint") X(kBinary, "binary") X(kBind, "bind")               \
+  X(kBinlog, "binlog") X(kBody, "body") X(kBoth, "both") X(kBy, "by") X(kCache, "cache")          \
+  X(kCall, "call") X(kCascade, "cascade") X(kCascaded, "cascaded") X(kCase, "case")               \
+  X(kCast, "cast") X(kChain, "chain") X(kChange, "change") X(kChannel, "channel")                 \
+  X(kChar, "char") X(kCharacter, "character") X(kCharset, "charset") X(kCheck, "check")           \
+  X(kChecksum, "checksum") X(kClientStatistics, "client_statistics") X(kClone, "clone")           \
+  X(kClose, "close") X(kCluster, "cluster") X(kCoalesce, "coalesce") X(kCode, "code")             \
+  X(kCollate, "collate") X(kCollation, "collation") X(kColumn, "column") X(kColumns, "columns")   \
+  X(kComment, "comment") X(kCommit, "commit") X(kComponent, "component")                          \
   X(kCompression, "compression") X(kConcurrent, "concurrent") X(kCondition, "condition")          \
   X(kConnection, "connection") X(kConnectionId, "connection_id") X(kConsistent, "consistent")     \
   X(kConstraint, "constraint") X(kConstraintCatalog, "constraint_catalog")                        \
@@ -51,51 +52,53 @@ namespace paceline::sql {
   X(kFull, "full") X(kFulltext, "fulltext") X(kFunction, "function") X(kFunctions, "functions")   \
   X(kGeneral, "general") X(kGet, "get") X(kGetLock, "get_lock") X(kGlobal, "global")              \
   X(kGrant, "grant") X(kGrants, "grants") X(kGroup, "group")                                      \
-  X(kGroupReplication, "group_replication") X(kGtidExecuted, "gtid_executed")                     \
-  X(kGtids, "gtids") X(kHandler, "handler") X(kHaving, "having") X(kHelp, "help")                 \
-  X(kHighPriority, "high_priority") X(kHistogram, "histogram") X(kHost, "host")                   \
-  X(kHosts, "hosts") X(kIdentified, "identified") X(kIf, "if") X(kIgnore, "ignore")               \
-  X(kImmediate, "immediate") X(kImport, "import") X(kIn, "in") X(kIndex, "index")                 \
-  X(kIndexSchema, "index_schema") X(kIndexStatistics, "index_statistics")                         \
+  X(kGroupReplication, "group_replication") X(kGtid, "gtid") X(kGtidExecuted, "gtid_executed")    \
+  X(kGtids, "gtids") X(kHandler, "handler") X(kHash, "hash") X(kHaving, "having")                 \
+  X(kHelp, "help") X(kHighPriority, "high_priority") X(kHistogram, "histogram")                   \
+  X(kHost, "host") X(kHosts, "hosts") X(kIdentified, "identified") X(kIf, "if")                   \
+  X(kIgnore, "ignore") X(kImmediate, "immediate") X(kImport, "import") X(kIn, "in")               \
+  X(kIndex, "index") X(kIndexSchema, "index_schema") X(kIndexStatistics, "index_statistics")      \
   X(kIndexes, "indexes") X(kInfile, "infile") X(kInformationSchema, "information_schema")         \
   X(kInner, "inner") X(kInnodbStatus, "innodb_status") X(kInplace, "inplace")                     \
   X(kInsert, "insert") X(kInstall, "install") X(kInstance, "instance")                            \
   X(kInstanceId, "instance_id") X(kIntersect, "intersect") X(kInterval, "interval")               \
   X(kInto, "into") X(kInvisible, "invisible") X(kIs, "is") X(kIsFreeLock, "is_free_lock")         \
   X(kIsUsedLock, "is_used_lock") X(kIsolation, "isolation") X(kIterate, "iterate")                \
-  X(kJsonTable, "json_table") X(kKey, "key") X(kKeys, "keys") X(kKeyspaces, "keyspaces")          \
-  X(kKill, "kill") X(kLanguage, "language") X(kLast, "last") X(kLastInsertId, "last_insert_id")   \
-  X(kLateral, "lateral") X(kLc, "lc") X(kLeading, "leading") X(kLeave, "leave")                   \
-  X(kLeft, "left") X(kLevel, "level") X(kLibraries, "libraries") X(kLibrary, "library")           \
-  X(kLike, "like") X(kLimit, "limit") X(kLinear, "linear") X(kLines, "lines") X(kList, "list")    \
-  X(kLoad, "load") X(kLocal, "local") X(kLocaltime, "localtime")                                  \
-  X(kLocaltimestamp, "localtimestamp") X(kLock, "lock") X(kLocked, "locked") X(kLocks, "locks")   \
-  X(kLog, "log") X(kLogfile, "logfile") X(kLogs, "logs") X(kLoop, "loop")                         \
-  X(kLowPriority, "low_priority") X(kLowpriority, "lowpriority") X(kMaster, "master")             \
-  X(kMasterGtidWait, "master_gtid_wait") X(kMasterPosWait, "master_pos_wait")                     \
-  X(kMatch, "match") X(kMaxvalue, "maxvalue") X(kMerge, "merge") X(kMid, "mid")                   \
-  X(kMigration, "migration") X(kMinus, "minus") X(kMinute, "minute") X(kMod, "mod")               \
-  X(kMode, "mode") X(kModify, "modify") X(kMutex, "mutex") X(kMysql, "mysql")                     \
-  X(kNames, "names") X(kNatural, "natural") X(kNested, "nested") X(kNext, "next")                 \
-  X(kNextkey, "nextkey") X(kNextval, "nextval") X(kNo, "no") X(kNot, "not") X(kNow, "now")        \
-  X(kNowait, "nowait") X(kNtile, "ntile") X(kNull, "null") X(kObjectSchema, "object_schema")      \
-  X(kOf, "of") X(kOff, "off") X(kOffset, "offset") X(kOj, "oj") X(kOn, "on") X(kOne, "one")       \
-  X(kOnly, "only") X(kOpen, "open") X(kOptimize, "optimize")                                      \
-  X(kOptimizerCosts, "optimizer_costs") X(kOption, "option") X(kOr, "or") X(kOrder, "order")      \
-  X(kOrdinality, "ordinality") X(kOut, "out") X(kOuter, "outer") X(kOutfile, "outfile")           \
-  X(kOver, "over") X(kOverlay, "overlay") X(kOwner, "owner") X(kPackage, "package")               \
-  X(kParameter, "parameter") X(kParentSchema, "parent_schema") X(kParseTree, "parse_tree")        \
-  X(kParser, "parser") X(kPartition, "partition") X(kPartitions, "partitions")                    \
-  X(kPassword, "password") X(kPath, "path") X(kPerformanceSchema, "performance_schema")           \
-  X(kPeriod, "period") X(kPersist, "persist") X(kPersistOnly, "persist_only")                     \
-  X(kPhase, "phase") X(kPlugin, "plugin") X(kPlugins, "plugins") X(kPosition, "position")         \
-  X(kPrepare, "prepare") X(kPrevious, "previous") X(kPrimary, "primary")                          \
-  X(kPrivileges, "privileges") X(kProcedure, "procedure") X(kProcess, "process")                  \
-  X(kProcesslist, "processlist") X(kProfile, "profile") X(kProfiles, "profiles")                  \
-  X(kPrune, "prune") X(kPublic, "public") X(kPurge, "purge") X(kQuery, "query")                   \
-  X(kQuick, "quick") X(kQuit, "quit") X(kRand, "rand") X(kRandomBytes, "random_bytes")            \
-  X(kRange, "range") X(kRead, "read") X(kRebuild, "rebuild") X(kRecover, "recover")               \
-  X(kRecursive, "recursive") X(kReferencedSchema, "referenced_schema")                            \
+  X(kJoin, "join") X(kJsonTable, "json_table") X(kKey, "key") X(kKeys, "keys")                    \
+  X(kKeyspaces, "keyspaces") X(kKill, "kill") X(kLanguage, "language") X(kLast, "last")           \
+  X(kLastInsertId, "last_insert_id") X(kLateral, "lateral") X(kLc, "lc") X(kLeading, "leading")   \
+  X(kLeave, "leave") X(kLeft, "left") X(kLevel, "level") X(kLibraries, "libraries")               \
+  X(kLibrary, "library") X(kLike, "like") X(kLimit, "limit") X(kLinear, "linear")                 \
+  X(kLines, "lines") X(kList, "list") X(kLoad, "load") X(kLocal, "local")                         \
+  X(kLocaltime, "localtime") X(kLocaltimestamp, "localtimestamp") X(kLock, "lock")                \
+  X(kLocked, "locked") X(kLocks, "locks") X(kLog, "log") X(kLogfile, "logfile")                   \
+  X(kLogs, "logs") X(kLoop, "loop") X(kLowPriority, "low_priority")                               \
+  X(kLowpriority, "lowpriority") X(kMaster, "master") X(kMasterGtidWait, "master_gtid_wait")      \
+  X(kMasterPosWait, "master_pos_wait") X(kMatch, "match") X(kMaxvalue, "maxvalue")                \
+  X(kMerge, "merge") X(kMid, "mid") X(kMigration, "migration") X(kMinus, "minus")                 \
+  X(kMinute, "minute") X(kMod, "mod") X(kMode, "mode") X(kModify, "modify") X(kMutex, "mutex")    \
+  X(kMysql, "mysql") X(kNames, "names") X(kNatural, "natural") X(kNested, "nested")               \
+  X(kNext, "next") X(kNextkey, "nextkey") X(kNextval, "nextval") X(kNo, "no")                     \
+  X(kNoWriteToBinlog, "no_write_to_binlog") X(kNot, "not") X(kNow, "now") X(kNowait, "nowait")    \
+  X(kNtile, "ntile") X(kNull, "null") X(kObjectSchema, "object_schema") X(kOf, "of")              \
+  X(kOff, "off") X(kOffline, "offline") X(kOffset, "offset") X(kOj, "oj") X(kOn, "on")            \
+  X(kOne, "one") X(kOnline, "online") X(kOnly, "only") X(kOpen, "open")                           \
+  X(kOptimize, "optimize") X(kOptimizerCosts, "optimizer_costs") X(kOption, "option")             \
+  X(kOr, "or") X(kOrder, "order") X(kOrdinality, "ordinality") X(kOut, "out")                     \
+  X(kOuter, "outer") X(kOutfile, "outfile") X(kOver, "over") X(kOverlay, "overlay")               \
+  X(kOwner, "owner") X(kPackage, "package") X(kParameter, "parameter")                            \
+  X(kParentSchema, "parent_schema") X(kParseTree, "parse_tree") X(kParser, "parser")              \
+  X(kPartition, "partition") X(kPartitions, "partitions") X(kPassword, "password")                \
+  X(kPath, "path") X(kPerformanceSchema, "performance_schema") X(kPeriod, "period")               \
+  X(kPersist, "persist") X(kPersistOnly, "persist_only") X(kPhase, "phase")                       \
+  X(kPlugin, "plugin") X(kPlugins, "plugins") X(kPosition, "position") X(kPrepare, "prepare")     \
+  X(kPrevious, "previous") X(kPrimary, "primary") X(kPrior, "prior")                              \
+  X(kPrivileges, "privileges") X(kProcedure, "procedure") X(kProcedures, "procedures")            \
+  X(kProcess, "process") X(kProcesslist, "processlist") X(kProfile, "profile")                    \
+  X(kProfiles, "profiles") X(kPrune, "prune") X(kPublic, "public") X(kPurge, "purge")             \
+  X(kQuery, "query") X(kQuick, "quick") X(kQuit, "quit") X(kRand, "rand")                         \
+  X(kRandomBytes, "random_bytes") X(kRange, "range") X(kRead, "read") X(kRebuild, "rebuild")      \
+  X(kRecover, "recover") X(kRecursive, "recursive") X(kReferencedSchema, "referenced_schema")     \
   X(kReferencedTableSchema, "referenced_table_schema") X(kReferences, "references")               \
   X(kRegexp, "regexp") X(kRelaylog, "relaylog") X(kRelease, "release")                            \
   X(kReleaseAllLocks, "release_all_locks") X(kReleaseLock, "release_lock") X(kRename, "rename")   \
@@ -105,23 +108,23 @@ namespace paceline::sql {
   X(kResignal, "resignal") X(kResource, "resource") X(kRestart, "restart")                        \
   X(kRestore, "restore") X(kRestrict, "restrict") X(kResume, "resume") X(kReturn, "return")       \
   X(kReturning, "returning") X(kReturns, "returns") X(kRevert, "revert") X(kRevoke, "revoke")     \
-  X(kRight, "right") X(kRole, "role") X(kRollback, "rollback") X(kRoutine, "routine")             \
-  X(kRoutineSchema, "routine_schema") X(kRow, "row") X(kRowCount, "row_count") X(kRows, "rows")   \
-  X(kSavepoint, "savepoint") X(kSchema, "schema") X(kSchemaName, "schema_name")                   \
-  X(kSchemas, "schemas") X(kSecond, "second") X(kSecondary, "secondary")                          \
-  X(kSecurity, "security") X(kSelect, "select") X(kSequence, "sequence")                          \
-  X(kSequenceSchema, "sequence_schema") X(kServer, "server") X(kSession, "session")               \
-  X(kSessionUser, "session_user") X(kSet, "set") X(kSetval, "setval") X(kShare, "share")          \
-  X(kShow, "show") X(kShutdown, "shutdown") X(kSignal, "signal") X(kSkip, "skip")                 \
-  X(kSlave, "slave") X(kSleep, "sleep") X(kSnapshot, "snapshot") X(kSoname, "soname")             \
-  X(kSource, "source") X(kSourceLogFile, "source_log_file")                                       \
-  X(kSourcePosWait, "source_pos_wait") X(kSpatial, "spatial") X(kSql, "sql")                      \
-  X(kSqlBigResult, "sql_big_result") X(kSqlBufferResult, "sql_buffer_result")                     \
-  X(kSqlCache, "sql_cache") X(kSqlCalcFoundRows, "sql_calc_found_rows")                           \
-  X(kSqlNoCache, "sql_no_cache") X(kSqlSmallResult, "sql_small_result")                           \
-  X(kSqlThread, "sql_thread") X(kSrs, "srs") X(kStage, "stage") X(kStart, "start")                \
-  X(kStarting, "starting") X(kStatement, "statement") X(kStatistics, "statistics")                \
-  X(kStatus, "status") X(kStop, "stop") X(kStorage, "storage")                                    \
+  X(kRight, "right") X(kRole, "role") X(kRollback, "rollback") X(kRollup, "rollup")               \
+  X(kRoutine, "routine") X(kRoutineSchema, "routine_schema") X(kRow, "row")                       \
+  X(kRowCount, "row_count") X(kRows, "rows") X(kSavepoint, "savepoint") X(kSchema, "schema")      \
+  X(kSchemaName, "schema_name") X(kSchemas, "schemas") X(kSecond, "second")                       \
+  X(kSecondary, "secondary") X(kSecurity, "security") X(kSelect, "select")                        \
+  X(kSequence, "sequence") X(kSequenceSchema, "sequence_schema") X(kServer, "server")             \
+  X(kSession, "session") X(kSessionUser, "session_user") X(kSet, "set") X(kSetval, "setval")      \
+  X(kShare, "share") X(kShow, "show") X(kShutdown, "shutdown") X(kSignal, "signal")               \
+  X(kSimple, "simple") X(kSkip, "skip") X(kSlave, "slave") X(kSleep, "sleep")                     \
+  X(kSnapshot, "snapshot") X(kSoname, "soname") X(kSounds, "sounds") X(kSource, "source")         \
+  X(kSourceLogFile, "source_log_file") X(kSourcePosWait, "source_pos_wait")                       \
+  X(kSpatial, "spatial") X(kSql, "sql") X(kSqlBigResult, "sql_big_result")                        \
+  X(kSqlBufferResult, "sql_buffer_result") X(kSqlCache, "sql_cache")                              \
+  X(kSqlCalcFoundRows, "sql_calc_found_rows") X(kSqlNoCache, "sql_no_cache")                      \
+  X(kSqlSmallResult, "sql_small_result") X(kSqlThread, "sql_thread") X(kSrs, "srs")               \
+  X(kStage, "stage") X(kStart, "start") X(kStarting, "starting") X(kStatement, "statement")       \
+  X(kStatistics, "statistics") X(kStatus, "status") X(kStop, "stop") X(kStorage, "storage")       \
   X(kStraightJoin, "straight_join") X(kStream, "stream") X(kSubstr, "substr")                     \
   X(kSubstring, "substring") X(kSuper, "super") X(kSys, "sys") X(kSysdate, "sysdate")             \
   X(kSystem, "system") X(kSystemTime, "system_time") X(kSystemUser, "system_user")                \
@@ -156,7 +159,7 @@ namespace paceline::sql {
   X(kWaitUntilSqlThreadAfterGtids, "wait_until_sql_thread_after_gtids") X(kWarning, "warning")    \
   X(kWarnings, "warnings") X(kWhen, "when") X(kWhere, "where") X(kWhile, "while")                 \
   X(kWindow, "window") X(kWith, "with") X(kWithout, "without") X(kWork, "work")                   \
-  X(kWrite, "write") X(kXa, "xa") X(kXid, "xid") X(kXml, "xml") X(kXor, "xor")                   
+  X(kWrite, "write") X(kXa, "xa") X(kXid, "xid") X(kXml, "xml") X(kXor, "xor")
 
 enum class Keyword : uint16_t {
   kNone,

@@ -32,8 +32,8 @@ struct Fingerprint {
 };
 Fingerprint FingerprintOf(std::string_view text, const Dialect& dialect, size_t max_bytes = 4096);
 
-// The text as written with every literal replaced by '?': what logs may show. Comments are removed, as they may
-// carry data, and so is everything after PASSWORD, IDENTIFIED BY and AS that mysqld hides too.
+// The text as written with every literal replaced by '?': what logs may show. Comments are removed: they may
+// carry data.
 std::string Redact(std::string_view text, const Dialect& dialect);
 
 }  // namespace paceline::sql

@@ -164,15 +164,15 @@ enum class SessionFunction : uint8_t {
   kFoundRows,
   kRowCount,
   kConnectionId,  // also @@pseudo_thread_id
-  kUser,          // USER(), SESSION_USER(), SYSTEM_USER(), CURRENT_USER with or without ()
+  kUser,          // USER(), SESSION_USER(), SYSTEM_USER()
+  kCurrentUser,   // CURRENT_USER with or without (): the account that matched
   kWarningCount,  // @@warning_count
   kErrorCount,    // @@error_count
 };
 struct SessionCall {
   Span at;
   SessionFunction function = SessionFunction::kDatabase;
-  bool whole_column = false;  // it is all of a column of the outermost select, without an alias
-  bool compared = false;      // DATABASE() beside a column such as table_schema: must stay as it is
+  bool compared = false;  // DATABASE() beside a column such as table_schema: must stay as it is
 };
 
 struct Outline {
@@ -193,6 +193,9 @@ struct Outline {
   std::vector<DatabaseUse> databases;  // in text order
   std::vector<TableUse> tables;        // in text order; names of common table expressions left out
   std::vector<SessionCall> session_calls;
+  // Columns of the outermost select that hold such a call and have no alias: MySQL names them by their text, so who
+  // puts a value in place of the call adds ` AS <this text>`.
+  std::vector<Span> unnamed_columns;
   std::vector<uint16_t> schema_placeholders;  // numbers of '?' compared with table_schema and its like
 
   bool Has(uint64_t any) const { return (features & any) != 0; }

@@ -5,6 +5,7 @@ import io.grpc.ManagedChannelBuilder;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,29 +32,36 @@ public final class GreeterLoad {
 
   public static void main(String[] arguments) throws Exception {
     Map<String, String> flags = GreeterServer.storageFlags();
-    flags.put("greeter", "127.0.0.1:50051"); // of a server that runs already
-    flags.put("serve", "false"); // or serve in this process too, on a free port
+    flags.put("greeter", ""); // host:port of a server that runs; empty: this process serves too, on a free port
     flags.put("workers", "8");
     flags.put("seconds", "5");
-    flags.put("ledger", "greetings.ledger");
+    flags.put("ledger", ""); // appended to; empty: a new file, removed when it holds
     flags.put("allow-errors", "false");
     flags.put("verify", "true");
     flags.put("wait", "30");
     Options options = Options.parse("greeter load", arguments, flags);
-    GreeterServer server =
-        options.flag("serve") ? new GreeterServer(0, options.number("threads"), GreeterServer.openStorage(options)) : null;
-    String address = server == null ? options.text("greeter") : "127.0.0.1:" + server.port();
-    int code = new GreeterLoad().run(options, address);
+    GreeterServer server = null;
+    if (options.text("greeter").isEmpty()) {
+      server = new GreeterServer(0, options.number("threads"), GreeterServer.openStorage(options));
+    }
+    boolean ownLedger = options.text("ledger").isEmpty();
+    Path ledger = ownLedger ? Files.createTempFile("greetings-", ".ledger") : Path.of(options.text("ledger"));
+    int code = new GreeterLoad().run(options, server == null ? options.text("greeter") : "127.0.0.1:" + server.port(), ledger);
     if (server != null) {
       server.stop();
+    }
+    if (ownLedger && code == 0) {
+      Files.delete(ledger);
+    } else if (code != 0) {
+      System.out.println("greeter: the ledger is kept in " + ledger);
     }
     System.exit(code);
   }
 
-  private int run(Options options, String address) throws Exception {
+  private int run(Options options, String address, Path ledgerFile) throws Exception {
     long start = System.nanoTime();
     ManagedChannel channel = ManagedChannelBuilder.forTarget(address).usePlaintext().build();
-    try (Ledger ledger = Ledger.append(Path.of(options.text("ledger")))) {
+    try (Ledger ledger = Ledger.append(ledgerFile)) {
       long end = start + TimeUnit.SECONDS.toNanos(options.number("seconds"));
       // Tells this load's tokens from those of every other load whose ledger or rows are still about.
       String run = Long.toString(System.currentTimeMillis(), 36) + Long.toString(ProcessHandle.current().pid(), 36);
@@ -77,7 +85,7 @@ public final class GreeterLoad {
     if (firstFailure.get() != null) {
       System.out.println("greeter: first error: " + firstFailure.get());
     }
-    int ledgerCode = options.flag("verify") ? GreeterVerify.verify(options) : 0;
+    int ledgerCode = options.flag("verify") ? GreeterVerify.verify(options, ledgerFile) : 0;
     boolean allowed = options.flag("allow-errors") || (failed.get() == 0 && acknowledged.get() > 0);
     return ledgerCode != 0 ? ledgerCode : allowed ? 0 : 2;
   }

@@ -50,22 +50,29 @@ public final class GreeterServer {
   static Map<String, String> storageFlags() {
     Map<String, String> flags = new LinkedHashMap<>();
     flags.put("via", "jdbc"); // jdbc | vitess
-    flags.put("jdbc", "jdbc:mysql://127.0.0.1:15306/test_keyspace");
+    flags.put("mysql", "127.0.0.1:15306"); // vtgate's MySQL listener; the ledger is checked there in either case
+    flags.put("keyspace", "test_keyspace");
+    flags.put("jdbc", ""); // instead of the two: a URL
     flags.put("user", "root");
     flags.put("password", "");
     flags.put("vtgate", "127.0.0.1:15991");
-    flags.put("target", "test_keyspace@primary");
+    flags.put("target", ""); // a target string; empty: the keyspace's primary
     flags.put("threads", "16");
     return flags;
+  }
+
+  static String jdbcUrl(Options options) {
+    return options.text("jdbc", "jdbc:mysql://" + options.text("mysql") + "/" + options.text("keyspace"));
   }
 
   static GreetingsRepository openStorage(Options options) {
     switch (options.text("via")) {
       case "jdbc":
         return new GreetingsRepositoryMySQL(
-            options.text("jdbc"), options.text("user"), options.text("password"), options.number("threads"));
+            jdbcUrl(options), options.text("user"), options.text("password"), options.number("threads"));
       case "vitess":
-        return new GreetingsRepositoryVitess(options.text("vtgate"), options.text("target"));
+        return new GreetingsRepositoryVitess(
+            options.text("vtgate"), options.text("target", options.text("keyspace") + "@primary"));
       default:
         System.err.println("--via takes jdbc or vitess, not " + options.text("via"));
         System.exit(64);

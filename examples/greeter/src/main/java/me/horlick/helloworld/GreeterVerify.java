@@ -9,17 +9,22 @@ public final class GreeterVerify {
 
   public static void main(String[] arguments) throws Exception {
     Map<String, String> flags = GreeterServer.storageFlags();
-    flags.put("ledger", "greetings.ledger");
+    flags.put("ledger", "");
     flags.put("wait", "30");
-    System.exit(verify(Options.parse("greeter verify", arguments, flags)));
+    Options options = Options.parse("greeter verify", arguments, flags);
+    if (options.text("ledger").isEmpty()) {
+      System.err.println("greeter verify: say which with --ledger=FILE");
+      System.exit(64);
+    }
+    System.exit(verify(options, Path.of(options.text("ledger"))));
   }
 
-  static int verify(Options options) throws InterruptedException {
+  static int verify(Options options, Path ledger) throws InterruptedException {
     try {
       LedgerCheck check =
           LedgerCheck.run(
-              Path.of(options.text("ledger")),
-              options.text("jdbc"),
+              ledger,
+              GreeterServer.jdbcUrl(options),
               options.text("user"),
               options.text("password"),
               options.number("wait"));

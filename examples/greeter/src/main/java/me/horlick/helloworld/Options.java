@@ -4,7 +4,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Flags of the form {@code --name=value} or {@code --name}, held against the list of those that exist. */
+/** Flags of the form {@code --name=value}, {@code --name value} or {@code --name}, held against the list of those that exist. */
 final class Options {
   private final Map<String, String> values;
 
@@ -15,20 +15,33 @@ final class Options {
   /** {@code defaults} names every flag there is; exits with 64 on any other. */
   static Options parse(String program, String[] arguments, Map<String, String> defaults) {
     Map<String, String> values = new HashMap<>(defaults);
-    for (String argument : arguments) {
+    for (int at = 0; at < arguments.length; at++) {
+      String argument = arguments[at];
       int equals = argument.indexOf('=');
       String name = argument.replaceFirst("^--?", "").replaceFirst("=.*", "");
       if (!argument.startsWith("-") || !defaults.containsKey(name)) {
         System.err.println(program + ": unknown argument " + argument + "; flags and defaults: " + new TreeMap<>(defaults));
         System.exit(64);
       }
-      values.put(name, equals < 0 ? "true" : argument.substring(equals + 1));
+      boolean isSwitch = defaults.get(name).equals("true") || defaults.get(name).equals("false");
+      if (equals >= 0) {
+        values.put(name, argument.substring(equals + 1));
+      } else if (isSwitch || at + 1 == arguments.length) {
+        values.put(name, "true");
+      } else {
+        values.put(name, arguments[++at]);
+      }
     }
     return new Options(values);
   }
 
   String text(String name) {
     return values.get(name);
+  }
+
+  /** The value, or {@code otherwise} where none was given. */
+  String text(String name, String otherwise) {
+    return text(name).isEmpty() ? otherwise : text(name);
   }
 
   boolean flag(String name) {

@@ -14,6 +14,8 @@ namespace paceline::mysql::wire {
 
 inline constexpr std::string_view kNativePlugin = "mysql_native_password";
 inline constexpr std::string_view kCachingSha2Plugin = "caching_sha2_password";
+// Only on the client's side: MySQL also answers unknown users with it.
+inline constexpr std::string_view kSha256Plugin = "sha256_password";
 inline constexpr std::string_view kClearPlugin = "mysql_clear_password";
 inline constexpr size_t kSaltBytes = 20;
 

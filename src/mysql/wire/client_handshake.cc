@@ -9,6 +9,7 @@ namespace paceline::mysql::wire {
 namespace {
 
 constexpr char kRequestPublicKey = 0x02;
+constexpr char kSha256RequestPublicKey = 0x01;
 constexpr char kFastAuthSuccess = 0x03;
 constexpr char kFullAuthNeeded = 0x04;
 // What MySQL allows at most; it only tells the server what it may send.
@@ -129,6 +130,9 @@ ClientHandshake::Step ClientHandshake::StartChangeUser(const ClientHandshake& be
 Result<std::string> ClientHandshake::Answer(std::string_view plugin) const {
   if (plugin == kNativePlugin) return NativeScramble(options_.password, salt_);
   if (plugin == kCachingSha2Plugin) return CachingSha2Scramble(options_.password, salt_);
+  if (plugin == kSha256Plugin && (secure() || options_.password.empty())) {
+    return options_.password + '\0';
+  }
   if (plugin == kClearPlugin) {
     if (secure()) return options_.password + '\0';
     return Fail(Code::kUnauthenticated,
@@ -154,6 +158,11 @@ ClientHandshake::Step ClientHandshake::OnAnswer(std::string_view body) {
   }
   plugin_ = request.plugin;
   salt_ = request.salt;
+  if (plugin_ == kSha256Plugin && !secure() && !options_.password.empty()) {
+    Send(std::string_view(&kSha256RequestPublicKey, 1));
+    state_ = State::kPublicKey;
+    return Step::kRead;
+  }
   Result<std::string> answer = Answer(plugin_);
   if (!answer) return Failed(answer.error());
   // An empty password is shown to caching_sha2 by a single zero, to the native one by an empty
@@ -165,7 +174,7 @@ ClientHandshake::Step ClientHandshake::OnAnswer(std::string_view body) {
 }
 
 ClientHandshake::Step ClientHandshake::OnMoreData(std::string_view data) {
-  if (plugin_ != kCachingSha2Plugin) {
+  if (plugin_ != kCachingSha2Plugin && plugin_ != kSha256Plugin) {
     return Failed(Error(Code::kUnauthenticated, "unexpected data during a login by " + plugin_));
   }
   if (state_ == State::kPublicKey) {
@@ -176,7 +185,7 @@ ClientHandshake::Step ClientHandshake::OnMoreData(std::string_view data) {
     return Step::kRead;
   }
   if (data.size() == 1 && data[0] == kFastAuthSuccess) return Step::kRead;
-  if (data.size() == 1 && data[0] == kFullAuthNeeded) {
+  if (data.size() == 1 && data[0] == kFullAuthNeeded && plugin_ == kCachingSha2Plugin) {
     if (secure()) {
       Send(options_.password + '\0');
     } else {

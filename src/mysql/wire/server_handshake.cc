@@ -210,6 +210,13 @@ ServerHandshake::Step ServerHandshake::OnFullPassword(std::string_view body) {
 ServerHandshake::Step ServerHandshake::Accept(const UserEntry& entry) {
   session_.groups = entry.groups;
   session_.user_data = entry.user_data.empty() ? session_.user : entry.user_data;
+  if (options_.check_database && !session_.database.empty()) {
+    Status known = options_.check_database(session_.database);
+    if (!known) {
+      return Refuse(known.error().mysql_errno(), known.error().sqlstate(), known.error().message(),
+                    known.error().code());
+    }
+  }
   state_ = State::kEnded;
   Terminator ok;
   ok.status_flags = kStatusAutocommit;

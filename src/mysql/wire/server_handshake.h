@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,8 @@ struct ServerHandshakeOptions {
   std::shared_ptr<const RsaKey> rsa_key;
   std::string default_plugin{kCachingSha2Plugin};
   std::string salt;  // 20 bytes; empty: random
+  // Asked for the database of a login that is otherwise good; its error is the answer then.
+  std::function<Status(std::string_view database)> check_database;
 };
 
 // Who logged in, and what the client can do.

@@ -24,14 +24,18 @@ Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect diale
 
 Session::~Session() { CHECK_MSG(pinned_.id == 0, "a Session was destroyed while it held a connection"); }
 
-Status Session::Use(std::string_view text) {
+Status CheckDatabase(const TopologyView& topology, std::string_view text) {
   ASSIGN_OR_RETURN(plan::SessionTarget target, plan::ParseTarget(text));
-  if (target.keyspace.empty() && text.starts_with("@")) target.keyspace = target_.keyspace;
-  const vschema::KeyspaceEntry* entry = gate_.topology->vschema->Find(target.keyspace);
-  bool system = vschema::IsSystemSchema(target.keyspace);
-  if (entry == nullptr && !system) {
-    return Fail(Error::FromMysql(1049, "42000", fmt::format("Unknown database '{}'", target.keyspace)));
-  }
+  bool known = target.keyspace.empty() || vschema::IsSystemSchema(target.keyspace) ||
+               topology.vschema->Find(target.keyspace) != nullptr;
+  if (known) return {};
+  return Fail(Error::FromMysql(1049, "42000", fmt::format("Unknown database '{}'", target.keyspace)));
+}
+
+Status Session::Use(std::string_view text) {
+  RETURN_IF_ERROR(CheckDatabase(*gate_.topology, text));
+  ASSIGN_OR_RETURN(plan::SessionTarget target, plan::ParseTarget(text));
+  if (target.keyspace.empty()) target.keyspace = target_.keyspace;  // "@replica" alone
   target_ = std::move(target);
   return {};
 }

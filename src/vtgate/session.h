@@ -34,7 +34,8 @@ struct TopologyView {
   std::map<std::string, std::vector<std::string>, std::less<>> shards;  // keyspace -> its shards
 };
 
-class Session;
+// Whether a target string names a keyspace that is there, or a system schema. Errors: 1049.
+Status CheckDatabase(const TopologyView& topology, std::string_view target);
 
 // Who is connected, over all loops: for KILL and SHOW VITESS_SESSIONS. Threads: any.
 class SessionRegistry {

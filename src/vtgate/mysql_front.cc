@@ -1,0 +1,399 @@
+#include "vtgate/mysql_front.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "mysql/wire/ok_packet.h"
+#include "value/charset.h"
+
+namespace paceline::vtgate {
+
+using mysql::wire::Command;
+
+void SessionTable::Add(uint64_t id, Entry entry) {
+  std::lock_guard lock(mutex_);
+  entries_.emplace(id, std::move(entry));
+}
+
+void SessionTable::Remove(uint64_t id) {
+  std::lock_guard lock(mutex_);
+  entries_.erase(id);
+}
+
+void SessionTable::Note(uint64_t id, std::string target, std::string state, std::string pinned,
+                        std::string statement) {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  found->second.target = std::move(target);
+  found->second.state = std::move(state);
+  found->second.pinned = std::move(pinned);
+  found->second.statement = std::move(statement);
+}
+
+bool SessionTable::Kill(uint64_t connection_id, bool query_only) {
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(connection_id);
+  if (found == entries_.end()) return false;
+  found->second.loop->Post([kill = found->second.kill, query_only] { kill(query_only); });
+  return true;
+}
+
+std::vector<std::vector<std::optional<std::string>>> SessionTable::List() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::vector<std::optional<std::string>>> rows;
+  for (const auto& [id, entry] : entries_) {
+    rows.push_back({std::to_string(id), entry.user, entry.host, entry.target, entry.state, entry.pinned,
+                    entry.statement});
+  }
+  return rows;
+}
+
+size_t SessionTable::size() const {
+  std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+// One connected client, for as long as its coroutine runs.
+class MysqlFront::Client {
+ public:
+  Client(MysqlFront& front, std::unique_ptr<io::Socket> socket)
+      : front_(front), options_(front.options_), connection_(std::move(socket)), sink_(connection_) {}
+
+  io::Task<void> Run();
+  void Kill(bool query_only) {
+    if (session_) session_->KillQuery();
+    if (!query_only) killed_ = true;
+    if (killed_ && !in_command_) connection_.Shutdown();
+  }
+  // True when there is nothing that a client would miss.
+  bool Idle() const { return !in_command_ && session_ && !session_->in_transaction(); }
+  void Shutdown() { connection_.Shutdown(); }
+  uint64_t id() const { return id_; }
+
+ private:
+  struct Statement {
+    PreparedStatement prepared;
+    std::vector<mysql::wire::ParameterType> types;
+    std::vector<std::string> long_data;
+    std::vector<bool> has_long_data;
+  };
+
+  io::Task<Status> Login();
+  io::Task<Status> OnCommand(mysql::CommandPacket packet);
+  io::Task<Status> OnQuery(std::string_view body);
+  io::Task<Status> OnPrepare(std::string_view text);
+  io::Task<Status> OnExecute(std::string_view body);
+  io::Task<Status> OnFieldList(std::string_view payload);
+  Status OnLongData(std::string_view body);
+  void OnInitDb(std::string_view name);
+  void MakeSession();
+  Status UseDatabaseOfLogin();
+  void Note();
+
+  MysqlFront& front_;
+  std::shared_ptr<const MysqlFrontOptions> options_;
+  mysql::ServerConnection connection_;
+  ClientSink sink_;
+  std::unique_ptr<Session> session_;
+  std::map<uint32_t, Statement> statements_;
+  uint32_t next_statement_ = 1;
+  uint64_t id_ = 0;
+  bool in_command_ = false;
+  bool killed_ = false;
+};
+
+void MysqlFront::Client::MakeSession() {
+  const mysql::wire::ServerSession& login = connection_.session();
+  SessionIdentity identity;
+  identity.connection_id = id_;
+  identity.user = login.user_data.empty() ? login.user : login.user_data;
+  std::string peer = connection_.peer();
+  identity.host = peer.substr(0, peer.rfind(':'));
+  identity.groups = login.groups;
+  identity.found_rows = login.capabilities & mysql::wire::kClientFoundRows;
+  identity.multi_statements = login.capabilities & mysql::wire::kClientMultiStatements;
+  sql::Dialect dialect;
+  if (options_->server_version.find("MariaDB") != std::string::npos) dialect.flavor = sql::Flavor::kMariadb;
+  session_ = std::make_unique<Session>(front_.gate_, std::move(identity), dialect);
+  std::string_view collation = value::CollationName(login.charset);
+  if (!collation.empty()) session_->SetCollation(value::CharsetOfCollation(login.charset), collation);
+}
+
+io::Task<Status> MysqlFront::Client::Login() {
+  id_ = front_.table_.NextId();
+  mysql::wire::ServerHandshakeOptions options;
+  options.server_version = options_->server_version;
+  options.connection_id = static_cast<uint32_t>(id_);
+  // Query attributes carry nothing that a tablet's connection could take.
+  options.capabilities = mysql::wire::kServerCapabilities & ~mysql::wire::kClientQueryAttributes;
+  options.require_tls = options_->require_tls;
+  options.accept_all = options_->accept_all;
+  options.users = options_->users.get();
+  options.rsa_key = options_->rsa_key;
+  std::shared_ptr<const TopologyView> topology = front_.gate_.topology;
+  options.check_database = [topology](std::string_view database) { return CheckDatabase(*topology, database); };
+  Deadline deadline = Deadline::In(options_->handshake_timeout);
+  Status done = co_await connection_.Handshake(std::move(options), options_->tls, deadline);
+  if (!done) co_return done;
+  MakeSession();
+  Status used = UseDatabaseOfLogin();
+  co_return used;
+}
+
+Status MysqlFront::Client::UseDatabaseOfLogin() {
+  const std::string& database = connection_.session().database;
+  return database.empty() ? Status() : session_->Use(database);
+}
+
+io::Task<void> MysqlFront::Client::Run() {
+  Status login = co_await Login();
+  if (!login) {
+    LOG_DEBUG("client {}: {}", connection_.peer(), login.error().ToString());
+  } else {
+    SessionTable::Entry entry;
+    entry.loop = &front_.loop_;
+    uint64_t id = id_;
+    MysqlFront* front = &front_;
+    entry.kill = [front, id](bool query_only) {
+      auto found = front->clients_.find(id);
+      if (found != front->clients_.end()) found->second->Kill(query_only);
+    };
+    entry.user = session_->identity().user;
+    entry.host = connection_.peer();
+    entry.target = session_->target().ToString();
+    front_.table_.Add(id_, std::move(entry));
+    front_.clients_.emplace(id_, this);
+    while (!killed_ && !session_->closing()) {
+      if (front_.gate_pass_.closed() && !session_->in_transaction()) break;
+      Deadline idle = Deadline::In(options_->idle_timeout);
+      Result<mysql::CommandPacket> packet = co_await connection_.ReadCommand(idle);
+      if (!packet) break;
+      if (packet->command == Command::kQuit) break;
+      in_command_ = true;
+      Status done = co_await OnCommand(*packet);
+      in_command_ = false;
+      Note();
+      if (!done) break;
+    }
+    front_.clients_.erase(id_);
+    front_.table_.Remove(id_);
+  }
+  if (session_) co_await session_->Close();
+  Status flushed = co_await connection_.Flush(Deadline::In(1s));
+  if (!flushed) LOG_DEBUG("client {}: {}", connection_.peer(), flushed.error().ToString());
+  connection_.Shutdown();
+}
+
+void MysqlFront::Client::Note() {
+  // Cheap enough only where something is worth showing; a plain point select leaves nothing behind.
+  if (!session_->in_transaction() && session_->PinnedBecause().empty()) return;
+  front_.table_.Note(id_, session_->target().ToString(), session_->in_transaction() ? "transaction" : "idle",
+                     session_->PinnedBecause(), session_->running());
+}
+
+io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
+  sink_.StartCommand(packet.command == Command::kStmtExecute);
+  switch (packet.command) {
+    case Command::kQuery: {
+      Status done = co_await OnQuery(packet.body);
+      co_return done;
+    }
+    case Command::kStmtPrepare: {
+      Status done = co_await OnPrepare(packet.payload());
+      co_return done;
+    }
+    case Command::kStmtExecute: {
+      Status done = co_await OnExecute(packet.body);
+      co_return done;
+    }
+    case Command::kStmtSendLongData: {
+      Status done = OnLongData(packet.body);
+      co_return done;
+    }
+    case Command::kStmtClose: {
+      std::optional<uint32_t> statement = mysql::wire::StatementIdOf(packet.body);
+      if (statement) statements_.erase(*statement);
+      co_return Status();
+    }
+    case Command::kStmtReset: {
+      std::optional<uint32_t> statement = mysql::wire::StatementIdOf(packet.body);
+      auto found = statement ? statements_.find(*statement) : statements_.end();
+      if (found == statements_.end()) {
+        connection_.WriteErr(Error::FromMysql(1243, "HY000", "Unknown prepared statement handler given to COM_STMT_RESET"));
+      } else {
+        found->second.long_data.clear();
+        found->second.has_long_data.clear();
+        connection_.WriteOk(session_->StatusFlags());
+      }
+      co_return Status();
+    }
+    case Command::kInitDb: OnInitDb(packet.payload()); co_return Status();
+    case Command::kPing:
+    case Command::kDebug: connection_.WriteOk(session_->StatusFlags()); co_return Status();
+    case Command::kSetOption: connection_.WriteEof(session_->StatusFlags()); co_return Status();
+    case Command::kFieldList: {
+      Status done = co_await OnFieldList(packet.payload());
+      co_return done;
+    }
+    case Command::kResetConnection: {
+      Status done = co_await session_->Reset();
+      statements_.clear();
+      connection_.WriteOk(session_->StatusFlags());
+      co_return done;
+    }
+    case Command::kChangeUser: {
+      std::string body(packet.body);
+      co_await session_->Close();
+      statements_.clear();
+      Status changed = co_await connection_.ChangeUser(std::move(body), Deadline::In(options_->handshake_timeout));
+      if (!changed) co_return changed;
+      MakeSession();
+      Status used = UseDatabaseOfLogin();
+      co_return used;
+    }
+    case Command::kStatistics: {
+      // One packet of text, not an OK.
+      std::string text = fmt::format("Threads: {}  Questions: {}", front_.table_.size(), front_.gate_.counters.queries);
+      connection_.WriteText(text);
+      co_return Status();
+    }
+    case Command::kBinlogDump:
+    case Command::kBinlogDumpGtid:
+    case Command::kRegisterReplica:
+      connection_.WriteErr(Error(Code::kUnimplemented,
+                                 "vtgate serves no binary log: replicate from a tablet's mysqld, or read a change stream"));
+      co_return Status();
+    default:
+      connection_.WriteErr(Error::FromMysql(1047, "08S01", "Unknown command"));
+      co_return Status();
+  }
+}
+
+io::Task<Status> MysqlFront::Client::OnQuery(std::string_view body) {
+  Result<mysql::wire::QueryCommand> query =
+      mysql::wire::ParseQuery(body, connection_.session().capabilities);
+  if (!query) {
+    connection_.WriteErr(query.error());
+    co_return Status();
+  }
+  Status done = co_await session_->Query(query->sql, sink_);
+  co_return done;
+}
+
+io::Task<Status> MysqlFront::Client::OnPrepare(std::string_view text) {
+  constexpr size_t kMostStatements = 16'382;  // mysqld's max_prepared_stmt_count, here for each client
+  if (statements_.size() >= kMostStatements) {
+    connection_.WriteErr(Error::FromMysql(
+        1461, "42000", fmt::format("Can't create more than max_prepared_stmt_count statements (current value: {})",
+                                   kMostStatements)));
+    co_return Status();
+  }
+  uint32_t id = next_statement_++;
+  Statement statement;
+  statement.prepared.text = text;
+  sink_.SetStatementId(id);
+  auto [place, added] = statements_.emplace(id, std::move(statement));
+  (void)added;
+  Status done = co_await session_->Prepare(place->second.prepared.text, sink_);
+  if (sink_.prepared()) {
+    place->second.prepared.parameter_count = sink_.parameter_count();
+  } else {
+    statements_.erase(id);
+  }
+  co_return done;
+}
+
+Status MysqlFront::Client::OnLongData(std::string_view body) {
+  Result<mysql::wire::LongDataCommand> data = mysql::wire::ParseLongData(body);
+  if (!data) return {};  // this command has no answer, not even an error
+  auto found = statements_.find(data->statement_id);
+  if (found == statements_.end() || data->parameter >= found->second.prepared.parameter_count) return {};
+  Statement& statement = found->second;
+  statement.long_data.resize(statement.prepared.parameter_count);
+  statement.has_long_data.resize(statement.prepared.parameter_count);
+  size_t held = data->bytes.size();
+  for (const std::string& one : statement.long_data) held += one.size();
+  constexpr size_t kMostHeld = 64 << 20;
+  if (held > kMostHeld) return Fail(Code::kResourceExhausted, "long data of one statement exceeds {} bytes", kMostHeld);
+  statement.long_data[data->parameter] += data->bytes;
+  statement.has_long_data[data->parameter] = true;
+  return {};
+}
+
+io::Task<Status> MysqlFront::Client::OnExecute(std::string_view body) {
+  std::optional<uint32_t> id = mysql::wire::StatementIdOf(body);
+  auto found = id ? statements_.find(*id) : statements_.end();
+  if (found == statements_.end()) {
+    connection_.WriteErr(Error::FromMysql(1243, "HY000", "Unknown prepared statement handler given to EXECUTE"));
+    co_return Status();
+  }
+  Statement& statement = found->second;
+  Result<mysql::wire::ExecuteCommand> command =
+      mysql::wire::ParseExecute(body, statement.prepared.parameter_count, statement.types,
+                                statement.has_long_data, connection_.session().capabilities);
+  if (!command) {
+    connection_.WriteErr(command.error());
+    co_return Status();
+  }
+  if (command->types_sent) {
+    statement.types.clear();
+    for (const mysql::wire::Parameter& parameter : command->parameters) statement.types.push_back(parameter.type);
+  }
+  command->flags &= static_cast<uint8_t>(~mysql::wire::kCursorReadOnly);  // the whole result is sent at once
+  std::string tail = mysql::wire::WriteExecuteTail(*command, statement.long_data);
+  statement.long_data.clear();
+  statement.has_long_data.clear();
+  Status done = co_await session_->Execute(statement.prepared, tail, sink_);
+  co_return done;
+}
+
+void MysqlFront::Client::OnInitDb(std::string_view name) {
+  Status used = session_->Use(name);
+  if (used) {
+    connection_.WriteOk(session_->StatusFlags());
+  } else {
+    connection_.WriteErr(used.error());
+  }
+}
+
+io::Task<Status> MysqlFront::Client::OnFieldList(std::string_view payload) {
+  (void)payload;
+  connection_.WriteErr(Error(Code::kUnimplemented, "COM_FIELD_LIST is not offered; use SHOW COLUMNS"));
+  co_return Status();
+}
+
+MysqlFront::MysqlFront(io::Loop& loop, GateContext& gate, SessionTable& table,
+                       std::shared_ptr<const MysqlFrontOptions> options)
+    : loop_(loop), gate_(gate), table_(table), options_(std::move(options)) {}
+
+void MysqlFront::Serve(int fd) {
+  auto socket = std::make_unique<io::Socket>(loop_, fd);
+  std::optional<io::Gate::Pass> pass = gate_pass_.Enter();
+  if (!pass || table_.size() >= options_->most_connections) return;
+  io::Detach(Run(*this, std::move(*pass), std::move(socket)));
+}
+
+io::Task<void> MysqlFront::Run(MysqlFront& front, io::Gate::Pass pass, std::unique_ptr<io::Socket> socket) {
+  io::Gate::Pass held(std::move(pass));
+  Client client(front, std::move(socket));
+  co_await client.Run();
+}
+
+io::Task<void> MysqlFront::Stop(Deadline deadline) {
+  Deadline graceful = deadline.EarlierOf(Deadline::In(std::max<Duration>(
+      Duration(0), deadline.Left(loop_.Now()) - 1s)));
+  for (auto& [id, client] : clients_) {
+    if (client->Idle()) client->Shutdown();
+  }
+  bool left = co_await gate_pass_.Close(graceful);
+  if (left) co_return;
+  for (auto& [id, client] : clients_) {
+    client->Kill(false);
+    client->Shutdown();
+  }
+  left = co_await gate_pass_.Close(deadline);
+  if (!left) LOG_WARNING("{} client connections did not end in time", gate_pass_.count());
+}
+
+}  // namespace paceline::vtgate

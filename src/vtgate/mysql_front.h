@@ -1,0 +1,80 @@
+// vtgate/mysql_front.h - serves MySQL clients on one loop: login, commands, prepared statements; the session does the rest.
+// Threads: its loop; SessionTable: any.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "io/sync.h"
+#include "io/tls.h"
+#include "mysql/server/server_connection.h"
+#include "vtgate/client_sink.h"
+#include "vtgate/session.h"
+
+namespace paceline::vtgate {
+
+// Every connected MySQL client of the process, by connection id.
+class SessionTable final : public SessionRegistry {
+ public:
+  // `kill` is run on the owning loop.
+  struct Entry {
+    io::Loop* loop = nullptr;
+    std::function<void(bool query_only)> kill;
+    std::function<std::vector<std::optional<std::string>>()> describe;  // run on the owning loop only
+    std::string user, host;
+    std::string target, state, pinned, statement;  // as of the last command
+  };
+  uint64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
+  void Add(uint64_t id, Entry entry);
+  void Remove(uint64_t id);
+  // What SHOW VITESS_SESSIONS tells; called after each command.
+  void Note(uint64_t id, std::string target, std::string state, std::string pinned, std::string statement);
+  bool Kill(uint64_t connection_id, bool query_only) override;
+  std::vector<std::vector<std::optional<std::string>>> List() const override;
+  size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<uint64_t, Entry> entries_;
+  std::atomic<uint64_t> next_id_{1};
+};
+
+struct MysqlFrontOptions {
+  std::string server_version = "8.4.6-Paceline";
+  bool accept_all = false;  // --mysql-auth-server-impl none
+  std::shared_ptr<const mysql::wire::UserStore> users;
+  std::shared_ptr<const mysql::wire::RsaKey> rsa_key;
+  std::shared_ptr<io::TlsContext> tls;
+  bool require_tls = false;
+  Duration handshake_timeout = 10s;
+  Duration idle_timeout = 8h;  // wait_timeout of mysqld
+  size_t most_connections = 10'000;
+};
+
+class MysqlFront {
+ public:
+  MysqlFront(io::Loop& loop, GateContext& gate, SessionTable& table,
+             std::shared_ptr<const MysqlFrontOptions> options);
+  // Takes a connected descriptor; call on the loop.
+  void Serve(int fd);
+  // Ends sessions between transactions, the rest at the deadline.
+  io::Task<void> Stop(Deadline deadline);
+  void SetOptions(std::shared_ptr<const MysqlFrontOptions> options) { options_ = std::move(options); }
+  size_t connections() const { return gate_pass_.count(); }
+
+ private:
+  class Client;
+  static io::Task<void> Run(MysqlFront& front, io::Gate::Pass pass, std::unique_ptr<io::Socket> socket);
+
+  io::Loop& loop_;
+  GateContext& gate_;
+  SessionTable& table_;
+  std::shared_ptr<const MysqlFrontOptions> options_;
+  std::map<uint64_t, Client*> clients_;
+  io::Gate gate_pass_;
+};
+
+}  // namespace paceline::vtgate

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Adds up JUnit results. usage: tools/count_tests.py FOLDER FAILED_PARTS     prints: passed skipped failed
 
 A gtest program is one test to ctest: its own cases are counted from its output. A part of ./test that failed without a

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Holds every include in src/ against the table of rooms in ARCHITECTURE.md. Prints each breach; exit 1 if any.
 
 usage: tools/layers.py [--self-test]

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What the compiler does not check: doors to time and chance, coroutine traps, file sizes, words that must not be committed.
 
 usage: tools/lint.py [--self-test]     Prints each breach as file:line: what, and what to use instead; exit 1 if any.

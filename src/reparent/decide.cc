@@ -23,12 +23,12 @@ class Decider {
     if (attempt_.ending) return UndoAndRefuse(*attempt_.ending);
     if (request_.action == Action::kReparentTablet) return ReparentOne();
     if (attempt_.term == 0) return Begin();
+    if (Promoted()) return Finish();
     if (reigning_ != attempt_.old_primary && reigning_ != attempt_.chosen) {
       return UndoAndRefuse(No(Code::kAborted, fmt::format("{} became primary of {} meanwhile",
                                                           reigning_.ToString(), view_.shard.ToString())));
     }
     if (std::optional<Step> step = HoldTerm()) return *step;
-    if (Promoted()) return Finish();
     if (std::optional<Step> step = Secure()) return *step;
     return Install();
   }
@@ -151,24 +151,47 @@ class Decider {
   }
 
   // --- the term
+  // Promises count while their tablet can be seen: its journal is the other half of what it promised.
   std::optional<Step> HoldTerm() {
-    std::set<TabletAlias> standing = attempt_.promised;
+    std::set<TabletAlias> standing;
     bool outbid = false;
     for (const TabletSight& tablet : view_.tablets) {
-      if (!tablet.reachable || tablet.promised_term <= attempt_.term) continue;
-      outbid = true;
-      standing.erase(tablet.alias);
+      if (!tablet.reachable) continue;
+      outbid |= tablet.promised_term > attempt_.term;
+      bool stands = tablet.promised_term == attempt_.term && attempt_.promised.contains(tablet.alias);
+      if (stands) standing.insert(tablet.alias);
     }
     bool quorum = PromiseQuorum(view_, reigning_, standing) ||
                   (request_.force && !standing.empty() && !outbid);
-    if (quorum) return std::nullopt;
-    // Who has led already must not bid against the next one.
-    if (Tries("promise") < kTermTries && !Promoted()) return AskTerm();
+    if (quorum) return LearnWhoLed();
+    if (Tries("promise") < kTermTries) return AskTerm();
     return UndoAndRefuse(No(
         Code::kAborted,
         fmt::format("{} term {} in {}: see what came of it, then run again",
                     outbid ? "another coordinator overtook" : "too few tablets promised",
                     attempt_.term, view_.shard.ToString())));
+  }
+
+  // A tablet that follows another than the journal's primary may hold a newer journal row in its relay log: it has
+  // acknowledged it, and so somebody may lead by it. All of that is applied before anything is decided.
+  std::optional<Step> LearnWhoLed() {
+    Fence fence{attempt_.term, {}};
+    for (const TabletSight& tablet : view_.tablets) {
+      if (!Up(&tablet) || tablet.source.empty() || tablet.source == reigning_) continue;
+      if (tablet.source == attempt_.interim_source || attempt_.repointed.contains(tablet.alias)) continue;
+      if (!tablet.fenced) {
+        fence.tablets.push_back(tablet.alias);
+      } else if (!ExecutedBy(view_, tablet).Contains(ReceivedBy(view_, tablet))) {
+        return WaitOn(tablet, ReceivedBy(view_, tablet));
+      }
+    }
+    if (fence.tablets.empty()) return std::nullopt;
+    for (const TabletAlias& alias : fence.tablets) {
+      if (Tries("fence " + alias.ToString()) < kTries) continue;
+      return UndoAndRefuse(No(Code::kUnavailable, fmt::format("{} could not be fenced: {}",
+                                                              alias.ToString(), LastError(alias))));
+    }
+    return fence;
   }
 
   // --- the old primary acknowledges nothing any more; `needed_` is all that was acknowledged.
@@ -227,9 +250,11 @@ class Decider {
     return std::nullopt;
   }
 
+  // Drained, or read-only and not serving as a primary: perhaps it follows somebody already.
   bool DownCleanly(const TabletSight& tablet) const {
     return tablet.promised_term == attempt_.term &&
-           (tablet.demoted || (tablet.read_only && !tablet.serving));
+           (tablet.demoted ||
+            (tablet.read_only && (!tablet.serving || !tablet.source.empty())));
   }
   bool Stopped(const TabletSight& tablet) const {
     if (tablet.promised_term != attempt_.term) return false;

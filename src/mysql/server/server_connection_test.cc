@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "io/blocking.h"
 #include "io/process.h"
 #include "mysql/client/connection.h"
@@ -47,37 +49,40 @@ class TinyServer {
   wire::ServerSession last_session;
   std::optional<Error> last_error;
   std::vector<std::string> bodies;
+  std::shared_ptr<io::TlsContext> tls;
+  size_t served = 0;  // connections that have ended
 
  private:
   io::Task<void> Serve(int fd) {
     std::optional<io::Gate::Pass> pass = gate_.Enter();
     if (!pass) co_return;
     ServerConnection connection(std::make_unique<io::Socket>(loop_, fd), 32 << 20);
-    Status shaken = co_await connection.Handshake(options_, nullptr, Deadline::In(10s));
-    if (!shaken) {
-      last_error = shaken.error();
-      co_return;
-    }
+    Status session = co_await Session(connection);
+    if (!session) last_error = session.error();
+    ++served;
+  }
+  io::Task<Status> Session(ServerConnection& connection) {
+    Status shaken = co_await connection.Handshake(options_, tls, Deadline::In(10s));
+    if (!shaken) co_return Fail(shaken.error());
     last_session = connection.session();
     for (;;) {
       Result<CommandPacket> packet = co_await connection.ReadCommand(Deadline::In(30s));
       if (!packet) {
-        last_error = packet.error();
         Status flushed = co_await connection.Flush(Deadline::In(5s));
         (void)flushed;
-        co_return;
+        co_return Fail(packet.error());
       }
-      if (packet->command == wire::Command::kQuit) co_return;
+      if (packet->command == wire::Command::kQuit) co_return Status();
       if (packet->command == wire::Command::kChangeUser) {
         std::string body(packet->body);
         Status changed = co_await connection.ChangeUser(std::move(body), Deadline::In(5s));
-        if (!changed) co_return;
+        if (!changed) co_return changed;
         last_session = connection.session();
         continue;
       }
       Answer(connection, *packet);
       Status drained = co_await connection.WaitBelow(1 << 20, Deadline::In(10s));
-      if (!drained) co_return;
+      if (!drained) co_return drained;
     }
   }
 
@@ -200,14 +205,82 @@ io::Task<Result<io::CommandResult>> RunClient(std::vector<std::string> argv) {
   co_return result;
 }
 
-TEST_F(ServerConnectionTest, MariadbsOwnClientReadsOurDialect) {
-  for (std::string user : {"app", "hashed"}) {
-    auto ran = Await(
-        RunClient({"mariadb", "--no-defaults", "-h127.0.0.1", "-P" + std::to_string(server_.port()),
-                   "-u" + user, "-ppw", "--skip-ssl", "-N", "-e", "select typed; select raw"}));
-    if (!ran) GTEST_SKIP() << "no mariadb client on this machine";
-    EXPECT_EQ(ran->exit.code, 0) << ran->output;
-    EXPECT_EQ(ran->output, "1\tada\n2\tNULL\n1\tada\n2\tNULL\n");
+// The same answers in every dialect, judged by a client that is not ours.
+TEST_F(ServerConnectionTest, MariadbsOwnClientReadsEveryDialect) {
+  using namespace wire;
+  for (Capabilities without :
+       {Capabilities{0}, kClientDeprecateEof, kClientSessionTrack, kClientPluginAuthLenenc,
+        kClientDeprecateEof | kClientSessionTrack | kClientConnectAttrs}) {
+    for (std::string user : {"app", "hashed"}) {
+      server_.options().capabilities = kServerCapabilities & ~without;
+      auto ran = Await(RunClient({"mariadb", "--no-defaults", "-h127.0.0.1",
+                                  "-P" + std::to_string(server_.port()), "-u" + user, "-ppw",
+                                  "--skip-ssl", "-N", "-e", "select typed; select raw"}));
+      if (!ran) GTEST_SKIP() << "no mariadb client on this machine";
+      EXPECT_EQ(ran->exit.code, 0) << ran->output << " without " << without;
+      EXPECT_EQ(ran->output, "1\tada\n2\tNULL\n1\tada\n2\tNULL\n") << "without " << without;
+    }
+  }
+}
+
+TEST_F(ServerConnectionTest, ClientsUpgradeToTls) {
+  char pattern[] = "/tmp/paceline-wire-XXXXXX";
+  ASSERT_NE(mkdtemp(pattern), nullptr);
+  std::string directory = pattern;
+  auto made = Await(RunClient({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                               "/CN=paceline", "-keyout", directory + "/key.pem", "-out",
+                               directory + "/cert.pem"}));
+  if (!made) GTEST_SKIP() << "no openssl program on this machine";
+  io::TlsOptions tls;
+  tls.cert_file = directory + "/cert.pem";
+  tls.key_file = directory + "/key.pem";
+  server_.tls = *io::TlsContext::Server(tls);
+  server_.options().require_tls = true;
+  EXPECT_EQ(Open("app", "pw").error().mysql_errno(), 3159);
+  ConnectOptions options = To("hashed", "pw");
+  options.tls = wire::TlsMode::kRequired;
+  options.tls_context = *io::TlsContext::Client({});
+  auto connection = Await(Connection::Connect(options, Deadline::In(10s)));
+  ASSERT_TRUE(connection.has_value()) << connection.error().ToString();
+  EXPECT_TRUE(server_.last_session.tls);
+  auto result = Await((*connection)->Query("select typed", Deadline::In(5s)));
+  EXPECT_EQ(result->Text(0, "name"), "ada");
+  std::filesystem::remove_all(directory);
+}
+
+io::Task<Status> SendAndHangUp(io::Address address, std::string bytes, Deadline deadline) {
+  Result<std::unique_ptr<io::Socket>> socket = co_await io::Connect(address, deadline);
+  if (!socket) co_return Fail(socket.error());
+  Status sent = co_await (*socket)->WriteAll(bytes, deadline);
+  co_return sent;
+}
+io::Task<bool> UntilIdle(TinyServer* server, size_t served) {
+  io::Gate gate;
+  while (server->served < served) {
+    bool open = co_await io::Sleep(gate, Deadline::In(1ms));
+    if (!open) break;
+  }
+  co_return true;
+}
+
+TEST_F(ServerConnectionTest, EveryCutOfALoginEndsInOneError) {
+  wire::Login login;
+  login.capabilities = wire::kBackendCapabilities;
+  login.user = "app";
+  login.auth_response = std::string(20, 'r');
+  login.plugin = "mysql_native_password";
+  std::string bytes;
+  uint8_t sequence = 1;
+  wire::AppendPacket(&bytes, wire::WriteLogin(login), &sequence);
+  for (size_t cut = 0; cut < bytes.size(); ++cut) {
+    server_.last_error.reset();
+    size_t served = server_.served;
+    Status sent = Await(SendAndHangUp(io::Address::Tcp("127.0.0.1", server_.port()),
+                                      bytes.substr(0, cut), Deadline::In(5s)));
+    ASSERT_TRUE(sent.has_value());
+    Await(UntilIdle(&server_, served + 1));
+    ASSERT_TRUE(server_.last_error.has_value());
+    EXPECT_EQ(server_.last_error->code(), Code::kUnavailable) << "cut at " << cut;
   }
 }
 

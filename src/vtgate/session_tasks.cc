@@ -131,6 +131,16 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
       statement.sink->WriteTable(**own);
       co_return Status();
     }
+    case GateTask::kDatabaseDdl: {
+      Error error(Code::kUnimplemented,
+                  "databases are keyspaces here: create one with vtctldclient CreateKeyspace, remove it with DeleteKeyspace");
+      co_return WriteError(statement, error);
+    }
+    case GateTask::kVitess: {
+      Error error(Code::kUnimplemented, fmt::format("{} is not offered by this vtgate",
+                                                    sql::KindName(plan.outline.kind)));
+      co_return WriteError(statement, error);
+    }
     case GateTask::kPrepare:
     case GateTask::kExecute:
     case GateTask::kDeallocate:
@@ -231,7 +241,7 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   if (!pins_.empty() || pin || to_server) {
     plan::Plan sent_plan = plan;
     sent_plan.gate = GateTask::kNone;
-    if (pin) sent_plan.pin = PinReason::kSystemVariable;
+    if (pin) sent_plan.pin = PinReason::kUserVariable;
     std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
     Status sent = co_await Send(statement, sent_plan, text, "");
     if (!sent || statement.sink->last().is_error()) co_return sent;

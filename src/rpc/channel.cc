@@ -219,6 +219,9 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
     co_await awaiter;
     if (cancel != nullptr) *cancel = nullptr;
     active_.erase(place);
+    // A server's timer may be faster than ours, and not every server says why it ended the call.
+    bool late = state->status.error_code() == grpc::StatusCode::CANCELLED && deadline.Passed(loop_.Now());
+    if (late) co_return Fail(Code::kDeadlineExceeded, "{}: {} did not end in time", address_, method);
     if (!state->status.ok()) co_return Fail(WithAddress(FromGrpc(state->status), address_));
     if (!FromBuffer(&state->response, &response)) {
       co_return Fail(Code::kInternal, "{}: {} sent what is no answer", method, address_);

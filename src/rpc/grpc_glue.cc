@@ -38,7 +38,11 @@ Error FromGrpc(const grpc::Status& status) {
 void TakeOverGrpcLog() {
   static std::once_flag once;
   std::call_once(once, [] {
-    gpr_set_log_function([](gpr_log_func_args* line) { LOG_DEBUG("grpc: {}", line->message); });
+    gpr_set_log_function([](gpr_log_func_args* line) {
+      // The last words before gRPC aborts the process.
+      bool fatal = std::string_view(line->message).starts_with("assertion failed");
+      Log(fatal ? LogLevel::kError : LogLevel::kDebug, "grpc: {} ({}:{})", line->message, line->file, line->line);
+    });
   });
 }
 

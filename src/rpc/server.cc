@@ -90,8 +90,11 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
     }
   }
   void OnCancel() override {
-    // The client's deadline or will: end the call at once, so that a slow handler holds no connection.
-    FinishWith(grpc::Status(grpc::StatusCode::CANCELLED, "the call was cancelled"));
+    // The client's deadline or will: end the call at once, so that a slow handler holds no connection. gRPC tells neither
+    // from the other, and its timer may be early by its rounding.
+    bool late = deadline_.Passed(SystemClock().Now() + std::chrono::milliseconds(20));
+    FinishWith(late ? grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "the call's deadline passed")
+                    : grpc::Status(grpc::StatusCode::CANCELLED, "the call was cancelled"));
     route_.loop->Post([call = self_] {
       call->canceled_ = true;
       call->changed_.Pulse();
@@ -118,8 +121,9 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
   io::Task<Status> Send(const MessageLite& message) override {
     grpc::ByteBuffer buffer = ToBuffer(message);
     for (;;) {
-      if (canceled_) co_return Fail(Code::kCanceled, "{}: the client {} has gone", route_.method.path, peer_);
-      if (TryEnqueue(&buffer)) co_return Status();
+      Room room = TryEnqueue(&buffer);
+      if (room == Room::kOver) co_return Fail(Code::kCanceled, "{}: the client {} has gone", route_.method.path, peer_);
+      if (room == Room::kTaken) co_return Status();
       bool woken = co_await changed_.Wait(deadline_);
       if (!woken) co_return Fail(Code::kDeadlineExceeded, "{}: the client {} reads too slowly", route_.method.path, peer_);
     }
@@ -148,15 +152,16 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
     call->running_->Leave();
   }
 
-  bool TryEnqueue(grpc::ByteBuffer* buffer) {
+  enum class Room : uint8_t { kTaken, kFull, kOver };
+  Room TryEnqueue(grpc::ByteBuffer* buffer) {
     std::lock_guard lock(mutex_);
-    if (final_ || queued_bytes_ <= kStreamQueueBytes) {
-      // A finished call drops it: its client has gone, which the loop is about to be told.
-      if (!final_) Enqueue(std::move(*buffer));
-      return true;
+    if (final_) return Room::kOver;
+    if (queued_bytes_ <= kStreamQueueBytes) {
+      Enqueue(std::move(*buffer));
+      return Room::kTaken;
     }
     waiting_for_room_ = true;
-    return false;
+    return Room::kFull;
   }
   // REQUIRES: mutex_ held.
   void Enqueue(grpc::ByteBuffer buffer) {

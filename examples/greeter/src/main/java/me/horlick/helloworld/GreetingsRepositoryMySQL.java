@@ -44,9 +44,15 @@ final class GreetingsRepositoryMySQL implements GreetingsRepository {
         throw failure;
       }
     } catch (SQLException failure) {
-      throw new StorageException(
-          failure.getMessage() + " (errno " + failure.getErrorCode() + ", SQLSTATE " + failure.getSQLState() + ")", failure);
+      throw new StorageException(describe(failure), failure);
     }
+  }
+
+  /** The database's own words. The pool's time-outs wrap them: "no connection" alone would not say why. */
+  private static String describe(SQLException failure) {
+    SQLException said = failure.getCause() instanceof SQLException ? (SQLException) failure.getCause() : failure;
+    String text = said.getMessage() + " (errno " + said.getErrorCode() + ", SQLSTATE " + said.getSQLState() + ")";
+    return said == failure ? text : failure.getMessage() + ": " + text;
   }
 
   private static long insert(Connection connection, String name, String token) throws SQLException {

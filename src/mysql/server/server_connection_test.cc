@@ -8,6 +8,7 @@
 #include "io/blocking.h"
 #include "io/process.h"
 #include "mysql/client/connection.h"
+#include "mysql/testing/real_server.h"
 #include "mysql/wire/ok_packet.h"
 #include "mysql/wire/rows.h"
 
@@ -205,22 +206,32 @@ io::Task<Result<io::CommandResult>> RunClient(std::vector<std::string> argv) {
   co_return result;
 }
 
-// The same answers in every dialect, judged by a client that is not ours.
-TEST_F(ServerConnectionTest, MariadbsOwnClientReadsEveryDialect) {
+// The same answers in every dialect, judged by clients that are not ours.
+TEST_F(ServerConnectionTest, TheServersOwnClientsReadEveryDialect) {
   using namespace wire;
-  for (Capabilities without :
-       {Capabilities{0}, kClientDeprecateEof, kClientSessionTrack, kClientPluginAuthLenenc,
-        kClientDeprecateEof | kClientSessionTrack | kClientConnectAttrs}) {
-    for (std::string user : {"app", "hashed"}) {
-      server_.options().capabilities = kServerCapabilities & ~without;
-      auto ran = Await(RunClient({"mariadb", "--no-defaults", "-h127.0.0.1",
-                                  "-P" + std::to_string(server_.port()), "-u" + user, "-ppw",
-                                  "--skip-ssl", "-N", "-e", "select typed; select raw"}));
-      if (!ran) GTEST_SKIP() << "no mariadb client on this machine";
-      EXPECT_EQ(ran->exit.code, 0) << ran->output << " without " << without;
-      EXPECT_EQ(ran->output, "1\tada\n2\tNULL\n1\tada\n2\tNULL\n") << "without " << without;
+  int clients = 0;
+  for (testing::Flavor flavor : {testing::Flavor::kMysql, testing::Flavor::kMariadb}) {
+    std::string client = testing::FindClient(flavor);
+    if (client.empty()) continue;
+    ++clients;
+    std::string extra =
+        flavor == testing::Flavor::kMysql ? "--get-server-public-key" : "--skip-ssl";
+    for (Capabilities without : {Capabilities{0}, kClientDeprecateEof, kClientSessionTrack,
+                                 kClientPluginAuthLenenc, kClientQueryAttributes,
+                                 kClientDeprecateEof | kClientSessionTrack | kClientConnectAttrs}) {
+      for (std::string user : {"app", "hashed"}) {
+        server_.options().capabilities = kServerCapabilities & ~without;
+        auto ran = Await(RunClient({client, "--no-defaults", "-h127.0.0.1",
+                                    "-P" + std::to_string(server_.port()), "-u" + user, "-ppw",
+                                    extra, "-N", "-e", "select typed; select raw"}));
+        ASSERT_TRUE(ran.has_value()) << ran.error().ToString();
+        EXPECT_EQ(ran->exit.code, 0) << ran->output << " without " << without;
+        EXPECT_TRUE(ran->output.ends_with("1\tada\n2\tNULL\n1\tada\n2\tNULL\n"))
+            << ran->output << client << " without " << without;
+      }
     }
   }
+  if (clients == 0) GTEST_SKIP() << "neither mysql nor mariadb on this machine";
 }
 
 TEST_F(ServerConnectionTest, ClientsUpgradeToTls) {

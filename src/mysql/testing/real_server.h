@@ -14,6 +14,9 @@ namespace paceline::mysql::testing {
 
 enum class Flavor { kMysql, kMariadb };
 
+// The flavor's own command line client; empty where there is none.
+std::string FindClient(Flavor flavor);
+
 class RealServer {
  public:
   // Started once per process. Null where the machine has no such server; aborts the test where it

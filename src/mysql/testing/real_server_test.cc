@@ -108,6 +108,18 @@ io::Task<bool> WaitGone(io::Process* process) {
 
 }  // namespace
 
+std::string FindClient(Flavor flavor) {
+  std::string server = FindProgram(flavor);
+  if (server.empty()) return {};
+  std::string name = flavor == Flavor::kMysql ? "mysql" : "mariadb";
+  std::error_code ignored;
+  for (const fs::path& place :
+       {fs::path(server).parent_path() / name, fs::path("/usr/bin") / name}) {
+    if (fs::exists(place, ignored)) return place;
+  }
+  return {};
+}
+
 RealServer* RealServer::Get(Flavor flavor) {
   static std::unique_ptr<RealServer> servers[2];
   static bool looked[2];

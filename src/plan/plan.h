@@ -46,18 +46,20 @@ enum class GateTask : uint8_t {
   kVexplain,
   kEmpty,          // nothing but comments: 1065 42000 "Query was empty"
   kUnlockTables,   // sent when pinned, else OK
+  kDatabaseDdl,    // CREATE, ALTER, DROP DATABASE `outline.name`: keyspaces are the topology's business
+  kVitess,         // ALTER VSCHEMA, VITESS_MIGRATION, REVERT, STREAM: outline.kind says which
 };
 
 enum class PinReason : uint8_t {
   kNone, kTemporaryTable, kLockTables, kGetLock, kUserVariable, kPreparedStatement, kHandler, kXa,
-  kGlobalReadLock, kRoutine, kFoundRows, kSystemVariable, kSequence, kUnknownStatement, kProfiling,
+  kGlobalReadLock,
 };
 std::string_view PinReasonName(PinReason reason);
 
 enum class EditKind : uint8_t {
   kText,  // `text` is put in
-  // The session's value is put in; with `text` not empty, followed by " AS `text`".
-  kLastInsertId, kFoundRows, kRowCount, kConnectionId, kUser, kWarningCount, kErrorCount,
+  // The session's value is put in.
+  kLastInsertId, kFoundRows, kRowCount, kConnectionId, kUser, kCurrentUser, kWarningCount, kErrorCount,
 };
 struct Edit {
   sql::Span at;
@@ -79,8 +81,15 @@ struct Plan {
   bool replica_ok = false;      // may run on a replica, and twice
   bool implicit_commit = false;
   bool returns_rows = false;
-  // Keeps FOUND_ROWS, ROW_COUNT or the diagnostics area of a statement before it (SHOW WARNINGS, SELECT FOUND_ROWS()).
+  // Reads what the statement before it left (SHOW WARNINGS, GET DIAGNOSTICS, @@warning_count): must not disturb it.
   bool reads_previous = false;
+  // Its result does not tell what later statements may ask for: read LAST_INSERT_ID() or FOUND_ROWS() on the same
+  // connection at once (SELECT LAST_INSERT_ID(5), SELECT SQL_CALC_FOUND_ROWS ...).
+  bool fetch_last_insert_id = false;
+  bool fetch_found_rows = false;
+  // May change session state in ways its text does not show (CALL, compound, unknown): look at the state changes that
+  // the END frame carries.
+  bool watch_state = false;
   // A prepared statement's parameters that are database names: "ks" must be sent as "vt_ks".
   std::vector<uint16_t> schema_parameters;
   bool cacheable = true;  // not for SET, USE and others that are cheap or rare
@@ -92,13 +101,14 @@ struct SessionValues {
   uint64_t found_rows = 0;
   int64_t row_count = -1;
   uint64_t connection_id = 0;
-  std::string user;  // "app@localhost"
+  std::string user;          // "app@10.1.2.3"
+  std::string current_user;  // "app@%"
   uint64_t warning_count = 0;
   uint64_t error_count = 0;
 };
 
 // Errors, as mysqld would report them: 1046 3D000 no database selected, 1049 42000 unknown database; 1235 42000 a
-// statement that joins two keyspaces; kFailedPrecondition 1290 HY000 a write with a replica target.
+// statement that joins two keyspaces; 1290 HY000 a write with a replica target; those of Snapshot::Resolve.
 Result<Plan> MakePlan(std::string_view text, const sql::Dialect& dialect, const SessionTarget& target,
                       const vschema::Snapshot& vschema);
 

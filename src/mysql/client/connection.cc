@@ -43,6 +43,16 @@ Result<QueryResult> Decode(const RawResult& raw, const wire::Terminator& end) {
   return result;
 }
 
+// REQUIRES: the command fits one packet.
+void WriteCommandHeader(char* out, wire::Command command, size_t payload_bytes) {
+  const size_t length = payload_bytes + 1;
+  out[0] = static_cast<char>(length);
+  out[1] = static_cast<char>(length >> 8);
+  out[2] = static_cast<char>(length >> 16);
+  out[3] = 0;
+  out[4] = static_cast<char>(command);
+}
+
 wire::ClientHandshakeOptions LoginOptions(const ConnectOptions& options) {
   wire::ClientHandshakeOptions login;
   login.user = options.user;
@@ -166,19 +176,29 @@ io::Task<Status> Connection::SendCommand(wire::Command command, std::string_view
     co_return Fail(Code::kDeadlineExceeded, "deadline passed before a command was sent to {}",
                    options_.address.ToString());
   }
-  std::string body;
-  body.reserve(payload.size() + 1);
-  wire::PutU8(&body, static_cast<uint8_t>(command));
-  body += payload;
-  std::string packets;
+  char header[wire::kPacketHeaderBytes + 1];
+  std::string split;  // a command of several packets, with its bytes between headers
+  std::string_view rest = payload;
+  size_t header_size = 0;
   response_sequence_ = 0;
-  wire::AppendPacket(&packets, body, &response_sequence_);
-  iovec part{packets.data(), packets.size()};
-  Result<size_t> written = stream_->TryWrite(&part, 1);
+  if (payload.size() + 1 < wire::kMaxPacketBody) {
+    header_size = sizeof(header);
+    WriteCommandHeader(header, command, payload.size());
+    response_sequence_ = 1;
+  } else {
+    std::string body(1, static_cast<char>(command));
+    body += payload;
+    wire::AppendPacket(&split, body, &response_sequence_);
+    rest = split;
+  }
+  iovec parts[2] = {{header, header_size}, {const_cast<char*>(rest.data()), rest.size()}};
+  Result<size_t> written = stream_->TryWrite(parts, 2);
   if (!written) co_return Broken(written.error());
-  if (*written < packets.size()) {
-    std::string_view rest = std::string_view(packets).substr(*written);
-    Status sent = co_await stream_->WriteAll(rest, deadline);
+  if (*written < header_size + rest.size()) {
+    std::string left(header, header_size);
+    left += rest;
+    left.erase(0, *written);
+    Status sent = co_await stream_->WriteAll(left, deadline);
     if (!sent) co_return Broken(sent.error());
   }
   co_return Status();

@@ -15,24 +15,12 @@ uint64_t Reader::Fixed(size_t size) {
   return value;
 }
 
-uint64_t Reader::Lenenc() {
-  uint8_t first = U8();
-  if (first < 0xfb) return first;
+uint64_t Reader::LongLenenc(uint8_t first) {
   if (first == 0xfc) return Fixed(2);
   if (first == 0xfd) return Fixed(3);
   if (first == 0xfe) return Fixed(8);
   Fail();
   return 0;
-}
-
-std::string_view Reader::Bytes(size_t size) {
-  if (rest_.size() < size) {
-    Fail();
-    return {};
-  }
-  std::string_view bytes = rest_.substr(0, size);
-  rest_.remove_prefix(size);
-  return bytes;
 }
 
 std::string_view Reader::LenencBytes() {

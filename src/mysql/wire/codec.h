@@ -21,16 +21,44 @@ class Reader {
   std::string_view rest() const { return rest_; }
 
   uint8_t Peek() const { return rest_.empty() ? 0 : static_cast<uint8_t>(rest_[0]); }
-  uint8_t U8() { return static_cast<uint8_t>(Fixed(1)); }
-  uint16_t U16() { return static_cast<uint16_t>(Fixed(2)); }
+  uint8_t U8() {
+    if (rest_.empty()) [[unlikely]] {
+      Fail();
+      return 0;
+    }
+    uint8_t value = static_cast<uint8_t>(rest_[0]);
+    rest_.remove_prefix(1);
+    return value;
+  }
+  uint16_t U16() {
+    if (rest_.size() < 2) [[unlikely]] {
+      Fail();
+      return 0;
+    }
+    auto value =
+        static_cast<uint16_t>(static_cast<uint8_t>(rest_[0]) | static_cast<uint8_t>(rest_[1]) << 8);
+    rest_.remove_prefix(2);
+    return value;
+  }
   uint32_t U24() { return static_cast<uint32_t>(Fixed(3)); }
   uint32_t U32() { return static_cast<uint32_t>(Fixed(4)); }
   uint64_t U64() { return Fixed(8); }
   // `size` <= 8 bytes.
   uint64_t Fixed(size_t size);
   // 0xfb (NULL) and 0xff are not integers: they fail.
-  uint64_t Lenenc();
-  std::string_view Bytes(size_t size);
+  uint64_t Lenenc() {
+    uint8_t first = U8();
+    return first < 0xfb ? first : LongLenenc(first);
+  }
+  std::string_view Bytes(size_t size) {
+    if (rest_.size() < size) [[unlikely]] {
+      Fail();
+      return {};
+    }
+    std::string_view bytes(rest_.data(), size);
+    rest_.remove_prefix(size);
+    return bytes;
+  }
   std::string_view LenencBytes();
   // Up to a zero byte, which is skipped; fails when there is none.
   std::string_view NulTerminated();
@@ -42,6 +70,8 @@ class Reader {
   }
 
  private:
+  uint64_t LongLenenc(uint8_t first);
+
   std::string_view rest_;
   bool ok_ = true;
 };

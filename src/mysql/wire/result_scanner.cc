@@ -56,7 +56,6 @@ void ResultScanner::Start(ResponseKind kind, uint8_t first_sequence, bool metada
   row_count_ = 0;
   held_.clear();
   prepare_ = {};
-  terminator_.Clear();
 }
 
 void ResultScanner::ResumeAfterInfile(uint8_t first_sequence) {
@@ -97,6 +96,7 @@ bool ResultScanner::BeginResult(const uint8_t* packet, size_t available, uint32_
     definitions_left_ = prepare_.column_count + prepare_.parameter_count;
     if (metadata_flag_ && !reader.empty() && reader.U8() == 0) definitions_left_ = 0;
     column_count_ = prepare_.column_count;
+    terminator_.Clear();
     terminator_.warnings = prepare_.warnings;
     state_ = State::kMeta;
     return true;
@@ -181,6 +181,7 @@ ResultScanner::Opening ResultScanner::Open(const Cursor& in, uint32_t length, ui
     case ResponseKind::kSimple:
       return Opening::kBroken;
     case ResponseKind::kStatistics:
+      terminator_.Clear();
       state_ = State::kRows;
       row_count_ = 1;
       return Opening::kPlain;

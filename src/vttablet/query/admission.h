@@ -1,0 +1,17 @@
+// vttablet/query/admission.h - who may run what, asked before a statement gets a connection. Implementations: table ACLs,
+// query rules. Threads: asked on query loops, several at once.
+#pragma once
+
+#include "base/error.h"
+#include "port/query_service.h"
+
+namespace paceline::vttablet {
+
+class Admission {
+ public:
+  virtual ~Admission() = default;
+  // An error refuses the statement: kPermissionDenied, kInvalidArgument, kResourceExhausted. Quick and without waiting.
+  virtual Status Admit(const port::QueryRequest& request) const = 0;
+};
+
+}  // namespace paceline::vttablet

@@ -1,0 +1,45 @@
+// vttablet/query/killer.h - ends statements by KILL QUERY over one side connection, in order. Never a session that waits
+// for a semi-sync acknowledgement: killing it would commit what must not be committed.
+// Threads: its loop's.
+#pragma once
+
+#include <memory>
+
+#include "io/sync.h"
+#include "vttablet/query/connection.h"
+#include "vttablet/query/metrics.h"
+
+namespace paceline::vttablet {
+
+// One wish to end a statement, shared by the killer and the one whose statement it is.
+struct KillTicket {
+  uint32_t thread_id = 0;
+  bool is_mariadb = false;
+  bool over = false;      // set by the owner: the statement has ended, do not kill
+  bool sent = false;      // KILL QUERY was sent: it may yet hit the connection's next statement
+  bool withheld = false;  // the session waited for an acknowledgement
+  bool failed = false;    // nothing could be done
+  io::Event done;
+};
+
+class Killer {
+ public:
+  Killer(MysqldOptions options, QueryMetrics& metrics) : options_(std::move(options)), metrics_(metrics) {}
+
+  // Starts at once; ticket->done is set within some seconds.
+  void Kill(std::shared_ptr<KillTicket> ticket);
+  // Waits for those under way and closes the side connection.
+  io::Task<void> Close();
+
+ private:
+  static io::Task<void> Run(Killer* self, std::shared_ptr<KillTicket> ticket);
+  io::Task<Status> KillOne(KillTicket& ticket, Deadline deadline);
+
+  MysqldOptions options_;
+  QueryMetrics& metrics_;
+  ConnectionPtr connection_;
+  io::Mutex mutex_;
+  io::Gate gate_;
+};
+
+}  // namespace paceline::vttablet

@@ -1,0 +1,390 @@
+#include "vttablet/query/query_server.h"
+
+#include <string.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "mysql/wire/codec.h"
+#include "mysql/wire/ok_packet.h"
+
+namespace paceline::vttablet {
+
+using mysql::wire::Command;
+using mysql::wire::Terminator;
+using port::StatementKind;
+
+namespace {
+
+std::string IdBytes(uint32_t id) {
+  std::string bytes;
+  mysql::wire::PutU32(&bytes, id);
+  return bytes;
+}
+
+}  // namespace
+
+QueryServer::QueryServer(io::Loop& loop, QueryServerOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      state_(options_.keyspace, options_.shard),
+      pool_(loop, options_.pool, metrics_),
+      killer_(options_.pool.mysqld, metrics_),
+      pinned_(options_.loop_index) {
+  loop_.Post([this] { io::Detach(SweepLoop(this)); });
+}
+
+QueryServer::~QueryServer() { CHECK_MSG(gate_.count() == 0, "QueryServer destroyed before Close"); }
+
+Status QueryServer::Admit(const port::QueryRequest& request, Time now) {
+  RETURN_IF_ERROR(state_.Check(request.target, request.pinned_id != 0, now));
+  for (const Admission* one : admission_) RETURN_IF_ERROR(one->Admit(request));
+  return {};
+}
+
+io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& request,
+                                                      port::ResultSink& sink, Deadline deadline) {
+  std::optional<io::Gate::Pass> pass = gate_.Enter();
+  if (!pass) co_return Fail(Code::kClusterEvent, "operation not allowed in state SHUTTING_DOWN");
+  const Time began = loop_.Now();
+  Status admitted = Admit(request, began);
+  if (!admitted) {
+    metrics_.refused.Add();
+    co_return Fail(admitted.error());
+  }
+  if (options_.query_timeout > Duration(0)) {
+    deadline = deadline.EarlierOf(Deadline::At(began + options_.query_timeout));
+  }
+  Lent lent;
+  const bool transaction = !request.begin.empty() || request.reserve;
+  if (request.pinned_id == 0) {
+    uint64_t settings_id = request.settings != nullptr ? request.settings->id : 0;
+    lent.connection = pool_.TryTake(transaction, request.found_rows, settings_id);
+  }
+  if (lent.connection == nullptr) {
+    Status taken = co_await TakeConnection(lent, request, sink, deadline);
+    if (!taken) {
+      metrics_.failed.Add();
+      co_return Fail(taken.error());
+    }
+    // Setting the session up failed with mysqld's own error, which the sink has got.
+    if (lent.connection == nullptr) {
+      co_return port::QueryEnd{lent.pinned != nullptr ? lent.pinned->id : 0, options_.alias, {}};
+    }
+  }
+
+  Running run(sink, deadline);
+  run.connection = lent.connection.get();
+  if (lent.pinned != nullptr && lent.pinned->in_transaction) {
+    Deadline limit = Deadline::At(lent.pinned->transaction_began + options_.transaction_timeout);
+    lent.limited_by_transaction = limit < deadline;
+    run.limit = deadline.EarlierOf(limit);
+  }
+  run.index = running_.size();
+  running_.push_back(&run);
+  metrics_.queries.Add();
+  metrics_.running.Set(static_cast<int64_t>(running_.size()));
+  if (request.cancel != nullptr) {
+    request.cancel->SetHandler([this, at = &run] { GiveUp(*at, &Running::canceled); });
+  }
+
+  Status pumped;
+  if (request.kind == StatementKind::kText) {
+    std::string begin;
+    if (!request.begin.empty()) {
+      // As one command of two statements: when BEGIN fails, mysqld does not run the other.
+      begin.append(request.begin).append("; ");
+      run.skip_first = true;
+    }
+    pumped = begin.empty() ? run.connection->Send(Command::kQuery, request.text)
+                           : run.connection->Send(Command::kQuery, begin, request.text);
+    if (pumped) pumped = co_await Pump(run);
+  } else {
+    pumped = co_await RunPrepared(run, request);
+  }
+
+  if (request.cancel != nullptr) request.cancel->SetHandler(nullptr);
+  running_[run.index] = running_.back();
+  running_[run.index]->index = run.index;
+  running_.pop_back();
+  metrics_.running.Set(static_cast<int64_t>(running_.size()));
+  metrics_.rows_bytes.Add(run.rows_bytes);
+  metrics_.query_ns.Add((loop_.Now() - began).count());
+  if (run.failed) metrics_.mysql_errors.Add();
+
+  const bool plain = pumped && lent.pinned == nullptr && run.ticket == nullptr && !run.failed &&
+                     !run.saw_transaction && !request.reserve && request.begin.empty() &&
+                     !run.connection->tainted && run.connection->scanner().terminator().warnings == 0 &&
+                     !state_.has_lease() && !closing_;
+  if (plain) [[likely]] {
+    pool_.Give(std::move(lent.connection));
+    co_return port::QueryEnd{0, options_.alias, {}};
+  }
+  Result<port::QueryEnd> end = co_await Settle(lent, run, request, pumped);
+  if (!end) metrics_.failed.Add();
+  running_ended_.Pulse();
+  co_return end;
+}
+
+// On success with a null connection the sink has got mysqld's error for the settings.
+io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryRequest& request,
+                                             port::ResultSink& sink, Deadline deadline) {
+  const uint64_t wanted = request.settings != nullptr ? request.settings->id : 0;
+  if (request.pinned_id != 0) {
+    Result<Pinned*> taken = pinned_.Take(request.pinned_id);
+    if (!taken) co_return Fail(taken.error());
+    lent.pinned = *taken;
+    lent.connection = std::move(lent.pinned->connection);
+    const bool same = lent.pinned->reserved || request.settings == nullptr ||
+                      wanted == lent.connection->settings_id();
+    if (same) co_return Status();
+    // In a transaction nothing can be reset; the settings come on top and the session is cleaned afterwards.
+    Result<Terminator> set =
+        co_await lent.connection->Run(Command::kQuery, request.settings->apply, deadline);
+    lent.connection->tainted = true;
+    if (!set) {
+      uint64_t id = lent.pinned->id;
+      pool_.Discard(std::move(lent.connection));
+      pinned_.End(id, "connection to mysqld lost", loop_.clock().WallNow());
+      co_return Fail(Code::kUnavailable, "applying settings: {}", set.error().message());
+    }
+    if (set->is_error()) {
+      lent.pinned->connection = std::move(lent.connection);
+      lent.pinned->busy = false;
+      sink.OnEnd(*set, true);
+    }
+    co_return Status();
+  }
+  Pool::Want want{!request.begin.empty() || request.reserve, request.found_rows, request.settings};
+  // A connection may have died between two statements without our knowing: then the next one, a few times.
+  for (int attempt = 0;; ++attempt) {
+    Result<ConnectionPtr> taken = co_await pool_.Take(want, deadline);
+    if (!taken) co_return Fail(taken.error());
+    ConnectionPtr connection = std::move(*taken);
+    if (request.cancel != nullptr && request.cancel->requested()) {
+      PutBack(std::move(connection));
+      co_return Fail(Code::kCanceled, "canceled while waiting for a connection");
+    }
+    if (connection->settings_id() != wanted) metrics_.resets.Add();
+    Status applied = co_await connection->Apply(request.settings, deadline);
+    if (applied) {
+      lent.connection = std::move(connection);
+      co_return Status();
+    }
+    pool_.Discard(std::move(connection));
+    if (applied.error().from_mysql()) {
+      Terminator end = mysql::wire::TerminatorOf(applied.error());
+      sink.OnEnd(end, true);
+      co_return Status();
+    }
+    if (applied.error().code() == Code::kDeadlineExceeded) co_return Fail(applied.error());
+    if (attempt >= 2) co_return Fail(Code::kClusterEvent, "no connection to mysqld: {}", applied.error().message());
+  }
+}
+
+// BEGIN by itself, for commands that cannot be joined with it.
+io::Task<Status> QueryServer::RunBegin(Running& run, std::string_view begin) {
+  Result<Terminator> began = co_await run.connection->Run(Command::kQuery, begin, run.limit);
+  if (!began) co_return Fail(Code::kUnavailable, "starting a transaction: {}", began.error().message());
+  run.saw_transaction = true;
+  if (began->is_error()) {
+    run.failed = true;
+    run.sink->OnEnd(*began, true);
+  }
+  co_return Status();
+}
+
+Status QueryServer::SendExecute(Running& run, const port::QueryRequest& request, uint32_t statement_id) {
+  run.executing = true;
+  std::string id = IdBytes(statement_id);
+  return run.connection->Send(Command::kStmtExecute, id, request.parameters);
+}
+
+void QueryServer::RememberPrepared(Connection& connection, std::string_view text) {
+  std::vector<uint32_t> to_close;
+  const uint32_t id = connection.scanner().prepare_ok().statement_id;
+  connection.prepared().Put(text, connection.settings_id(), id, &to_close);
+  for (uint32_t old : to_close) connection.SendLater(Command::kStmtClose, IdBytes(old));
+}
+
+io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest& request) {
+  Connection& connection = *run.connection;
+  if (!request.begin.empty()) {
+    Status began = co_await RunBegin(run, request.begin);
+    if (!began || run.failed) co_return began;
+  }
+  if (request.kind == StatementKind::kPrepare) {
+    run.preparing = true;
+    metrics_.prepares.Add();
+    Status sent = connection.Send(Command::kStmtPrepare, request.text);
+    if (!sent) co_return sent;
+    Status pumped = co_await Pump(run);
+    if (pumped && !run.failed) RememberPrepared(connection, request.text);
+    co_return pumped;
+  }
+  for (bool again = false;; again = true) {
+    const PreparedCache::Entry* entry =
+        connection.prepared().Find(request.text, connection.settings_id());
+    uint32_t id = 0;
+    if (entry != nullptr) {
+      metrics_.prepare_hits.Add();
+      id = entry->statement_id;
+    } else {
+      metrics_.prepares.Add();
+      Result<Terminator> prepared =
+          co_await connection.Run(Command::kStmtPrepare, request.text, run.limit);
+      if (!prepared) co_return Fail(prepared.error());
+      if (prepared->is_error()) {
+        run.failed = true;
+        if (run.sink != nullptr) run.sink->OnEnd(*prepared, true);
+        co_return Status();
+      }
+      id = connection.scanner().prepare_ok().statement_id;
+      RememberPrepared(connection, request.text);
+    }
+    Status sent = SendExecute(run, request, id);
+    if (!sent) co_return sent;
+    Status pumped = co_await Pump(run);
+    if (!pumped || !run.repeat) co_return pumped;
+    std::vector<uint32_t> to_close;
+    connection.prepared().Drop(request.text, connection.settings_id(), &to_close);
+    for (uint32_t old : to_close) connection.SendLater(Command::kStmtClose, IdBytes(old));
+    metrics_.prepare_repeats.Add();
+    run.repeat = false;
+    if (again) {  // twice is enough: the error is the answer
+      if (run.sink != nullptr) run.sink->OnEnd(connection.scanner().terminator(), true);
+      co_return Status();
+    }
+  }
+}
+
+void QueryServer::GiveUp(Running& run, bool Running::*why) {
+  run.*why = true;
+  run.sink = nullptr;
+  if (run.ticket != nullptr) return;
+  run.ticket = std::make_shared<KillTicket>();
+  run.ticket->thread_id = run.connection->thread_id();
+  run.ticket->is_mariadb = run.connection->is_mariadb();
+  killer_.Kill(run.ticket);
+}
+
+// Errors: kUnavailable, kInternal: the connection is of no use; kDeadlineExceeded: the answer is still to come.
+io::Task<Status> QueryServer::Pump(Running& run) {
+  Connection& connection = *run.connection;
+  if (!connection.flushed()) {
+    Status flushed = co_await connection.Flush(run.limit);
+    if (!flushed) co_return Fail(Code::kUnavailable, "sending the statement: {}", flushed.error().message());
+  }
+  io::Socket* plain = connection.plain_socket();
+  char held[mysql::wire::ResultScanner::kMaxHeldBytes];
+  size_t held_size = 0;
+  for (;;) {
+    char* buffer = loop_.scratch();
+    memcpy(buffer, held, held_size);
+    Result<size_t> got =
+        connection.stream().TryRead(buffer + held_size, io::Loop::kScratchSize - held_size);
+    if (!got) {
+      co_return Fail(Code::kUnavailable, "connection to mysqld lost while the statement ran: {}",
+                     got.error().message());
+    }
+    if (*got == 0) {
+      io::Wake wake = io::Wake::kDone;
+      if (plain != nullptr) {
+        wake = co_await plain->Readable(run.limit);
+      } else {
+        wake = co_await connection.stream().WaitReadable(run.limit);
+      }
+      if (wake == io::Wake::kClosed) co_return Fail(Code::kUnavailable, "closed while the statement ran");
+      if (wake == io::Wake::kTimeout) {
+        if (run.expired) co_return Fail(Code::kDeadlineExceeded, "the statement does not end");
+        GiveUp(run, &Running::expired);
+        run.limit = Deadline::After(loop_.clock(), options_.kill_grace);
+      }
+      continue;
+    }
+    std::string_view input(buffer, held_size + *got);
+    Running::Outcome outcome = run.Deliver(&input);
+    if (outcome == Running::Outcome::kDone) co_return Status();
+    if (outcome == Running::Outcome::kInfile) {
+      co_return Fail(Code::kUnimplemented, "LOAD DATA LOCAL INFILE is not supported");
+    }
+    if (outcome == Running::Outcome::kBroken || input.size() > sizeof held) {
+      co_return Fail(Code::kInternal, "mysqld's answer does not follow the protocol");
+    }
+    held_size = input.size();
+    memcpy(held, input.data(), held_size);
+    if (run.sink != nullptr && run.sink->Full()) {
+      Status room = co_await run.sink->WaitNotFull(run.limit);
+      if (!room && !run.given_up()) {
+        const bool late = room.error().code() == Code::kDeadlineExceeded;
+        GiveUp(run, late ? &Running::expired : &Running::canceled);
+        run.limit = Deadline::After(loop_.clock(), options_.kill_grace);
+      }
+    }
+  }
+}
+
+io::Task<Status> QueryServer::Release(record::Target, uint64_t pinned_id, Deadline deadline) {
+  std::optional<io::Gate::Pass> pass = gate_.Enter();
+  if (!pass) co_return Status();  // everything ends by itself
+  Pinned* pinned = pinned_.Find(pinned_id);
+  if (pinned == nullptr) co_return Status();
+  if (pinned->busy) {
+    pinned->release_wanted = true;
+    co_return Status();
+  }
+  ConnectionPtr connection = std::move(pinned->connection);
+  const bool reset = pinned->reserved || connection->tainted;
+  pinned_.End(pinned_id, "released", loop_.clock().WallNow());
+  PublishPinned();
+  Status done;
+  if (reset) {
+    done = co_await connection->Reset(deadline);
+  } else {
+    Result<Terminator> end = co_await connection->Run(Command::kQuery, "rollback", deadline);
+    if (!end) {
+      done = Fail(end.error());
+    } else if (end->is_error()) {
+      done = Fail(mysql::wire::ErrorOf(*end));
+    }
+  }
+  // A connection that could not be cleaned is closed, by which mysqld rolls back.
+  if (done) {
+    pool_.Give(std::move(connection));
+  } else {
+    metrics_.closed_broken.Add();
+    pool_.Discard(std::move(connection));
+  }
+  co_return Status();
+}
+
+void QueryServer::SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term) {
+  const bool ends = !serving || type != state_.type();
+  state_.Set(type, serving, reason, term);
+  if (!ends) return;
+  std::vector<uint64_t> all = pinned_.Select([](const Pinned&) { return true; });
+  if (!all.empty()) KillPinned(all, serving ? "the tablet changed its type" : "the tablet stopped serving");
+}
+
+void QueryServer::SetHealth(port::TabletHealth health) {
+  health_ = std::move(health);
+  ++health_version_;
+  health_changed_.Pulse();
+}
+
+io::Task<Status> QueryServer::StreamHealth(port::HealthSink& sink, Deadline deadline) {
+  std::optional<io::Gate::Pass> pass = gate_.Enter();
+  if (!pass) co_return Fail(Code::kCanceled, "the query service is closed");
+  while (!closing_) {
+    uint64_t version = health_version_;
+    port::TabletHealth health = health_;
+    sink.OnHealth(health);
+    if (version != health_version_) continue;
+    if (deadline.Passed(loop_.Now())) co_return Fail(Code::kDeadlineExceeded, "the health stream's time is over");
+    Deadline beat = Deadline::After(loop_.clock(), options_.health_beat).EarlierOf(deadline);
+    [[maybe_unused]] bool changed = co_await health_changed_.Wait(beat);
+  }
+  co_return Fail(Code::kCanceled, "the query service is closed");
+}
+
+}  // namespace paceline::vttablet

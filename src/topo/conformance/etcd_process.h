@@ -1,0 +1,34 @@
+// topo/conformance/etcd_process.h - a real etcd for tests: on free loopback ports, with its data in
+// a folder of its own, stopped, killed and started again at will. Threads: one loop. For tests
+// only.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "io/process.h"
+#include "io/task.h"
+
+namespace paceline::topo::conformance {
+
+class EtcdProcess {
+ public:
+  // The etcd of the system; empty when there is none.
+  static std::string Program();
+  explicit EtcdProcess(io::Loop& loop, std::string program);
+  ~EtcdProcess();
+  Status Start();
+  // SIGKILL, and waits until it is gone.
+  io::Task<void> Kill();
+  Status Signal(int signal);
+  // "127.0.0.1:port"
+  std::string endpoint() const { return "127.0.0.1:" + std::to_string(client_port_); }
+
+ private:
+  io::Loop& loop_;
+  std::string program_, folder_;
+  uint16_t client_port_ = 0, peer_port_ = 0;
+  std::unique_ptr<io::Process> process_;
+};
+
+}  // namespace paceline::topo::conformance

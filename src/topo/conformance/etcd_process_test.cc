@@ -1,0 +1,80 @@
+#include "topo/conformance/etcd_process.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/rng.h"
+#include "io/stream.h"
+
+namespace paceline::topo::conformance {
+namespace {
+
+uint16_t FreePort(io::Loop& loop) {
+  auto listener = io::Listener::Listen(loop, io::Address::Tcp("127.0.0.1", 0));
+  return listener ? (*listener)->port() : 0;
+}
+
+}  // namespace
+
+std::string EtcdProcess::Program() {
+  for (const char* place : {"/usr/bin/etcd", "/usr/local/bin/etcd"}) {
+    if (std::filesystem::exists(place)) return place;
+  }
+  return "";
+}
+
+EtcdProcess::EtcdProcess(io::Loop& loop, std::string program)
+    : loop_(loop), program_(std::move(program)) {
+  folder_ = (std::filesystem::temp_directory_path() / ("paceline-etcd-" + NewUuid())).string();
+  std::filesystem::create_directories(folder_);
+  client_port_ = FreePort(loop_);
+  peer_port_ = FreePort(loop_);
+}
+
+EtcdProcess::~EtcdProcess() {
+  if (process_ != nullptr && process_->running()) (void)process_->Signal(SIGKILL);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+Status EtcdProcess::Start() {
+  std::string client = "http://" + endpoint(),
+              peer = "http://127.0.0.1:" + std::to_string(peer_port_);
+  io::ProcessOptions options;
+  options.argv = {program_,
+                  "--name",
+                  "one",
+                  "--data-dir",
+                  folder_ + "/data",
+                  "--listen-client-urls",
+                  client,
+                  "--advertise-client-urls",
+                  client,
+                  "--listen-peer-urls",
+                  peer,
+                  "--initial-advertise-peer-urls",
+                  peer,
+                  "--initial-cluster",
+                  "one=" + peer,
+                  "--heartbeat-interval",
+                  "50",
+                  "--election-timeout",
+                  "500"};
+  options.env["ETCD_UNSUPPORTED_ARCH"] = "arm64";
+  options.output_file = folder_ + "/log";
+  auto started = io::Process::Start(loop_, options);
+  if (!started) return Fail(started.error());
+  process_ = std::move(*started);
+  return {};
+}
+
+io::Task<void> EtcdProcess::Kill() {
+  (void)process_->Signal(SIGKILL);
+  auto exit = co_await process_->WaitExit(Deadline::In(10s));
+  (void)exit;
+}
+
+Status EtcdProcess::Signal(int signal) { return process_->Signal(signal); }
+
+}  // namespace paceline::topo::conformance

@@ -281,7 +281,7 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const ChannelOptio
 }  // namespace
 
 Result<std::shared_ptr<Channel>> Channel::Open(io::Loop& loop, std::string address, const ChannelOptions& options) {
-  TakeOverGrpcLog();
+  PrepareGrpc();
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::ChannelCredentials> credentials, Credentials(options));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes_max));

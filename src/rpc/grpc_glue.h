@@ -15,7 +15,8 @@ bool FromBuffer(grpc::ByteBuffer* buffer, google::protobuf::MessageLite* message
 grpc::Status ToGrpc(const Error& error);
 // REQUIRES: !status.ok().
 Error FromGrpc(const grpc::Status& status);
-// gRPC's own messages repeat what calls return as errors: they go to our log, at debug level. Any thread, any number.
-void TakeOverGrpcLog();
+// Once a process, before its first server or channel: gRPC's messages, which repeat what calls return as errors, go to our
+// log at debug level; and the threads that run its callbacks are kept until the process ends. Any thread, any number.
+void PrepareGrpc();
 
 }  // namespace paceline::rpc

@@ -245,7 +245,7 @@ void Server::Add(io::Loop& loop, MethodSpec method) {
 }
 
 Status Server::Start(const ServerOptions& options) {
-  TakeOverGrpcLog();
+  PrepareGrpc();
   impl_->options = options;
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!options.cert_file.empty()) {

@@ -399,9 +399,10 @@ class Planner {
               keyspace_->database == shown) {
             continue;
           }
-          // The length that DATABASE() has. Naming its utf8mb3 would be a deprecation warning on MySQL 8 and later.
-          Put(call.at, "CAST(" + (session_.keyspace.empty() ? "NULL" : StringLiteral(shown, dialect_)) +
-                           " AS CHAR(64))");
+          // IF gives the column the definition of the call itself, on both flavors.
+          Put(call.at, "IF(1," +
+                           (session_.keyspace.empty() ? "NULL" : StringLiteral(shown, dialect_)) +
+                           "," + std::string(call.at.In(text_)) + ")");
           break;
         }
         case sql::SessionFunction::kLastInsertId: Put(call.at, "", EditKind::kLastInsertId); break;

@@ -91,16 +91,16 @@ TEST(Plan, RewritesNamesInSystemSchemas) {
 
 TEST(Plan, AnswersForTheSession) {
   EXPECT_EQ(Sent("SELECT DATABASE()"),
-            "commerce | SELECT CAST('commerce' AS CHAR(64)) AS `DATABASE()`");
+            "commerce | SELECT IF(1,'commerce',DATABASE()) AS `DATABASE()`");
   EXPECT_EQ(Sent("SELECT DATABASE() AS d", "commerce@replica"),
-            "commerce@replica | SELECT CAST('commerce@replica' AS CHAR(64)) AS d");
-  EXPECT_EQ(Sent("SELECT DATABASE()", ""), "any  | SELECT CAST(NULL AS CHAR(64)) AS `DATABASE()`");
+            "commerce@replica | SELECT IF(1,'commerce@replica',DATABASE()) AS d");
+  EXPECT_EQ(Sent("SELECT DATABASE()", ""), "any  | SELECT IF(1,NULL,DATABASE()) AS `DATABASE()`");
   EXPECT_EQ(Sent("SELECT DATABASE()", "same"), "same | SELECT DATABASE()");
   EXPECT_EQ(Sent("SELECT LAST_INSERT_ID() + 1, FOUND_ROWS() f, USER()"),
-            "commerce | SELECT CAST(7 AS UNSIGNED) + 1 AS `LAST_INSERT_ID() + 1`, CAST(3 AS SIGNED) f, "
-            "CAST('app@h' AS CHAR(288)) AS `USER()`");
+            "commerce | SELECT IF(1,CAST(7 AS UNSIGNED),LAST_INSERT_ID()) + 1 AS `LAST_INSERT_ID() + 1`, "
+            "IF(1,CAST(3 AS SIGNED),FOUND_ROWS()) f, IF(1,'app@h',USER()) AS `USER()`");
   EXPECT_EQ(Sent("INSERT INTO orders VALUES (LAST_INSERT_ID())"),
-            "commerce | INSERT INTO orders VALUES (CAST(7 AS UNSIGNED))");
+            "commerce | INSERT INTO orders VALUES (IF(1,CAST(7 AS UNSIGNED),LAST_INSERT_ID()))");
   EXPECT_TRUE(Make("SELECT LAST_INSERT_ID(5)")->fetch_last_insert_id);
   EXPECT_FALSE(Make("UPDATE t SET a = LAST_INSERT_ID(5)")->fetch_last_insert_id);
   EXPECT_TRUE(Make("SELECT SQL_CALC_FOUND_ROWS 1")->fetch_found_rows);

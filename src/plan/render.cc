@@ -7,7 +7,6 @@
 namespace paceline::plan {
 namespace {
 
-// With the types that the functions have, so that column definitions stay the same.
 std::string ValueText(const Edit& edit, const SessionValues& values) {
   switch (edit.kind) {
     case EditKind::kText: return edit.text;
@@ -15,13 +14,10 @@ std::string ValueText(const Edit& edit, const SessionValues& values) {
     case EditKind::kFoundRows: return fmt::format("CAST({} AS SIGNED)", values.found_rows);
     case EditKind::kRowCount: return fmt::format("CAST({} AS SIGNED)", values.row_count);
     case EditKind::kConnectionId: return fmt::format("CAST({} AS UNSIGNED)", values.connection_id);
-    case EditKind::kUser:
-      return fmt::format("CAST({} AS CHAR(288))", QuoteText(values.user));
-    case EditKind::kCurrentUser:
-      return fmt::format("CAST({} AS CHAR(288))",
-                         QuoteText(values.current_user));
-    case EditKind::kWarningCount: return fmt::format("CAST({} AS SIGNED)", values.warning_count);
-    case EditKind::kErrorCount: return fmt::format("CAST({} AS SIGNED)", values.error_count);
+    case EditKind::kUser: return QuoteText(values.user);
+    case EditKind::kCurrentUser: return QuoteText(values.current_user);
+    case EditKind::kWarningCount: return fmt::format("CAST({} AS UNSIGNED)", values.warning_count);
+    case EditKind::kErrorCount: return fmt::format("CAST({} AS UNSIGNED)", values.error_count);
   }
   return edit.text;
 }
@@ -45,7 +41,10 @@ std::string_view Render(std::string_view text, const Plan& plan, const SessionVa
     if (edit.kind == EditKind::kText) {
       buffer.append(edit.text);
     } else {
-      buffer.append(ValueText(edit, values));
+      // IF gives the column the type, length and nullability of the call itself; tried on both flavors, where CAST or
+      // a bare literal does not.
+      buffer.append("IF(1,").append(ValueText(edit, values)).append(",");
+      buffer.append(edit.at.In(text)).append(")");
     }
     at = edit.at.end();
   }

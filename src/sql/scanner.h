@@ -149,7 +149,7 @@ class Scanner {
   size_t schema_depth_ = 0;
   uint32_t column_begin_ = 0;
   size_t column_calls_ = 0;
-  std::array<Frame, 48> frames_;
+  std::array<Frame, 48> frames_;  // each set when it is opened
   std::vector<Span> ctes_;
   std::vector<Span> delete_targets_;
 };

@@ -153,14 +153,10 @@ class Decider {
   // --- the term
   // Promises count while their tablet can be seen: its journal is the other half of what it promised.
   std::optional<Step> HoldTerm() {
-    std::set<TabletAlias> standing;
-    bool outbid = false;
-    for (const TabletSight& tablet : view_.tablets) {
-      if (!tablet.reachable) continue;
-      outbid |= tablet.promised_term > attempt_.term;
-      bool stands = tablet.promised_term == attempt_.term && attempt_.promised.contains(tablet.alias);
-      if (stands) standing.insert(tablet.alias);
-    }
+    std::set<TabletAlias> standing = StandingPromises();
+    bool outbid = std::ranges::any_of(view_.tablets, [this](const TabletSight& tablet) {
+      return tablet.reachable && tablet.promised_term > attempt_.term;
+    });
     bool quorum = PromiseQuorum(view_, reigning_, standing) ||
                   (request_.force && !standing.empty() && !outbid);
     if (quorum) return LearnWhoLed();
@@ -170,6 +166,16 @@ class Decider {
         fmt::format("{} term {} in {}: see what came of it, then run again",
                     outbid ? "another coordinator overtook" : "too few tablets promised",
                     attempt_.term, view_.shard.ToString())));
+  }
+
+  std::set<TabletAlias> StandingPromises() const {
+    std::set<TabletAlias> standing;
+    for (const TabletSight& tablet : view_.tablets) {
+      bool stands = tablet.reachable && tablet.promised_term == attempt_.term &&
+                    attempt_.promised.contains(tablet.alias);
+      if (stands) standing.insert(tablet.alias);
+    }
+    return standing;
   }
 
   // A tablet that follows another than the journal's primary may hold a newer journal row in its relay log: it has
@@ -398,9 +404,10 @@ class Decider {
     bool attached = Attached(leader) >= enough && !first_round;
     if (attached || step.replicas.empty()) {
       if (Attached(leader) >= enough) return std::nullopt;
-      return Step(No(Code::kUnavailable,
-                     fmt::format("{} has {} of the {} tablets that must acknowledge its commits; run again",
-                                 chosen.alias.ToString(), Attached(leader), enough)));
+      return UndoAndRefuse(No(
+          Code::kUnavailable,
+          fmt::format("{} has {} of the {} tablets that must acknowledge its commits; run again",
+                      chosen.alias.ToString(), Attached(leader), enough)));
     }
     return Step(step);
   }
@@ -460,11 +467,14 @@ class Decider {
 
   // --- nothing was decided yet, so all goes back as it was. Once tablets follow a candidate only forward is safe.
   Step UndoAndRefuse(Refuse end) {
-    bool can = old_ != nullptr && attempt_.chosen.empty() && attempt_.term != 0;
+    // Without a quorum another coordinator may stand on these fences; with it, fences of a run that crashed are void too.
+    bool can = old_ != nullptr && attempt_.chosen.empty() && attempt_.term != 0 &&
+               PromiseQuorum(view_, reigning_, StandingPromises());
     if (!can) return end;
     Repoint undo{attempt_.term, reigning_, {}, false, end};
     for (const TabletSight& tablet : view_.tablets) {
-      bool ours = attempt_.fenced_by_us.contains(tablet.alias) && tablet.alias != reigning_;
+      bool ours = (tablet.fenced || attempt_.fenced_by_us.contains(tablet.alias)) &&
+                  tablet.alias != reigning_;
       std::string name = tablet.alias.ToString();
       if (!ours || !Up(&tablet) || tablet.promised_term != attempt_.term) continue;
       if (Tries("undo " + name) > 0) continue;

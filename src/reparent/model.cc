@@ -203,15 +203,21 @@ void World::Decide(Coordinator& coordinator) {
       int tablet = static_cast<int>(promote->tablet.uid) - 100;
       (void)DoPublish(tablet, promote->term, coordinator);
     }
-    if (bug == Bug::kPromoteMostLagging) {
-      promote->must_contain = gtid::Set();
-      uint32_t least = 33;
-      for (size_t i = 0; i < tabs.size(); ++i) {
-        uint32_t has = static_cast<uint32_t>(std::popcount(tabs[i].received));
-        if (tabs[i].leads || !tabs[i].up || tabs[i].cut || has >= least) continue;
-        least = has;
-        promote->tablet = Alias(static_cast<int>(i));
-      }
+    if (bug == Bug::kPromoteMostLagging) promote->must_contain = gtid::Set();
+  }
+  auto* attach = std::get_if<Repoint>(&coordinator.step);
+  bool elected = attach != nullptr && !attach->interim && !attach->then;
+  if (bug == Bug::kPromoteMostLagging && elected && coordinator.attempt.chosen.empty()) {
+    TabletAlias best = attach->primary;
+    int least = 33;
+    for (Repoint::Replica& replica : attach->replicas) {
+      int has = std::popcount(tabs[replica.tablet.uid - 100].received);
+      if (has >= least) continue;
+      least = has;
+      attach->primary = replica.tablet;
+    }
+    for (Repoint::Replica& replica : attach->replicas) {
+      if (replica.tablet == attach->primary) replica.tablet = best;
     }
   }
   coordinator.over = std::holds_alternative<Done>(coordinator.step) ||

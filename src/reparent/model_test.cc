@@ -14,13 +14,30 @@ namespace {
 Request Emergency() { return {.action = Action::kEmergency}; }
 Request Planned() { return {.action = Action::kPlanned}; }
 
-// One coordinator alone, nothing fails: it must end, and well.
+void LetReplicasReceive(World& world) {
+  for (bool more = true; more;) {
+    more = false;
+    for (World::Event event : world.Events()) {
+      if (event.kind != 'r') continue;
+      world.Do(event);
+      more = true;
+      break;
+    }
+  }
+}
+
+// One coordinator alone, nothing fails: it must end, and well; at the second time where it undid a first attempt,
+// because commits of a living primary waited for a replica.
 std::string RunAlone(World world) {
-  world.coordinators.assign(1, Coordinator{});
-  world.coordinators[0].request = Emergency();
-  world.coordinators[0].request.new_primary = {};
   world.tracing = true;
-  for (int i = 0; i < 500 && !world.coordinators[0].over; ++i) world.Do({'c', 0});
+  world.writes_left = world.faults_left = world.crashes_left = 0;
+  for (int run = 0; run < 2; ++run) {
+    world.coordinators.assign(1, Coordinator{});
+    world.coordinators[0].request = Emergency();
+    for (int i = 0; i < 500 && !world.coordinators[0].over; ++i) world.Do({'c', 0});
+    if (world.coordinators[0].done) break;
+    LetReplicasReceive(world);
+  }
   const Tab& primary = world.tabs[static_cast<size_t>(world.shard_primary)];
   bool good = world.coordinators[0].done && primary.leads && !primary.read_only && primary.serving;
   if (!world.violation.empty()) return world.violation;
@@ -115,11 +132,11 @@ TEST(Model, TwoCoordinatorsWithoutALock) {
 // Seeds walk what is too wide to exhaust: more tablets, writes, faults and crashes.
 std::string Simulate(uint64_t seed, Bug bug) {
   SeededRng rng(seed);
-  int tablets = 3 + static_cast<int>(rng.Below(3));
+  int tablets = 2 + static_cast<int>(rng.Below(4));
   auto pick = [&rng] { return rng.Below(2) ? Emergency() : Planned(); };
   World world(tablets, {pick(), pick()});
   for (int i = 0; i < 2; ++i) {
-    if (rng.Below(2)) world.coordinators[static_cast<size_t>(i)].request.new_primary = World::Alias(i + 1);
+    if (rng.Below(2)) world.coordinators[static_cast<size_t>(i)].request.new_primary = World::Alias((i + 1) % tablets);
   }
   world.bug = bug;
   world.writes_left = 4;

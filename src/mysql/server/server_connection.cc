@@ -123,6 +123,17 @@ io::Task<Status> ServerConnection::Handshake(wire::ServerHandshakeOptions option
   co_return Status();
 }
 
+io::Task<Status> ServerConnection::Refuse(Error error, Deadline deadline) {
+  // Before the login no client expects a SQLSTATE in here.
+  std::string body, packet;
+  wire::PutU8(&body, 0xff);
+  wire::PutU16(&body, error.mysql_errno());
+  body += error.ToString();
+  wire::AppendPacket(&packet, body, &sequence_);
+  Status sent = co_await stream_->WriteAll(packet, deadline);
+  co_return sent;
+}
+
 io::Task<Status> ServerConnection::ChangeUser(std::string body, Deadline deadline) {
   Status flushed = co_await Flush(deadline);
   if (!flushed) co_return Fail(flushed.error());

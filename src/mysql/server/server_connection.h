@@ -46,6 +46,10 @@ class ServerConnection {
   // (the client has been told), kUnavailable, kDeadlineExceeded, kInvalidArgument.
   io::Task<Status> Handshake(wire::ServerHandshakeOptions options,
                              std::shared_ptr<io::TlsContext> tls, Deadline deadline);
+  // Instead of Handshake: tells the client why there is no greeting, e.g. that there are too many
+  // connections.
+  io::Task<Status> Refuse(Error error, Deadline deadline);
+  // Everything below is for logged-in clients.
   // Answers a COM_CHANGE_USER packet; on success session() is the new one. After an error the
   // caller closes.
   io::Task<Status> ChangeUser(std::string body, Deadline deadline);

@@ -51,6 +51,7 @@ class TinyServer {
   std::optional<Error> last_error;
   std::vector<std::string> bodies;
   std::shared_ptr<io::TlsContext> tls;
+  std::optional<Error> refuse_with;
   size_t served = 0;  // connections that have ended
 
  private:
@@ -63,6 +64,10 @@ class TinyServer {
     ++served;
   }
   io::Task<Status> Session(ServerConnection& connection) {
+    if (refuse_with) {
+      Status told = co_await connection.Refuse(*refuse_with, Deadline::In(5s));
+      co_return told;
+    }
     Status shaken = co_await connection.Handshake(options_, tls, Deadline::In(10s));
     if (!shaken) co_return Fail(shaken.error());
     last_session = connection.session();
@@ -197,6 +202,14 @@ TEST_F(ServerConnectionTest, RefusesWithOneClearError) {
   auto too_large = Await((*connection)->Query(std::string(33 << 20, 'x'), Deadline::In(20s)));
   ASSERT_FALSE(too_large.has_value());
   EXPECT_EQ(server_.last_error->code(), Code::kResourceExhausted);
+}
+
+TEST_F(ServerConnectionTest, TooManyConnectionsIsSaidInPlaceOfTheGreeting) {
+  server_.refuse_with = Error::FromMysql(1040, "08004", "Too many connections");
+  auto refused = Open("app", "pw");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().mysql_errno(), 1040);
+  EXPECT_NE(refused.error().message().find("Too many connections"), std::string::npos);
 }
 
 io::Task<Result<io::CommandResult>> RunClient(std::vector<std::string> argv) {

@@ -145,7 +145,7 @@ io::Task<void> Watcher::WatchCell(std::string cell) {
     }
   }
   while (pass && !gate_.closed()) {
-    Deadline limit = Deadline::At(loop_.Now() + 5s);
+    Deadline limit = Deadline::At(loop_.Now() + 2s);
     Result<std::unique_ptr<topo::TabletWatch>> watch = co_await topo_.WatchTablets(cell, limit);
     if (!watch) LOG_WARNING("health: cell {}: {}", cell, watch.error().ToString());
     // What the cache told and the topology does not know any more goes when the watch is in sync.

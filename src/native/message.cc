@@ -188,7 +188,6 @@ void EncodeTerminator(std::string* out, const mysql::wire::Terminator& end) {
   PutLenenc(out, end.affected_rows);
   PutLenenc(out, end.last_insert_id);
   PutLenenc(out, end.row_count);
-  PutLenenc(out, end.row_count);
   PutU8(out, static_cast<uint8_t>((end.info.empty() ? 0 : kHasInfo) |
                                   (end.session_state.empty() ? 0 : kHasState) |
                                   (end.gtid.empty() ? 0 : kHasGtid)));

@@ -39,9 +39,9 @@ class Session::Call final : public port::ResultSink {
   }
 
   void OnColumns(uint64_t, std::string_view packets) override {
-    PutData(packets, packets.size());
+    PutData(packets, Part::kMetadata);
   }
-  void OnRows(std::string_view bytes) override { PutData(bytes, 0); }
+  void OnRows(std::string_view bytes) override { PutData(bytes, Part::kRows); }
   void OnEnd(const mysql::wire::Terminator& end, bool last) override {
     if (session_.link_.broken()) return;
     if (!last) {
@@ -56,8 +56,9 @@ class Session::Call final : public port::ResultSink {
   }
   void OnPrepared(uint16_t parameter_count, std::string_view parameters, uint16_t column_count,
                   std::string_view columns, uint16_t warnings) override {
-    PutData(parameters, parameters.size());
-    PutData(columns, columns.size());
+    // Not marked complete: PREPARED does that, and says where the parameters' end.
+    PutData(parameters, Part::kSomeMetadata);
+    PutData(columns, Part::kSomeMetadata);
     prepared_ = true;
     prepared_end_ = {0, parameter_count, column_count, warnings,
                      static_cast<uint32_t>(parameters.size())};
@@ -106,18 +107,16 @@ class Session::Call final : public port::ResultSink {
   io::Event credit_event;
 
  private:
-  // `meta`: how many of the bytes are metadata; all or none.
-  void PutData(std::string_view bytes, size_t meta) {
+  enum class Part : uint8_t { kRows, kMetadata, kSomeMetadata };
+  void PutData(std::string_view bytes, Part what) {
     if (session_.link_.broken()) return;
     credit -= static_cast<int64_t>(bytes.size());
     while (!bytes.empty()) {
       std::string_view part = bytes.substr(0, kMaxDataBytes);
       bytes.remove_prefix(part.size());
       FrameHeader header{.request = id, .type = FrameType::kData};
-      if (meta > 0) {
-        header.meta = static_cast<uint32_t>(part.size());
-        if (bytes.empty()) header.flags = kFlagMetaEnd;
-      }
+      if (what != Part::kRows) header.meta = static_cast<uint32_t>(part.size());
+      if (what == Part::kMetadata && bytes.empty()) header.flags = kFlagMetaEnd;
       AppendFrame(&session_.link_.out(), header, part);
     }
     session_.link_.Wrote();

@@ -1,6 +1,6 @@
-// plan/cache.h - a bounded LRU of plans of one thread, keyed by (text, dialect, target). Dropped whole when the VSchema
-// snapshot changes. Long texts and those seen once do not displace useful ones: texts over `max_text` are not kept.
-// Threads: one owner.
+// plan/cache.h - a bounded LRU of plans of one thread, keyed by (text, dialect, target). Dropped
+// whole when the VSchema snapshot changes. Long texts and those seen once do not displace useful
+// ones: texts over `max_text` are not kept. Threads: one owner.
 #pragma once
 
 #include <cstddef>

@@ -113,29 +113,55 @@ class Planner {
   // What the gate answers or does by itself.
   Status Tasks() {
     switch (outline().kind) {
-      case Kind::kEmpty: Gate(GateTask::kEmpty); break;
-      case Kind::kUse: return Use();
+      case Kind::kEmpty:
+        Gate(GateTask::kEmpty);
+        break;
+      case Kind::kUse:
+        return Use();
       case Kind::kSet:
         Gate(GateTask::kSet);
         plan_.set = sql::ParseSet(text_, dialect_);
         break;
-      case Kind::kBegin: Gate(GateTask::kBegin); break;
-      case Kind::kCommit: Gate(GateTask::kCommit); break;
-      case Kind::kRollback: Gate(GateTask::kRollback); break;
-      case Kind::kSavepoint: Gate(GateTask::kSavepoint); break;
-      case Kind::kRollbackTo: Gate(GateTask::kRollbackTo); break;
-      case Kind::kReleaseSavepoint: Gate(GateTask::kReleaseSavepoint); break;
-      case Kind::kUnlockTables: Gate(GateTask::kUnlockTables); break;
-      case Kind::kKill: Gate(GateTask::kKill); break;
-      case Kind::kDatabaseDdl: Gate(GateTask::kDatabaseDdl); break;
-      case Kind::kVexplain: Gate(GateTask::kVexplain); break;
+      case Kind::kBegin:
+        Gate(GateTask::kBegin);
+        break;
+      case Kind::kCommit:
+        Gate(GateTask::kCommit);
+        break;
+      case Kind::kRollback:
+        Gate(GateTask::kRollback);
+        break;
+      case Kind::kSavepoint:
+        Gate(GateTask::kSavepoint);
+        break;
+      case Kind::kRollbackTo:
+        Gate(GateTask::kRollbackTo);
+        break;
+      case Kind::kReleaseSavepoint:
+        Gate(GateTask::kReleaseSavepoint);
+        break;
+      case Kind::kUnlockTables:
+        Gate(GateTask::kUnlockTables);
+        break;
+      case Kind::kKill:
+        Gate(GateTask::kKill);
+        break;
+      case Kind::kDatabaseDdl:
+        Gate(GateTask::kDatabaseDdl);
+        break;
+      case Kind::kVexplain:
+        Gate(GateTask::kVexplain);
+        break;
       case Kind::kAlterVschema:
       case Kind::kVitessMigration:
       case Kind::kRevert:
-      case Kind::kStream: Gate(GateTask::kVitess); break;
+      case Kind::kStream:
+        Gate(GateTask::kVitess);
+        break;
       case Kind::kShow:
         if (AnsweredByGate(outline().show)) Gate(GateTask::kShow);
-        plan_.reads_previous = outline().show >= Show::kWarnings && outline().show <= Show::kCountErrors;
+        plan_.reads_previous =
+            outline().show >= Show::kWarnings && outline().show <= Show::kCountErrors;
         break;
       case Kind::kPrepare:
         plan_.gate = GateTask::kPrepare;
@@ -145,11 +171,16 @@ class Planner {
         plan_.gate = GateTask::kExecute;
         plan_.watch_state = true;
         break;
-      case Kind::kDeallocate: plan_.gate = GateTask::kDeallocate; break;
+      case Kind::kDeallocate:
+        plan_.gate = GateTask::kDeallocate;
+        break;
       case Kind::kCall:
       case Kind::kCompound:
-      case Kind::kUnknown: plan_.watch_state = true; break;
-      default: break;
+      case Kind::kUnknown:
+        plan_.watch_state = true;
+        break;
+      default:
+        break;
     }
     if (outline().Has(sql::kReadsDiagnostics)) plan_.reads_previous = true;
     // An INSERT or UPDATE reports the value in its OK packet.
@@ -225,7 +256,8 @@ class Planner {
   Status TakeKeyspace(const KeyspaceEntry* entry) {
     if (keyspace_ != nullptr && keyspace_ != entry) {
       return Fail(kTwoKeyspaces,
-                  "the statement uses keyspaces {} and {}, which live on different shards: one statement can use "
+                  "the statement uses keyspaces {} and {}, which live on different shards: one "
+                  "statement can use "
                   "one keyspace",
                   keyspace_->name, entry->name);
     }
@@ -284,8 +316,8 @@ class Planner {
       if (entry == nullptr && use.role == DatabaseRole::kName) {
         return Fail(kUnknownDatabase, "Unknown database '{}'", name);
       }
-      // A column's qualifier follows its table, which a routing rule may have sent elsewhere; one that no keyspace
-      // knows is mysqld's to refuse.
+      // A column's qualifier follows its table, which a routing rule may have sent elsewhere; one
+      // that no keyspace knows is mysqld's to refuse.
       if (entry != nullptr && keyspace_ == nullptr) keyspace_ = entry;
     }
     if (keyspace_ == nullptr && !session_.keyspace.empty() && !system_default) {
@@ -294,11 +326,11 @@ class Planner {
         return Fail(kUnknownDatabase, "Unknown database '{}'", session_.keyspace);
       }
     }
-    if (keyspace_ == nullptr && NeedsDatabase() && !system_default &&
-        outline().databases.empty()) {
+    if (keyspace_ == nullptr && NeedsDatabase() && !system_default && outline().databases.empty()) {
       keyspace_ = vschema_.Only();
       if (keyspace_ == nullptr) {
-        return Fail(kNoDatabase, "No database selected: USE <keyspace>, or name it in the statement");
+        return Fail(kNoDatabase,
+                    "No database selected: USE <keyspace>, or name it in the statement");
       }
     }
     if (plan_.route == Route::kGate) {  // SET, whose subqueries name tables
@@ -326,13 +358,13 @@ class Planner {
                         vschema::IsSystemSchema(session_.keyspace);
     for (const DatabaseUse& use : outline().databases) EditDatabase(use, system);
     EditTables();
-    const bool stored = outline().Has(sql::kStoredProgram) || outline().object == sql::Object::kView;
+    const bool stored =
+        outline().Has(sql::kStoredProgram) || outline().object == sql::Object::kView;
     if (!stored) EditCalls();
     if (system) plan_.schema_parameters = outline().schema_placeholders;
     RETURN_IF_ERROR(EditPrepared());
-    std::stable_sort(plan_.edits.begin(), plan_.edits.end(), [](const Edit& a, const Edit& b) {
-      return a.at.offset < b.at.offset;
-    });
+    std::stable_sort(plan_.edits.begin(), plan_.edits.end(),
+                     [](const Edit& a, const Edit& b) { return a.at.offset < b.at.offset; });
     return {};
   }
 
@@ -369,7 +401,8 @@ class Planner {
   }
 
   void EditTables() {
-    // Without a database of its own on the tablet, a table of information_schema must be named in full.
+    // Without a database of its own on the tablet, a table of information_schema must be named in
+    // full.
     if (vschema::IsSystemSchema(session_.keyspace)) {
       for (const sql::TableUse& table : outline().tables) {
         if (!table.database.empty()) continue;
@@ -405,21 +438,37 @@ class Planner {
                            "," + std::string(call.at.In(text_)) + ")");
           break;
         }
-        case sql::SessionFunction::kLastInsertId: Put(call.at, "", EditKind::kLastInsertId); break;
-        case sql::SessionFunction::kFoundRows: Put(call.at, "", EditKind::kFoundRows); break;
-        case sql::SessionFunction::kRowCount: Put(call.at, "", EditKind::kRowCount); break;
-        case sql::SessionFunction::kConnectionId: Put(call.at, "", EditKind::kConnectionId); break;
-        case sql::SessionFunction::kUser: Put(call.at, "", EditKind::kUser); break;
-        case sql::SessionFunction::kCurrentUser: Put(call.at, "", EditKind::kCurrentUser); break;
-        case sql::SessionFunction::kWarningCount: Put(call.at, "", EditKind::kWarningCount); break;
-        case sql::SessionFunction::kErrorCount: Put(call.at, "", EditKind::kErrorCount); break;
+        case sql::SessionFunction::kLastInsertId:
+          Put(call.at, "", EditKind::kLastInsertId);
+          break;
+        case sql::SessionFunction::kFoundRows:
+          Put(call.at, "", EditKind::kFoundRows);
+          break;
+        case sql::SessionFunction::kRowCount:
+          Put(call.at, "", EditKind::kRowCount);
+          break;
+        case sql::SessionFunction::kConnectionId:
+          Put(call.at, "", EditKind::kConnectionId);
+          break;
+        case sql::SessionFunction::kUser:
+          Put(call.at, "", EditKind::kUser);
+          break;
+        case sql::SessionFunction::kCurrentUser:
+          Put(call.at, "", EditKind::kCurrentUser);
+          break;
+        case sql::SessionFunction::kWarningCount:
+          Put(call.at, "", EditKind::kWarningCount);
+          break;
+        case sql::SessionFunction::kErrorCount:
+          Put(call.at, "", EditKind::kErrorCount);
+          break;
       }
       ++edited;
     }
     if (edited == 0) return;
     for (const sql::Span& column : outline().unnamed_columns) {
-      const bool touched = std::any_of(
-          plan_.edits.begin(), plan_.edits.end(), [&](const Edit& edit) {
+      const bool touched =
+          std::any_of(plan_.edits.begin(), plan_.edits.end(), [&](const Edit& edit) {
             return edit.at.offset >= column.offset && edit.at.end() <= column.end();
           });
       if (!touched) continue;
@@ -461,15 +510,24 @@ class Planner {
 
 std::string_view PinReasonName(PinReason reason) {
   switch (reason) {
-    case PinReason::kNone: return "none";
-    case PinReason::kTemporaryTable: return "temporary table";
-    case PinReason::kLockTables: return "LOCK TABLES";
-    case PinReason::kGetLock: return "GET_LOCK";
-    case PinReason::kUserVariable: return "user variable";
-    case PinReason::kPreparedStatement: return "PREPARE";
-    case PinReason::kHandler: return "HANDLER";
-    case PinReason::kXa: return "XA";
-    case PinReason::kGlobalReadLock: return "FLUSH TABLES WITH READ LOCK";
+    case PinReason::kNone:
+      return "none";
+    case PinReason::kTemporaryTable:
+      return "temporary table";
+    case PinReason::kLockTables:
+      return "LOCK TABLES";
+    case PinReason::kGetLock:
+      return "GET_LOCK";
+    case PinReason::kUserVariable:
+      return "user variable";
+    case PinReason::kPreparedStatement:
+      return "PREPARE";
+    case PinReason::kHandler:
+      return "HANDLER";
+    case PinReason::kXa:
+      return "XA";
+    case PinReason::kGlobalReadLock:
+      return "FLUSH TABLES WITH READ LOCK";
   }
   return "none";
 }

@@ -1,8 +1,8 @@
-// plan/plan.h - where a statement goes and what it does to the session, for keyspaces that are not sharded. Pure: a
-// plan depends on the text, the dialect, the session's target and a VSchema snapshot, never on data, so it can be cached
-// by these four (plan/cache.h). What changes with each execution (LAST_INSERT_ID and the like) stays open as edits that
-// Render() fills in.
-// Threads: values and pure functions.
+// plan/plan.h - where a statement goes and what it does to the session, for keyspaces that are not
+// sharded. Pure: a plan depends on the text, the dialect, the session's target and a VSchema
+// snapshot, never on data, so it can be cached by these four (plan/cache.h). What changes with each
+// execution (LAST_INSERT_ID and the like) stays open as edits that Render() fills in. Threads:
+// values and pure functions.
 #pragma once
 
 #include <cstdint>
@@ -30,28 +30,37 @@ enum class Route : uint8_t {
 // What the gate does by itself. With kShard, what it does besides sending.
 enum class GateTask : uint8_t {
   kNone,
-  kUse,            // switch the session to `use_target`, then OK
-  kSet,            // `set` holds the assignments; which of them need a tablet is the session's business
-  kBegin,          // mark the transaction as begun (or send at once for CONSISTENT SNAPSHOT), then OK
+  kUse,    // switch the session to `use_target`, then OK
+  kSet,    // `set` holds the assignments; which of them need a tablet is the session's business
+  kBegin,  // mark the transaction as begun (or send at once for CONSISTENT SNAPSHOT), then OK
   kCommit,
   kRollback,
-  kSavepoint,      // send when a transaction is open on a tablet, else OK (rollback to: 1305)
+  kSavepoint,  // send when a transaction is open on a tablet, else OK (rollback to: 1305)
   kRollbackTo,
   kReleaseSavepoint,
-  kPrepare,        // SQL PREPARE, EXECUTE, DEALLOCATE: pinned, sent
+  kPrepare,  // SQL PREPARE, EXECUTE, DEALLOCATE: pinned, sent
   kExecute,
   kDeallocate,
-  kKill,           // `outline.name` is the id; a connection of a gate
-  kShow,           // outline.show says which: databases, processlist, warnings, VITESS_*, VSCHEMA, keyspaces ...
+  kKill,  // `outline.name` is the id; a connection of a gate
+  kShow,  // outline.show says which: databases, processlist, warnings, VITESS_*, VSCHEMA, keyspaces
+          // ...
   kVexplain,
-  kEmpty,          // nothing but comments: 1065 42000 "Query was empty"
-  kUnlockTables,   // sent when pinned, else OK
-  kDatabaseDdl,    // CREATE, ALTER, DROP DATABASE `outline.name`: keyspaces are the topology's business
-  kVitess,         // ALTER VSCHEMA, VITESS_MIGRATION, REVERT, STREAM: outline.kind says which
+  kEmpty,         // nothing but comments: 1065 42000 "Query was empty"
+  kUnlockTables,  // sent when pinned, else OK
+  kDatabaseDdl,   // CREATE, ALTER, DROP DATABASE `outline.name`: keyspaces are the topology's
+                  // business
+  kVitess,        // ALTER VSCHEMA, VITESS_MIGRATION, REVERT, STREAM: outline.kind says which
 };
 
 enum class PinReason : uint8_t {
-  kNone, kTemporaryTable, kLockTables, kGetLock, kUserVariable, kPreparedStatement, kHandler, kXa,
+  kNone,
+  kTemporaryTable,
+  kLockTables,
+  kGetLock,
+  kUserVariable,
+  kPreparedStatement,
+  kHandler,
+  kXa,
   kGlobalReadLock,
 };
 std::string_view PinReasonName(PinReason reason);
@@ -59,7 +68,14 @@ std::string_view PinReasonName(PinReason reason);
 enum class EditKind : uint8_t {
   kText,  // `text` is put in
   // The session's value is put in.
-  kLastInsertId, kFoundRows, kRowCount, kConnectionId, kUser, kCurrentUser, kWarningCount, kErrorCount,
+  kLastInsertId,
+  kFoundRows,
+  kRowCount,
+  kConnectionId,
+  kUser,
+  kCurrentUser,
+  kWarningCount,
+  kErrorCount,
 };
 struct Edit {
   sql::Span at;
@@ -70,25 +86,27 @@ struct Edit {
 struct Plan {
   Route route = Route::kShard;
   GateTask gate = GateTask::kNone;
-  SessionTarget target;      // where it goes
-  SessionTarget use_target;  // of kUse
-  sql::Outline outline;      // spans are of the original text
-  sql::SetStatement set;     // of kSet
-  std::vector<Edit> edits;   // by offset, not overlapping
+  SessionTarget target;                // where it goes
+  SessionTarget use_target;            // of kUse
+  sql::Outline outline;                // spans are of the original text
+  sql::SetStatement set;               // of kSet
+  std::vector<Edit> edits;             // by offset, not overlapping
   PinReason pin = PinReason::kNone;    // the session needs this one connection from now on
   PinReason unpin = PinReason::kNone;  // this pin may end with it: look whether it was the last one
   bool writes = false;
-  bool replica_ok = false;      // may run on a replica, and twice
+  bool replica_ok = false;  // may run on a replica, and twice
   bool implicit_commit = false;
   bool returns_rows = false;
-  // Reads what the statement before it left (SHOW WARNINGS, GET DIAGNOSTICS, @@warning_count): must not disturb it.
+  // Reads what the statement before it left (SHOW WARNINGS, GET DIAGNOSTICS, @@warning_count): must
+  // not disturb it.
   bool reads_previous = false;
-  // Its result does not tell what later statements may ask for: read LAST_INSERT_ID() or FOUND_ROWS() on the same
-  // connection at once (SELECT LAST_INSERT_ID(5), SELECT SQL_CALC_FOUND_ROWS ...).
+  // Its result does not tell what later statements may ask for: read LAST_INSERT_ID() or
+  // FOUND_ROWS() on the same connection at once (SELECT LAST_INSERT_ID(5), SELECT
+  // SQL_CALC_FOUND_ROWS ...).
   bool fetch_last_insert_id = false;
   bool fetch_found_rows = false;
-  // May change session state in ways its text does not show (CALL, compound, unknown): look at the state changes that
-  // the END frame carries.
+  // May change session state in ways its text does not show (CALL, compound, unknown): look at the
+  // state changes that the END frame carries.
   bool watch_state = false;
   // A prepared statement's parameters that are database names: "ks" must be sent as "vt_ks".
   std::vector<uint16_t> schema_parameters;
@@ -107,17 +125,20 @@ struct SessionValues {
   uint64_t error_count = 0;
 };
 
-// Errors, as mysqld would report them: 1046 3D000 no database selected, 1049 42000 unknown database; 1235 42000 a
-// statement that joins two keyspaces; 1290 HY000 a write with a replica target; those of Snapshot::Resolve.
-Result<Plan> MakePlan(std::string_view text, const sql::Dialect& dialect, const SessionTarget& target,
-                      const vschema::Snapshot& vschema);
+// Errors, as mysqld would report them: 1046 3D000 no database selected, 1049 42000 unknown
+// database; 1235 42000 a statement that joins two keyspaces; 1290 HY000 a write with a replica
+// target; those of Snapshot::Resolve.
+Result<Plan> MakePlan(std::string_view text, const sql::Dialect& dialect,
+                      const SessionTarget& target, const vschema::Snapshot& vschema);
 
-// The text to send. Costs nothing when there are no edits: returns `text` itself and leaves `buffer` alone.
+// The text to send. Costs nothing when there are no edits: returns `text` itself and leaves
+// `buffer` alone.
 std::string_view Render(std::string_view text, const Plan& plan, const SessionValues& values,
                         std::string& buffer);
 
-// `vt_ks` -> `ks` in texts that go to the client (errors, names of databases), where the name stands alone: `vt_ks`,
-// 'vt_ks', vt_ks.t. Fast when `database` does not occur.
-std::string ToClientNames(std::string_view text, std::string_view database, std::string_view keyspace);
+// `vt_ks` -> `ks` in texts that go to the client (errors, names of databases), where the name
+// stands alone: `vt_ks`, 'vt_ks', vt_ks.t. Fast when `database` does not occur.
+std::string ToClientNames(std::string_view text, std::string_view database,
+                          std::string_view keyspace);
 
 }  // namespace paceline::plan

@@ -21,7 +21,9 @@ std::shared_ptr<const vschema::Snapshot> TwoKeyspaces() {
   return vschema::Snapshot::Build(vschema, {"commerce", "empty"}, {{"same", "same"}});
 }
 
-SessionTarget At(std::string_view text) { return text.empty() ? SessionTarget() : *ParseTarget(text); }
+SessionTarget At(std::string_view text) {
+  return text.empty() ? SessionTarget() : *ParseTarget(text);
+}
 
 Result<Plan> Make(std::string_view text, std::string_view target = "commerce") {
   return MakePlan(text, sql::Dialect(), At(target), *TwoKeyspaces());
@@ -39,7 +41,7 @@ std::string Sent(std::string_view text, std::string_view target = "commerce") {
   values.connection_id = 99;
   values.user = "app@h";
   values.current_user = "app@%";
-  const char* route = plan->route == Route::kShard          ? ""
+  const char* route = plan->route == Route::kShard         ? ""
                       : plan->route == Route::kAnyKeyspace ? "any "
                                                            : "gate ";
   return route + plan->target.ToString() + " | " + std::string(Render(text, *plan, values, buffer));
@@ -62,10 +64,14 @@ TEST(Plan, PutsTheTabletsDatabaseName) {
             "vt_commerce.f(1)");
   EXPECT_EQ(Sent("SELECT * FROM `my-ks`.people", ""), "my-ks | SELECT * FROM `vt_my-ks`.people");
   EXPECT_EQ(Sent("SELECT * FROM same.t", "commerce"), "same | SELECT * FROM same.t");
-  EXPECT_EQ(Sent("SELECT * FROM vt_commerce.orders", ""), "commerce | SELECT * FROM vt_commerce.orders");
-  EXPECT_EQ(Sent("SHOW TABLES FROM commerce LIKE 'x'"), "commerce | SHOW TABLES FROM vt_commerce LIKE 'x'");
-  EXPECT_EQ(Sent("SHOW COLUMNS FROM t FROM commerce"), "commerce | SHOW COLUMNS FROM t FROM vt_commerce");
-  EXPECT_EQ(Sent("CREATE TABLE commerce.t (a INT)"), "commerce | CREATE TABLE vt_commerce.t (a INT)");
+  EXPECT_EQ(Sent("SELECT * FROM vt_commerce.orders", ""),
+            "commerce | SELECT * FROM vt_commerce.orders");
+  EXPECT_EQ(Sent("SHOW TABLES FROM commerce LIKE 'x'"),
+            "commerce | SHOW TABLES FROM vt_commerce LIKE 'x'");
+  EXPECT_EQ(Sent("SHOW COLUMNS FROM t FROM commerce"),
+            "commerce | SHOW COLUMNS FROM t FROM vt_commerce");
+  EXPECT_EQ(Sent("CREATE TABLE commerce.t (a INT)"),
+            "commerce | CREATE TABLE vt_commerce.t (a INT)");
   EXPECT_EQ(Sent("GRANT ALL ON commerce.* TO x"), "commerce | GRANT ALL ON vt_commerce.* TO x");
   EXPECT_EQ(Sent("PREPARE s FROM 'SELECT ''a'' FROM commerce.t'"),
             "commerce | PREPARE s FROM 'SELECT \\'a\\' FROM vt_commerce.t'");
@@ -96,22 +102,25 @@ TEST(Plan, AnswersForTheSession) {
             "commerce@replica | SELECT IF(1,'commerce@replica',DATABASE()) AS d");
   EXPECT_EQ(Sent("SELECT DATABASE()", ""), "any  | SELECT IF(1,NULL,DATABASE()) AS `DATABASE()`");
   EXPECT_EQ(Sent("SELECT DATABASE()", "same"), "same | SELECT DATABASE()");
-  EXPECT_EQ(Sent("SELECT LAST_INSERT_ID() + 1, FOUND_ROWS() f, USER()"),
-            "commerce | SELECT IF(1,CAST(7 AS UNSIGNED),LAST_INSERT_ID()) + 1 AS `LAST_INSERT_ID() + 1`, "
-            "IF(1,CAST(3 AS SIGNED),FOUND_ROWS()) f, IF(1,'app@h',USER()) AS `USER()`");
+  EXPECT_EQ(
+      Sent("SELECT LAST_INSERT_ID() + 1, FOUND_ROWS() f, USER()"),
+      "commerce | SELECT IF(1,CAST(7 AS UNSIGNED),LAST_INSERT_ID()) + 1 AS `LAST_INSERT_ID() + 1`, "
+      "IF(1,CAST(3 AS SIGNED),FOUND_ROWS()) f, IF(1,'app@h',USER()) AS `USER()`");
   EXPECT_EQ(Sent("INSERT INTO orders VALUES (LAST_INSERT_ID())"),
             "commerce | INSERT INTO orders VALUES (IF(1,CAST(7 AS UNSIGNED),LAST_INSERT_ID()))");
   EXPECT_TRUE(Make("SELECT LAST_INSERT_ID(5)")->fetch_last_insert_id);
   EXPECT_FALSE(Make("UPDATE t SET a = LAST_INSERT_ID(5)")->fetch_last_insert_id);
   EXPECT_TRUE(Make("SELECT SQL_CALC_FOUND_ROWS 1")->fetch_found_rows);
   // A stored definition asks when it runs, not when it is made.
-  EXPECT_EQ(Sent("CREATE VIEW v AS SELECT DATABASE()"), "commerce | CREATE VIEW v AS SELECT DATABASE()");
+  EXPECT_EQ(Sent("CREATE VIEW v AS SELECT DATABASE()"),
+            "commerce | CREATE VIEW v AS SELECT DATABASE()");
 }
 
 TEST(Plan, FollowsRoutingRules) {
   EXPECT_EQ(Sent("SELECT moved.a, commerce.moved.b FROM moved"),
             "my-ks | SELECT moved.a, `vt_my-ks`.moved.b FROM moved");
-  EXPECT_EQ(Sent("SELECT renamed.a FROM renamed"), "commerce | SELECT renamed.a FROM newer AS renamed");
+  EXPECT_EQ(Sent("SELECT renamed.a FROM renamed"),
+            "commerce | SELECT renamed.a FROM newer AS renamed");
   EXPECT_EQ(Sent("SELECT * FROM reads", "commerce@replica"), "my-ks@replica | SELECT * FROM reads");
   EXPECT_EQ(Sent("SELECT * FROM reads"), "commerce | SELECT * FROM reads");
   EXPECT_EQ(Sent("SELECT * FROM gone").substr(0, 5), "1105 ");
@@ -194,7 +203,8 @@ TEST(Target, ParsesAndPrints) {
 }
 
 TEST(ClientNames, ReplacesWholeNamesOnly) {
-  EXPECT_EQ(ToClientNames("Table 'vt_ks.t' doesn't exist", "vt_ks", "ks"), "Table 'ks.t' doesn't exist");
+  EXPECT_EQ(ToClientNames("Table 'vt_ks.t' doesn't exist", "vt_ks", "ks"),
+            "Table 'ks.t' doesn't exist");
   EXPECT_EQ(ToClientNames("vt_ks2 my_vt_ks `vt_ks` vt_ks-1 vt_ks", "vt_ks", "ks"),
             "vt_ks2 my_vt_ks `ks` vt_ks-1 ks");
   EXPECT_EQ(ToClientNames("nothing", "vt_ks", "ks"), "nothing");

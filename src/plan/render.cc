@@ -9,15 +9,24 @@ namespace {
 
 std::string ValueText(const Edit& edit, const SessionValues& values) {
   switch (edit.kind) {
-    case EditKind::kText: return edit.text;
-    case EditKind::kLastInsertId: return fmt::format("CAST({} AS UNSIGNED)", values.last_insert_id);
-    case EditKind::kFoundRows: return fmt::format("CAST({} AS SIGNED)", values.found_rows);
-    case EditKind::kRowCount: return fmt::format("CAST({} AS SIGNED)", values.row_count);
-    case EditKind::kConnectionId: return fmt::format("CAST({} AS UNSIGNED)", values.connection_id);
-    case EditKind::kUser: return QuoteText(values.user);
-    case EditKind::kCurrentUser: return QuoteText(values.current_user);
-    case EditKind::kWarningCount: return fmt::format("CAST({} AS UNSIGNED)", values.warning_count);
-    case EditKind::kErrorCount: return fmt::format("CAST({} AS UNSIGNED)", values.error_count);
+    case EditKind::kText:
+      return edit.text;
+    case EditKind::kLastInsertId:
+      return fmt::format("CAST({} AS UNSIGNED)", values.last_insert_id);
+    case EditKind::kFoundRows:
+      return fmt::format("CAST({} AS SIGNED)", values.found_rows);
+    case EditKind::kRowCount:
+      return fmt::format("CAST({} AS SIGNED)", values.row_count);
+    case EditKind::kConnectionId:
+      return fmt::format("CAST({} AS UNSIGNED)", values.connection_id);
+    case EditKind::kUser:
+      return QuoteText(values.user);
+    case EditKind::kCurrentUser:
+      return QuoteText(values.current_user);
+    case EditKind::kWarningCount:
+      return fmt::format("CAST({} AS UNSIGNED)", values.warning_count);
+    case EditKind::kErrorCount:
+      return fmt::format("CAST({} AS UNSIGNED)", values.error_count);
   }
   return edit.text;
 }
@@ -41,8 +50,8 @@ std::string_view Render(std::string_view text, const Plan& plan, const SessionVa
     if (edit.kind == EditKind::kText) {
       buffer.append(edit.text);
     } else {
-      // IF gives the column the type, length and nullability of the call itself; tried on both flavors, where CAST or
-      // a bare literal does not.
+      // IF gives the column the type, length and nullability of the call itself; tried on both
+      // flavors, where CAST or a bare literal does not.
       buffer.append("IF(1,").append(ValueText(edit, values)).append(",");
       buffer.append(edit.at.In(text)).append(")");
     }

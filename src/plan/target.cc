@@ -28,15 +28,16 @@ Result<SessionTarget> ParseTarget(std::string_view text, record::TabletType defa
     }
     if (*type != record::TabletType::kPrimary && *type != record::TabletType::kReplica &&
         *type != record::TabletType::kRdonly) {
-      return Fail(kBadTarget, "Unknown database '{}': only primary, replica and rdonly tablets serve",
-                  text);
+      return Fail(kBadTarget,
+                  "Unknown database '{}': only primary, replica and rdonly tablets serve", text);
     }
     target.type = *type;
     rest = rest.substr(0, at);
   }
   if (rest.find('[') != std::string_view::npos) {
     return Fail(kBadTarget,
-                "Unknown database '{}': key ranges and keyspace ids are for sharded keyspaces; name a shard as "
+                "Unknown database '{}': key ranges and keyspace ids are for sharded keyspaces; "
+                "name a shard as "
                 "keyspace:shard",
                 text);
   }

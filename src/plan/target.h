@@ -1,6 +1,6 @@
-// plan/target.h - target strings: where a session's statements go. Grammar (Vitess's): `keyspace`, `keyspace:shard`,
-// `keyspace/shard`, `keyspace@type`, `keyspace:shard@type`, `@type`, and "" for no database.
-// Values.
+// plan/target.h - target strings: where a session's statements go. Grammar (Vitess's): `keyspace`,
+// `keyspace:shard`, `keyspace/shard`, `keyspace@type`, `keyspace:shard@type`, `@type`, and "" for
+// no database. Values.
 #pragma once
 
 #include <string>
@@ -22,8 +22,9 @@ struct SessionTarget {
   friend bool operator==(const SessionTarget&, const SessionTarget&) = default;
 };
 
-// `default_type` is taken where the text names none. Errors: kInvalidArgument, 1049 42000 where a client would see
-// an unknown database, for an unknown type, key ranges and keyspace ids (`ks[80-]`), empty parts.
+// `default_type` is taken where the text names none. Errors: kInvalidArgument, 1049 42000 where a
+// client would see an unknown database, for an unknown type, key ranges and keyspace ids
+// (`ks[80-]`), empty parts.
 Result<SessionTarget> ParseTarget(std::string_view text,
                                   record::TabletType default_type = record::TabletType::kPrimary);
 

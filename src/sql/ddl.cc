@@ -1,4 +1,5 @@
-// Heads of definitions: CREATE, ALTER, DROP, RENAME, TRUNCATE, and of accounts: GRANT, REVOKE, CREATE USER.
+// Heads of definitions: CREATE, ALTER, DROP, RENAME, TRUNCATE, and of accounts: GRANT, REVOKE,
+// CREATE USER.
 #include "sql/scanner.h"
 
 namespace paceline::sql {
@@ -85,11 +86,21 @@ void Scanner::DdlObject(Verb verb) {
     case Keyword::kSchema:
       DatabaseDdl(verb);
       return;
-    case Keyword::kProcedure: ProgramDdl(verb, Object::kProcedure); return;
-    case Keyword::kFunction: ProgramDdl(verb, Object::kFunction); return;
-    case Keyword::kPackage: ProgramDdl(verb, Object::kPackage); return;
-    case Keyword::kTrigger: ProgramDdl(verb, Object::kTrigger); return;
-    case Keyword::kEvent: ProgramDdl(verb, Object::kEvent); return;
+    case Keyword::kProcedure:
+      ProgramDdl(verb, Object::kProcedure);
+      return;
+    case Keyword::kFunction:
+      ProgramDdl(verb, Object::kFunction);
+      return;
+    case Keyword::kPackage:
+      ProgramDdl(verb, Object::kPackage);
+      return;
+    case Keyword::kTrigger:
+      ProgramDdl(verb, Object::kTrigger);
+      return;
+    case Keyword::kEvent:
+      ProgramDdl(verb, Object::kEvent);
+      return;
     case Keyword::kUser:
       out_.object = Object::kUser;
       AccountHead();
@@ -142,14 +153,14 @@ void Scanner::TableDdl(Verb verb) {
     while (!AtEnd() && !At(Keyword::kAs)) Advance();
     return;
   }
-  // Names of other tables in the rest: LIKE t, RENAME TO t, EXCHANGE PARTITION p WITH TABLE t, REFERENCES t (found by
-  // the scan), UNION = (t, t).
+  // Names of other tables in the rest: LIKE t, RENAME TO t, EXCHANGE PARTITION p WITH TABLE t,
+  // REFERENCES t (found by the scan), UNION = (t, t).
   while (!AtEnd()) {
     if ((At(Keyword::kLike) && next_.IsName()) ||
-        (At(Keyword::kRename) && (next_.Is(Keyword::kTo) || next_.Is(Keyword::kAs) ||
-                                  next_.Is('=') ||
-                                  (next_.IsName() && !next_.Is(Keyword::kIndex) &&
-                                   !next_.Is(Keyword::kKey) && !next_.Is(Keyword::kColumn))))) {
+        (At(Keyword::kRename) &&
+         (next_.Is(Keyword::kTo) || next_.Is(Keyword::kAs) || next_.Is('=') ||
+          (next_.IsName() && !next_.Is(Keyword::kIndex) && !next_.Is(Keyword::kKey) &&
+           !next_.Is(Keyword::kColumn))))) {
       const bool like = At(Keyword::kLike);
       Advance();
       if (!like && (At(Keyword::kTo) || At(Keyword::kAs) || At('='))) Advance();
@@ -231,9 +242,10 @@ void Scanner::DatabaseDdl(Verb verb) {
   Advance();
   SkipIfExists();
   // ALTER DATABASE without a name means the default one.
-  if (current_.IsName() && !(verb == Verb::kAlter && (At(Keyword::kCharacter) || At(Keyword::kCharset) ||
-                                                      At(Keyword::kCollate) || At(Keyword::kDefault) ||
-                                                      At(Keyword::kRead)))) {
+  if (current_.IsName() &&
+      !(verb == Verb::kAlter &&
+        (At(Keyword::kCharacter) || At(Keyword::kCharset) || At(Keyword::kCollate) ||
+         At(Keyword::kDefault) || At(Keyword::kRead)))) {
     NameIs(current_);
     AddDatabase(out_.name, DatabaseRole::kName);
   }

@@ -8,34 +8,59 @@ struct FeatureName {
   std::string_view name;
 };
 constexpr FeatureName kFeatureNames[] = {
-    {kUsesGetLock, "get_lock"}, {kUsesReleaseLock, "release_lock"},
-    {kUsesReleaseAllLocks, "release_all_locks"}, {kUsesLockQuestion, "lock_question"},
-    {kReadsLastInsertId, "last_insert_id"}, {kSetsLastInsertId, "sets_last_insert_id"},
-    {kReadsFoundRows, "found_rows"}, {kReadsRowCount, "row_count"},
-    {kReadsDatabase, "database"}, {kReadsConnectionId, "connection_id"}, {kReadsUser, "user"},
-    {kReadsUserVariable, "reads_variable"}, {kWritesUserVariable, "writes_variable"},
-    {kReadsSystemVariable, "system_variable"}, {kReadsDiagnostics, "diagnostics"},
-    {kCalcFoundRows, "calc_found_rows"}, {kTemporaryTable, "temporary"},
-    {kIntoFile, "into_file"}, {kIntoVariable, "into_variable"},
-    {kLocksForUpdate, "for_update"}, {kLocksForShare, "for_share"}, {kLocalFile, "local_file"},
-    {kSystemSchema, "system_schema"}, {kVersionComment, "version_comment"}, {kHint, "hint"},
-    {kVolatile, "volatile"}, {kSequenceCall, "sequence"}, {kReturning, "returning"},
-    {kDuplicateUpdate, "duplicate_update"}, {kQualifiedRoutine, "routine"},
-    {kUnterminated, "unterminated"}, {kMultiple, "multiple"}, {kReadsPlaceholder, "placeholder"},
-    {kSleeps, "sleeps"}, {kStoredProgram, "stored_program"},
-    {kConsistentSnapshot, "consistent_snapshot"}, {kTransactionReadOnly, "read_only"},
-    {kTransactionReadWrite, "read_write"}, {kAndChain, "chain"}, {kAndRelease, "release"},
-    {kKillsQuery, "kill_query"}, {kIfExists, "if_exists"},
+    {kUsesGetLock, "get_lock"},
+    {kUsesReleaseLock, "release_lock"},
+    {kUsesReleaseAllLocks, "release_all_locks"},
+    {kUsesLockQuestion, "lock_question"},
+    {kReadsLastInsertId, "last_insert_id"},
+    {kSetsLastInsertId, "sets_last_insert_id"},
+    {kReadsFoundRows, "found_rows"},
+    {kReadsRowCount, "row_count"},
+    {kReadsDatabase, "database"},
+    {kReadsConnectionId, "connection_id"},
+    {kReadsUser, "user"},
+    {kReadsUserVariable, "reads_variable"},
+    {kWritesUserVariable, "writes_variable"},
+    {kReadsSystemVariable, "system_variable"},
+    {kReadsDiagnostics, "diagnostics"},
+    {kCalcFoundRows, "calc_found_rows"},
+    {kTemporaryTable, "temporary"},
+    {kIntoFile, "into_file"},
+    {kIntoVariable, "into_variable"},
+    {kLocksForUpdate, "for_update"},
+    {kLocksForShare, "for_share"},
+    {kLocalFile, "local_file"},
+    {kSystemSchema, "system_schema"},
+    {kVersionComment, "version_comment"},
+    {kHint, "hint"},
+    {kVolatile, "volatile"},
+    {kSequenceCall, "sequence"},
+    {kReturning, "returning"},
+    {kDuplicateUpdate, "duplicate_update"},
+    {kQualifiedRoutine, "routine"},
+    {kUnterminated, "unterminated"},
+    {kMultiple, "multiple"},
+    {kReadsPlaceholder, "placeholder"},
+    {kSleeps, "sleeps"},
+    {kStoredProgram, "stored_program"},
+    {kConsistentSnapshot, "consistent_snapshot"},
+    {kTransactionReadOnly, "read_only"},
+    {kTransactionReadWrite, "read_write"},
+    {kAndChain, "chain"},
+    {kAndRelease, "release"},
+    {kKillsQuery, "kill_query"},
+    {kIfExists, "if_exists"},
 };
 constexpr std::string_view kVerbs[] = {"", "create", "alter", "drop", "rename", "truncate"};
 constexpr std::string_view kObjects[] = {
-    "", "table", "view", "index", "database", "procedure", "function", "package", "trigger",
-    "event", "sequence", "server", "tablespace", "user", "role", "other"};
-constexpr std::string_view kAccesses[] = {"read", "write", "create", "drop", "alter", "lock", "care"};
+    "",        "table", "view",     "index",  "database",   "procedure", "function", "package",
+    "trigger", "event", "sequence", "server", "tablespace", "user",      "role",     "other"};
+constexpr std::string_view kAccesses[] = {"read",  "write", "create", "drop",
+                                          "alter", "lock",  "care"};
 constexpr std::string_view kRoles[] = {"qualifier", "name", "value", "pattern"};
-constexpr std::string_view kFunctions[] = {
-    "database", "last_insert_id", "found_rows", "row_count", "connection_id", "user",
-    "current_user", "warning_count", "error_count"};
+constexpr std::string_view kFunctions[] = {"database",     "last_insert_id", "found_rows",
+                                           "row_count",    "connection_id",  "user",
+                                           "current_user", "warning_count",  "error_count"};
 
 }  // namespace
 

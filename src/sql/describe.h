@@ -8,7 +8,8 @@
 
 namespace paceline::sql {
 
-// "select tables=ks.t:read dbs=ks:qualifier features=for_update name=x"; parts that are empty are left out.
+// "select tables=ks.t:read dbs=ks:qualifier features=for_update name=x"; parts that are empty are
+// left out.
 std::string Describe(std::string_view text, const Outline& outline);
 std::string FeatureNames(uint64_t features);  // comma separated
 

@@ -19,7 +19,8 @@ void ApplySqlMode(std::string_view sql_mode, Dialect& dialect) {
   dialect.no_backslash_escapes = false;
   for (std::string_view mode : Split(sql_mode, ',')) {
     mode = Trim(mode);
-    // The combined modes are those of MariaDB and MySQL 5.7; a server reports them together with their parts.
+    // The combined modes are those of MariaDB and MySQL 5.7; a server reports them together with
+    // their parts.
     for (std::string_view quoting :
          {"ANSI_QUOTES", "ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"}) {
       if (EqualsIgnoreCase(mode, quoting)) dialect.ansi_quotes = true;
@@ -50,7 +51,8 @@ size_t CharacterLength(ByteScheme scheme, std::string_view rest) {
     case ByteScheme::kGb18030:
       if (!within(first, 0x81, 0xFE)) return 1;
       if (within(second, 0x40, 0x7E) || within(second, 0x80, 0xFE)) return 2;
-      return within(second, 0x30, 0x39) && within(byte(2), 0x81, 0xFE) && within(byte(3), 0x30, 0x39)
+      return within(second, 0x30, 0x39) && within(byte(2), 0x81, 0xFE) &&
+                     within(byte(3), 0x30, 0x39)
                  ? 4
                  : 1;
     case ByteScheme::kSjis:

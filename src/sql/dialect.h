@@ -1,5 +1,5 @@
-// sql/dialect.h - what decides how bytes become tokens: the server's flavor and version, and the session's settings.
-// Values; safe to copy.
+// sql/dialect.h - what decides how bytes become tokens: the server's flavor and version, and the
+// session's settings. Values; safe to copy.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,9 @@ namespace paceline::sql {
 
 enum class Flavor : uint8_t { kMysql, kMariadb };
 
-// How bytes of 0x80 and above join into characters. Only in the sets named here may a later byte of a character
-// look like a quote or a backslash; all others (utf8mb4, latin1, euc, ...) lex as kPlain.
+// How bytes of 0x80 and above join into characters. Only in the sets named here may a later byte of
+// a character look like a quote or a backslash; all others (utf8mb4, latin1, euc, ...) lex as
+// kPlain.
 enum class ByteScheme : uint8_t { kPlain, kBig5, kGbk, kGb18030, kSjis };
 
 struct Dialect {
@@ -28,9 +29,11 @@ struct Dialect {
   friend bool operator==(const Dialect&, const Dialect&) = default;
 };
 
-// The scheme of a character set by its MySQL name ("gbk", "cp932"); kPlain for what it does not know.
+// The scheme of a character set by its MySQL name ("gbk", "cp932"); kPlain for what it does not
+// know.
 ByteScheme ByteSchemeOf(std::string_view charset);
-// Sets ansi_quotes and no_backslash_escapes from the text of @@sql_mode, combined modes ("ANSI") included.
+// Sets ansi_quotes and no_backslash_escapes from the text of @@sql_mode, combined modes ("ANSI")
+// included.
 void ApplySqlMode(std::string_view sql_mode, Dialect& dialect);
 // Bytes of the character at the start of `rest` (at least 1; never beyond its end).
 size_t CharacterLength(ByteScheme scheme, std::string_view rest);

@@ -1,4 +1,5 @@
-// The first words of statements other than definitions: which kind, which name, and where tables begin.
+// The first words of statements other than definitions: which kind, which name, and where tables
+// begin.
 #include "sql/scanner.h"
 
 namespace paceline::sql {
@@ -19,15 +20,25 @@ Kind Scanner::PeekKind() const {
     if (token.Is(')') && depth > 0) --depth;
     if (depth == 0) {
       switch (token.keyword) {
-        case Keyword::kSelect: return Kind::kSelect;
-        case Keyword::kInsert: return Kind::kInsert;
-        case Keyword::kReplace: return Kind::kReplace;
-        case Keyword::kUpdate: return Kind::kUpdate;
-        case Keyword::kDelete: return Kind::kDelete;
-        case Keyword::kTable: return Kind::kTable;
-        case Keyword::kValues: return Kind::kValues;
-        case Keyword::kWith: with = true; break;
-        default: break;
+        case Keyword::kSelect:
+          return Kind::kSelect;
+        case Keyword::kInsert:
+          return Kind::kInsert;
+        case Keyword::kReplace:
+          return Kind::kReplace;
+        case Keyword::kUpdate:
+          return Kind::kUpdate;
+        case Keyword::kDelete:
+          return Kind::kDelete;
+        case Keyword::kTable:
+          return Kind::kTable;
+        case Keyword::kValues:
+          return Kind::kValues;
+        case Keyword::kWith:
+          with = true;
+          break;
+        default:
+          break;
       }
     }
     // Only WITH has something before the verb: the table expressions.
@@ -314,8 +325,12 @@ void Scanner::SetHead() {
 
 void Scanner::PrepareHead() {
   switch (current_.keyword) {
-    case Keyword::kPrepare: out_.kind = Kind::kPrepare; break;
-    case Keyword::kExecute: out_.kind = Kind::kExecute; break;
+    case Keyword::kPrepare:
+      out_.kind = Kind::kPrepare;
+      break;
+    case Keyword::kExecute:
+      out_.kind = Kind::kExecute;
+      break;
     default:
       out_.kind = Kind::kDeallocate;
       Advance();  // DEALLOCATE | DROP
@@ -474,27 +489,53 @@ void Scanner::TableCareHead() {
 
 bool Scanner::AdminHead() {
   switch (current_.keyword) {
-    case Keyword::kCreate: DdlHead(Verb::kCreate); return true;
-    case Keyword::kAlter: DdlHead(Verb::kAlter); return true;
-    case Keyword::kDrop: DdlHead(Verb::kDrop); return true;
-    case Keyword::kRename: RenameHead(); return true;
-    case Keyword::kTruncate: TruncateHead(); return true;
+    case Keyword::kCreate:
+      DdlHead(Verb::kCreate);
+      return true;
+    case Keyword::kAlter:
+      DdlHead(Verb::kAlter);
+      return true;
+    case Keyword::kDrop:
+      DdlHead(Verb::kDrop);
+      return true;
+    case Keyword::kRename:
+      RenameHead();
+      return true;
+    case Keyword::kTruncate:
+      TruncateHead();
+      return true;
     case Keyword::kGrant:
-    case Keyword::kRevoke: GrantHead(); return true;
+    case Keyword::kRevoke:
+      GrantHead();
+      return true;
     case Keyword::kAnalyze:
     case Keyword::kOptimize:
     case Keyword::kCheck:
     case Keyword::kChecksum:
-    case Keyword::kRepair: TableCareHead(); return true;
-    case Keyword::kFlush: FlushHead(); return true;
-    case Keyword::kKill: KillHead(); return true;
+    case Keyword::kRepair:
+      TableCareHead();
+      return true;
+    case Keyword::kFlush:
+      FlushHead();
+      return true;
+    case Keyword::kKill:
+      KillHead();
+      return true;
     case Keyword::kReset:
-    case Keyword::kPurge: out_.kind = Kind::kReset; break;
+    case Keyword::kPurge:
+      out_.kind = Kind::kReset;
+      break;
     case Keyword::kChange:
-    case Keyword::kStop: out_.kind = Kind::kReplication; break;
-    case Keyword::kRevert: out_.kind = Kind::kRevert; break;
+    case Keyword::kStop:
+      out_.kind = Kind::kReplication;
+      break;
+    case Keyword::kRevert:
+      out_.kind = Kind::kRevert;
+      break;
     case Keyword::kStream:
-    case Keyword::kVstream: out_.kind = Kind::kStream; break;
+    case Keyword::kVstream:
+      out_.kind = Kind::kStream;
+      break;
     case Keyword::kCache:
       out_.kind = Kind::kAdmin;
       Advance();
@@ -507,7 +548,9 @@ bool Scanner::AdminHead() {
     case Keyword::kInstall:
     case Keyword::kUninstall:
     case Keyword::kBinlog:
-    case Keyword::kBackup: out_.kind = Kind::kAdmin; break;
+    case Keyword::kBackup:
+      out_.kind = Kind::kAdmin;
+      break;
     case Keyword::kIf:
     case Keyword::kLoop:
     case Keyword::kWhile:

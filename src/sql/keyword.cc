@@ -6,10 +6,9 @@
 namespace paceline::sql {
 namespace {
 
-constexpr std::string_view kWords[] = {
-    "",
+constexpr std::string_view kWords[] = {"",
 #define PACELINE_SQL_KEYWORD(name, word) word,
-    PACELINE_SQL_KEYWORDS(PACELINE_SQL_KEYWORD)
+                                       PACELINE_SQL_KEYWORDS(PACELINE_SQL_KEYWORD)
 #undef PACELINE_SQL_KEYWORD
 };
 constexpr size_t kSlots = 2048;
@@ -18,7 +17,8 @@ constexpr size_t kLongest = 40;
 // Identifier bytes fold their case by setting one bit; '_' becomes a byte that no identifier has.
 constexpr uint8_t Fold(char c) { return static_cast<uint8_t>(c) | 0x20; }
 
-// The first and the last eight bytes (overlapping; four of shorter words), read as words where the compiler runs it.
+// The first and the last eight bytes (overlapping; four of shorter words), read as words where the
+// compiler runs it.
 constexpr uint64_t Load(const char* at, size_t bytes) {
   uint64_t word = 0;
   if (std::is_constant_evaluated()) {

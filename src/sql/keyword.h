@@ -1,5 +1,6 @@
-// sql/keyword.h - the words that an outline looks at. Not every reserved word of the servers: one that is missing here
-// is a plain identifier, and mysqld says so where it may not be one. Threads: a constant table.
+// sql/keyword.h - the words that an outline looks at. Not every reserved word of the servers: one
+// that is missing here is a plain identifier, and mysqld says so where it may not be one. Threads:
+// a constant table.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 
 namespace paceline::sql {
 
+// clang-format off
 #define PACELINE_SQL_KEYWORDS(X) \
   X(kAccessible, "accessible") X(kAccount, "account") X(kAction, "action") X(kAdd, "add")         \
   X(kAdmin, "admin") X(kAfter, "after") X(kAgainst, "against") X(kAggregate, "aggregate")         \
@@ -160,6 +162,7 @@ namespace paceline::sql {
   X(kWarnings, "warnings") X(kWhen, "when") X(kWhere, "where") X(kWhile, "while")                 \
   X(kWindow, "window") X(kWith, "with") X(kWithout, "without") X(kWork, "work")                   \
   X(kWrite, "write") X(kXa, "xa") X(kXid, "xid") X(kXml, "xml") X(kXor, "xor")
+// clang-format on
 
 enum class Keyword : uint16_t {
   kNone,

@@ -9,7 +9,7 @@ namespace {
 
 enum : uint8_t {
   kSpaceClass = 1,
-  kNameClass = 2,   // may be inside a plain identifier
+  kNameClass = 2,  // may be inside a plain identifier
   kDigitClass = 4,
   kHexClass = 8,
   kVariableClass = 16,  // may be inside @name: dots too
@@ -38,12 +38,12 @@ bool In(char c, uint8_t classes) { return (kClasses[static_cast<uint8_t>(c)] & c
 // Character sets of both servers; only they make an introducer of `_name`.
 bool IsCharset(std::string_view name) {
   static constexpr std::string_view kNames[] = {
-      "utf8mb4", "utf8mb3", "utf8",     "binary",   "latin1",   "ascii",    "latin2",  "latin5",
-      "latin7",  "big5",    "dec8",     "cp850",    "hp8",      "koi8r",    "swe7",    "ujis",
-      "sjis",    "hebrew",  "tis620",   "euckr",    "koi8u",    "gb2312",   "greek",   "cp1250",
-      "gbk",     "armscii8", "ucs2",    "cp866",    "keybcs2",  "macce",    "macroman", "cp852",
-      "cp1251",  "utf16",   "utf16le",  "cp1256",   "cp1257",   "utf32",    "geostd8", "cp932",
-      "eucjpms", "gb18030", "filename",
+      "utf8mb4", "utf8mb3",  "utf8",     "binary", "latin1",  "ascii",  "latin2",   "latin5",
+      "latin7",  "big5",     "dec8",     "cp850",  "hp8",     "koi8r",  "swe7",     "ujis",
+      "sjis",    "hebrew",   "tis620",   "euckr",  "koi8u",   "gb2312", "greek",    "cp1250",
+      "gbk",     "armscii8", "ucs2",     "cp866",  "keybcs2", "macce",  "macroman", "cp852",
+      "cp1251",  "utf16",    "utf16le",  "cp1256", "cp1257",  "utf32",  "geostd8",  "cp932",
+      "eucjpms", "gb18030",  "filename",
   };
   for (std::string_view known : kNames) {
     if (EqualsIgnoreCase(name, known)) return true;
@@ -76,9 +76,9 @@ bool Lexer::SkipBlockComment() {
     }
     bool runs = true;
     if (digits >= 5) {
-      // MySQL takes a sixth digit only where white space follows it: /*!800001 */ is 80000 and then 1.
-      if (digits == 6 && !maria &&
-          !(at + 6 < text_.size() && In(text_[at + 6], kSpaceClass))) {
+      // MySQL takes a sixth digit only where white space follows it: /*!800001 */ is 80000 and
+      // then 1.
+      if (digits == 6 && !maria && !(at + 6 < text_.size() && In(text_[at + 6], kSpaceClass))) {
         version /= 10;
         digits = 5;
       }
@@ -117,9 +117,8 @@ bool Lexer::SkipBlockComment() {
   } else {
     inner_end = static_cast<uint32_t>(close);
   }
-  const uint32_t begin = close == std::string_view::npos
-                             ? static_cast<uint32_t>(text_.size() - rest.size())
-                             : at_;
+  const uint32_t begin =
+      close == std::string_view::npos ? static_cast<uint32_t>(text_.size() - rest.size()) : at_;
   if (rest.starts_with("/*vt+")) {
     directive_ = {begin + 5, inner_end - begin - 5};
   } else if (rest.starts_with("/*+")) {
@@ -138,9 +137,8 @@ void Lexer::SkipSpace() {
       continue;
     }
     const char next = at_ + 1 < size ? text_[at_ + 1] : '\0';
-    if (c == '#' ||
-        (c == '-' && next == '-' &&
-         (at_ + 2 >= size || static_cast<uint8_t>(text_[at_ + 2]) <= 0x20))) {
+    if (c == '#' || (c == '-' && next == '-' &&
+                     (at_ + 2 >= size || static_cast<uint8_t>(text_[at_ + 2]) <= 0x20))) {
       const size_t line = text_.find('\n', at_);
       at_ = static_cast<uint32_t>(line == std::string_view::npos ? size : line + 1);
       continue;
@@ -161,8 +159,8 @@ void Lexer::SkipSpace() {
 // The offset behind the closing quote, or the end of the text. `from` is behind the opening one.
 uint32_t Lexer::QuotedEnd(uint32_t from, char quote) {
   const size_t size = text_.size();
-  const bool escapes = quote != '`' && !dialect_.no_backslash_escapes &&
-                       !(quote == '"' && dialect_.ansi_quotes);
+  const bool escapes =
+      quote != '`' && !dialect_.no_backslash_escapes && !(quote == '"' && dialect_.ansi_quotes);
   const bool plain = dialect_.bytes == ByteScheme::kPlain;
   size_t at = from;
   while (at < size) {
@@ -267,8 +265,7 @@ Token Lexer::Variable(uint32_t begin) {
   const bool system = at < size && text_[at] == '@';
   if (system) ++at;
   const auto quoted = [&] {
-    return at < size &&
-           (text_[at] == '`' || (!system && (text_[at] == '\'' || text_[at] == '"')));
+    return at < size && (text_[at] == '`' || (!system && (text_[at] == '\'' || text_[at] == '"')));
   };
   if (quoted()) {
     const uint32_t end = QuotedEnd(static_cast<uint32_t>(at + 1), text_[at]);
@@ -277,8 +274,7 @@ Token Lexer::Variable(uint32_t begin) {
     while (at < size && In(text_[at], kVariableClass)) ++at;
   }
   // @@`x`.`y` and @@global.`x`
-  while (system && at < size &&
-         ((text_[at] == '`' && text_[at - 1] == '.') || text_[at] == '.')) {
+  while (system && at < size && ((text_[at] == '`' && text_[at - 1] == '.') || text_[at] == '.')) {
     if (text_[at] == '.') {
       ++at;
       while (at < size && In(text_[at], kVariableClass)) ++at;
@@ -383,8 +379,8 @@ std::string Unquote(std::string_view token_text, const Dialect& dialect) {
   const char quote = text[0];
   text.remove_prefix(1);
   if (text.ends_with(quote)) text.remove_suffix(1);
-  const bool escapes = quote != '`' && !dialect.no_backslash_escapes &&
-                       !(quote == '"' && dialect.ansi_quotes);
+  const bool escapes =
+      quote != '`' && !dialect.no_backslash_escapes && !(quote == '"' && dialect.ansi_quotes);
   std::string out;
   out.reserve(text.size());
   for (size_t i = 0; i < text.size();) {
@@ -394,16 +390,33 @@ std::string Unquote(std::string_view token_text, const Dialect& dialect) {
       i += 2;
     } else if (c == '\\' && escapes && i + 1 < text.size()) {
       switch (text[i + 1]) {
-        case '0': out.push_back('\0'); break;
-        case 'b': out.push_back('\b'); break;
-        case 'n': out.push_back('\n'); break;
-        case 'r': out.push_back('\r'); break;
-        case 't': out.push_back('\t'); break;
-        case 'Z': out.push_back('\x1A'); break;
+        case '0':
+          out.push_back('\0');
+          break;
+        case 'b':
+          out.push_back('\b');
+          break;
+        case 'n':
+          out.push_back('\n');
+          break;
+        case 'r':
+          out.push_back('\r');
+          break;
+        case 't':
+          out.push_back('\t');
+          break;
+        case 'Z':
+          out.push_back('\x1A');
+          break;
         // These two stay escaped, for LIKE.
-        case '%': out.append("\\%"); break;
-        case '_': out.append("\\_"); break;
-        default: out.push_back(text[i + 1]);
+        case '%':
+          out.append("\\%");
+          break;
+        case '_':
+          out.append("\\_");
+          break;
+        default:
+          out.push_back(text[i + 1]);
       }
       i += 2;
     } else {

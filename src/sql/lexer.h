@@ -1,9 +1,10 @@
-// sql/lexer.h - MySQL and MariaDB statements as tokens. Never fails: what is not closed ends with the text and is
-// flagged; what no rule knows becomes an operator of one byte. White space and comments are passed over, except that
-// `/*vt+ */` directives and `/*+ */` hints are kept as spans, and that the content of a version comment which the
-// server would run (`/*!80000 ... */`, `/*M! ... */`) is lexed as if the comment were not there.
-// Facts: the lexical structure chapters of the MySQL and MariaDB manuals. Limit: texts below 4 GB.
-// Threads: one lexer, one thread. Lifetime: the text outlives the lexer.
+// sql/lexer.h - MySQL and MariaDB statements as tokens. Never fails: what is not closed ends with
+// the text and is flagged; what no rule knows becomes an operator of one byte. White space and
+// comments are passed over, except that
+// `/*vt+ */` directives and `/*+ */` hints are kept as spans, and that the content of a version
+// comment which the server would run (`/*!80000 ... */`, `/*M! ... */`) is lexed as if the comment
+// were not there. Facts: the lexical structure chapters of the MySQL and MariaDB manuals. Limit:
+// texts below 4 GB. Threads: one lexer, one thread. Lifetime: the text outlives the lexer.
 #pragma once
 
 #include <cstdint>
@@ -63,13 +64,15 @@ struct Span {
 
 class Lexer {
  public:
-  Lexer(std::string_view text, const Dialect& dialect)
-      : text_(text), dialect_(dialect), at_(0) {}
+  Lexer(std::string_view text, const Dialect& dialect) : text_(text), dialect_(dialect), at_(0) {}
 
   // The next token; kEnd for ever at the end.
   Token Next();
   // Continue at this offset, which must be where a token begins or ends.
-  void Seek(uint32_t offset) { at_ = offset; previous_dot_ = false; }
+  void Seek(uint32_t offset) {
+    at_ = offset;
+    previous_dot_ = false;
+  }
   uint32_t position() const { return at_; }
   // A string, quoted name or comment was not closed.
   bool unterminated() const { return unterminated_; }
@@ -103,7 +106,8 @@ class Lexer {
   Span hint_;
 };
 
-// The name or text a token stands for: quotes taken away, doubled quotes and (in strings) escapes resolved,
+// The name or text a token stands for: quotes taken away, doubled quotes and (in strings) escapes
+// resolved,
 // '@', '@@' and N'' prefixes of variables and strings removed.
 std::string Unquote(std::string_view token_text, const Dialect& dialect);
 

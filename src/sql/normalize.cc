@@ -43,7 +43,8 @@ bool TakesBlankBeforeParen(Keyword keyword) {
   }
 }
 
-// Builds a digest token by token: values become '?', and at each ')' a list of nothing but values is folded.
+// Builds a digest token by token: values become '?', and at each ')' a list of nothing but values
+// is folded.
 class Digester {
  public:
   Digester(std::string_view text, size_t max_bytes) : text_(text), max_bytes_(max_bytes) {}
@@ -127,8 +128,10 @@ class Digester {
     const std::string_view inside(out_.data() + open, out_.size() - open);
     size_t values = 0;
     for (char c : inside.substr(1, inside.size() - 2)) {
-      if (c == '?') ++values;
-      else if (c != ',' && c != ' ') return;
+      if (c == '?')
+        ++values;
+      else if (c != ',' && c != ' ')
+        return;
     }
     if (values == 0) return;
     const std::string_view before(out_.data(), open);

@@ -62,15 +62,15 @@ bool Outline::ReadOnly() const {
     default:
       return false;
   }
-  return !Writes() &&
-         !Has(kSetsLastInsertId | kWritesUserVariable | kUsesReleaseLock | kUsesReleaseAllLocks |
-              kQualifiedRoutine);
+  return !Writes() && !Has(kSetsLastInsertId | kWritesUserVariable | kUsesReleaseLock |
+                           kUsesReleaseAllLocks | kQualifiedRoutine);
 }
 
 bool Outline::ImplicitCommit() const {
   switch (kind) {
     case Kind::kDdl:
-      // CREATE and DROP TEMPORARY TABLE leave the transaction open; ALTER of one does not say so in its text.
+      // CREATE and DROP TEMPORARY TABLE leave the transaction open; ALTER of one does not say so in
+      // its text.
       return !Has(kTemporaryTable);
     case Kind::kDatabaseDdl:
     case Kind::kAccount:
@@ -129,70 +129,158 @@ Outline Analyze(std::string_view text, const Dialect& dialect) {
 
 std::string_view KindName(Kind kind) {
   switch (kind) {
-    case Kind::kEmpty: return "empty";
-    case Kind::kUnknown: return "unknown";
-    case Kind::kSelect: return "select";
-    case Kind::kValues: return "values";
-    case Kind::kTable: return "table";
-    case Kind::kInsert: return "insert";
-    case Kind::kReplace: return "replace";
-    case Kind::kUpdate: return "update";
-    case Kind::kDelete: return "delete";
-    case Kind::kLoad: return "load";
-    case Kind::kImport: return "import";
-    case Kind::kCall: return "call";
-    case Kind::kDo: return "do";
-    case Kind::kHandler: return "handler";
-    case Kind::kBegin: return "begin";
-    case Kind::kCommit: return "commit";
-    case Kind::kRollback: return "rollback";
-    case Kind::kSavepoint: return "savepoint";
-    case Kind::kRollbackTo: return "rollback_to";
-    case Kind::kReleaseSavepoint: return "release_savepoint";
-    case Kind::kXa: return "xa";
-    case Kind::kLockTables: return "lock_tables";
-    case Kind::kUnlockTables: return "unlock_tables";
-    case Kind::kSet: return "set";
-    case Kind::kSetFor: return "set_for";
-    case Kind::kUse: return "use";
-    case Kind::kPrepare: return "prepare";
-    case Kind::kExecute: return "execute";
-    case Kind::kDeallocate: return "deallocate";
-    case Kind::kDiagnostics: return "diagnostics";
-    case Kind::kSignal: return "signal";
-    case Kind::kShow: return "show";
-    case Kind::kDescribe: return "describe";
-    case Kind::kExplain: return "explain";
-    case Kind::kVexplain: return "vexplain";
-    case Kind::kHelp: return "help";
-    case Kind::kDdl: return "ddl";
-    case Kind::kDatabaseDdl: return "database_ddl";
-    case Kind::kAccount: return "account";
-    case Kind::kTableCare: return "table_care";
-    case Kind::kFlush: return "flush";
-    case Kind::kReset: return "reset";
-    case Kind::kKill: return "kill";
-    case Kind::kReplication: return "replication";
-    case Kind::kAdmin: return "admin";
-    case Kind::kCompound: return "compound";
-    case Kind::kAlterVschema: return "alter_vschema";
-    case Kind::kVitessMigration: return "vitess_migration";
-    case Kind::kRevert: return "revert";
-    case Kind::kStream: return "stream";
+    case Kind::kEmpty:
+      return "empty";
+    case Kind::kUnknown:
+      return "unknown";
+    case Kind::kSelect:
+      return "select";
+    case Kind::kValues:
+      return "values";
+    case Kind::kTable:
+      return "table";
+    case Kind::kInsert:
+      return "insert";
+    case Kind::kReplace:
+      return "replace";
+    case Kind::kUpdate:
+      return "update";
+    case Kind::kDelete:
+      return "delete";
+    case Kind::kLoad:
+      return "load";
+    case Kind::kImport:
+      return "import";
+    case Kind::kCall:
+      return "call";
+    case Kind::kDo:
+      return "do";
+    case Kind::kHandler:
+      return "handler";
+    case Kind::kBegin:
+      return "begin";
+    case Kind::kCommit:
+      return "commit";
+    case Kind::kRollback:
+      return "rollback";
+    case Kind::kSavepoint:
+      return "savepoint";
+    case Kind::kRollbackTo:
+      return "rollback_to";
+    case Kind::kReleaseSavepoint:
+      return "release_savepoint";
+    case Kind::kXa:
+      return "xa";
+    case Kind::kLockTables:
+      return "lock_tables";
+    case Kind::kUnlockTables:
+      return "unlock_tables";
+    case Kind::kSet:
+      return "set";
+    case Kind::kSetFor:
+      return "set_for";
+    case Kind::kUse:
+      return "use";
+    case Kind::kPrepare:
+      return "prepare";
+    case Kind::kExecute:
+      return "execute";
+    case Kind::kDeallocate:
+      return "deallocate";
+    case Kind::kDiagnostics:
+      return "diagnostics";
+    case Kind::kSignal:
+      return "signal";
+    case Kind::kShow:
+      return "show";
+    case Kind::kDescribe:
+      return "describe";
+    case Kind::kExplain:
+      return "explain";
+    case Kind::kVexplain:
+      return "vexplain";
+    case Kind::kHelp:
+      return "help";
+    case Kind::kDdl:
+      return "ddl";
+    case Kind::kDatabaseDdl:
+      return "database_ddl";
+    case Kind::kAccount:
+      return "account";
+    case Kind::kTableCare:
+      return "table_care";
+    case Kind::kFlush:
+      return "flush";
+    case Kind::kReset:
+      return "reset";
+    case Kind::kKill:
+      return "kill";
+    case Kind::kReplication:
+      return "replication";
+    case Kind::kAdmin:
+      return "admin";
+    case Kind::kCompound:
+      return "compound";
+    case Kind::kAlterVschema:
+      return "alter_vschema";
+    case Kind::kVitessMigration:
+      return "vitess_migration";
+    case Kind::kRevert:
+      return "revert";
+    case Kind::kStream:
+      return "stream";
   }
   return "unknown";
 }
 
 std::string_view ShowName(Show show) {
   static constexpr std::string_view kNames[] = {
-      "none", "other", "databases", "tables", "table_status", "open_tables", "columns", "index",
-      "triggers", "events", "create", "create_database", "procedure_status", "function_status",
-      "variables", "global_variables", "status", "global_status", "warnings", "errors",
-      "count_warnings", "count_errors", "processlist", "grants", "engines", "charset", "collation",
-      "plugins", "privileges", "binary_logs", "replica_status", "profile", "vitess_tablets",
-      "vitess_shards", "vitess_target", "vitess_replication_status", "vitess_migrations",
-      "vitess_metadata", "vitess_throttled_apps", "vitess_throttler_status", "vitess_sessions",
-      "keyspaces", "vschema_tables", "vschema_keyspaces", "vschema_vindexes", "gtid_executed",
+      "none",
+      "other",
+      "databases",
+      "tables",
+      "table_status",
+      "open_tables",
+      "columns",
+      "index",
+      "triggers",
+      "events",
+      "create",
+      "create_database",
+      "procedure_status",
+      "function_status",
+      "variables",
+      "global_variables",
+      "status",
+      "global_status",
+      "warnings",
+      "errors",
+      "count_warnings",
+      "count_errors",
+      "processlist",
+      "grants",
+      "engines",
+      "charset",
+      "collation",
+      "plugins",
+      "privileges",
+      "binary_logs",
+      "replica_status",
+      "profile",
+      "vitess_tablets",
+      "vitess_shards",
+      "vitess_target",
+      "vitess_replication_status",
+      "vitess_migrations",
+      "vitess_metadata",
+      "vitess_throttled_apps",
+      "vitess_throttler_status",
+      "vitess_sessions",
+      "keyspaces",
+      "vschema_tables",
+      "vschema_keyspaces",
+      "vschema_vindexes",
+      "gtid_executed",
       "unresolved_transactions",
   };
   static_assert(std::size(kNames) == static_cast<size_t>(Show::kUnresolvedTransactions) + 1);

@@ -132,14 +132,17 @@ TEST(Split, EndsStatementsAtSemicolons) {
   EXPECT_EQ(SplitTexts(""), V{});
   EXPECT_EQ(SplitTexts("BEGIN; INSERT INTO t VALUES (1); COMMIT"),
             (V{"BEGIN", "INSERT INTO t VALUES (1)", "COMMIT"}));
-  EXPECT_EQ(SplitTexts("SELECT CASE a WHEN 1 THEN 2 END; SELECT IF(a, 1, 2); DROP TABLE IF EXISTS t"),
-            (V{"SELECT CASE a WHEN 1 THEN 2 END", "SELECT IF(a, 1, 2)", "DROP TABLE IF EXISTS t"}));
+  EXPECT_EQ(
+      SplitTexts("SELECT CASE a WHEN 1 THEN 2 END; SELECT IF(a, 1, 2); DROP TABLE IF EXISTS t"),
+      (V{"SELECT CASE a WHEN 1 THEN 2 END", "SELECT IF(a, 1, 2)", "DROP TABLE IF EXISTS t"}));
 }
 
 TEST(Split, KeepsStoredProgramsWhole) {
   const std::string body =
-      "CREATE PROCEDURE p() BEGIN DECLARE x INT DEFAULT IF(1, 2, 3); l: LOOP IF x > 1 THEN LEAVE l; "
-      "ELSE IF (x) THEN SET x = CASE x WHEN 1 THEN IF(1, 2, 3) ELSE 2 END; END IF; END IF; END LOOP l; "
+      "CREATE PROCEDURE p() BEGIN DECLARE x INT DEFAULT IF(1, 2, 3); l: LOOP IF x > 1 THEN LEAVE "
+      "l; "
+      "ELSE IF (x) THEN SET x = CASE x WHEN 1 THEN IF(1, 2, 3) ELSE 2 END; END IF; END IF; END "
+      "LOOP l; "
       "WHILE x DO SET x = REPEAT('a', 3); END WHILE; REPEAT SET x = 1; UNTIL x END REPEAT; "
       "CASE x WHEN 1 THEN SELECT 1; ELSE BEGIN END; END CASE; DROP TABLE IF EXISTS t; END";
   EXPECT_EQ(SplitTexts(body + "; SELECT 2"), (std::vector<std::string>{body, "SELECT 2"}));
@@ -164,9 +167,9 @@ TEST(Directives, AreNamesWithValues) {
 }
 
 std::string Sets(std::string_view text, const Dialect& dialect = Dialect()) {
-  static constexpr std::string_view kScopes[] = {"user", "session", "global", "persist",
-                                                 "persist_only", "next", "names", "charset",
-                                                 "password", "routine"};
+  static constexpr std::string_view kScopes[] = {"user",         "session", "global", "persist",
+                                                 "persist_only", "next",    "names",  "charset",
+                                                 "password",     "routine"};
   const SetStatement set = ParseSet(text, dialect);
   std::string out;
   for (const Assignment& a : set.assignments) {
@@ -233,8 +236,9 @@ TEST(Fingerprint, FoldsListsAndLiterals) {
   EXPECT_NE(FingerprintOf("SELECT 1 - 1", Dialect()).hash,
             FingerprintOf("SELECT 1 + 1", Dialect()).hash);
   EXPECT_EQ(digest("SELECT a - 1, b.c, f(x) FROM db.t"), "SELECT a - ?, b.c, f(x) FROM db.t");
-  EXPECT_LE(FingerprintOf("SELECT " + std::string(10000, 'a') + ", b", Dialect(), 100).digest.size(),
-            104u);
+  EXPECT_LE(
+      FingerprintOf("SELECT " + std::string(10000, 'a') + ", b", Dialect(), 100).digest.size(),
+      104u);
 }
 
 TEST(Redact, ShowsNoData) {
@@ -247,8 +251,9 @@ TEST(Fuzz, RandomBytesAndCutStatements) {
   std::mt19937_64 rng(20261122);
   auto corpus = Corpus("mysql.txt");
   for (auto& row : Corpus("mariadb.txt")) corpus.push_back(row);
-  const std::string_view pieces[] = {"(", ")", "'", "\"", "`", ".", ",", ";", "/*", "*/", "/*!", "@",
-                                     "@@", "--", "#", "SELECT", " FROM ", "JOIN", "IN", "\\", "\xBF"};
+  const std::string_view pieces[] = {"(", ")",      "'",      "\"",   "`",  ".",  ",",
+                                     ";", "/*",     "*/",     "/*!",  "@",  "@@", "--",
+                                     "#", "SELECT", " FROM ", "JOIN", "IN", "\\", "\xBF"};
   const auto within = [](Span span, size_t size) {
     return span.offset <= size && span.length <= size - span.offset;
   };
@@ -257,10 +262,17 @@ TEST(Fuzz, RandomBytesAndCutStatements) {
     for (uint64_t changes = rng() % 4; changes > 0 && !text.empty(); --changes) {
       const size_t at = rng() % text.size();
       switch (rng() % 4) {
-        case 0: text[at] = static_cast<char>(rng()); break;
-        case 1: text.insert(at, pieces[rng() % std::size(pieces)]); break;
-        case 2: text.erase(at, 1 + rng() % 8); break;
-        default: text.resize(at);
+        case 0:
+          text[at] = static_cast<char>(rng());
+          break;
+        case 1:
+          text.insert(at, pieces[rng() % std::size(pieces)]);
+          break;
+        case 2:
+          text.erase(at, 1 + rng() % 8);
+          break;
+        default:
+          text.resize(at);
       }
     }
     Dialect dialect = round % 2 == 0 ? Dialect() : Maria();
@@ -271,14 +283,15 @@ TEST(Fuzz, RandomBytesAndCutStatements) {
     const std::vector<char> bytes(text.begin(), text.end());
     const std::string_view view(bytes.data(), bytes.size());
     const Outline outline = Analyze(view, dialect);
-    for (const DatabaseUse& use : outline.databases) ASSERT_TRUE(within(use.at, view.size())) << text;
+    for (const DatabaseUse& use : outline.databases)
+      ASSERT_TRUE(within(use.at, view.size())) << text;
     for (const TableUse& use : outline.tables) ASSERT_TRUE(within(use.name, view.size())) << text;
     for (const SessionCall& call : outline.session_calls) {
       ASSERT_TRUE(within(call.at, view.size())) << text;
     }
     for (Span span : outline.unnamed_columns) ASSERT_TRUE(within(span, view.size())) << text;
-    for (Span span : {outline.statement, outline.name, outline.argument, outline.directive,
-                      outline.hint}) {
+    for (Span span :
+         {outline.statement, outline.name, outline.argument, outline.directive, outline.hint}) {
       ASSERT_TRUE(within(span, view.size())) << text;
     }
     for (Span span : SplitStatements(view, dialect)) ASSERT_TRUE(within(span, view.size())) << text;
@@ -290,7 +303,8 @@ TEST(Fuzz, RandomBytesAndCutStatements) {
 }
 
 TEST(Fuzz, DeepNestingCostsNoStack) {
-  std::string text = "SELECT " + std::string(100000, '(') + "1" + std::string(100000, ')') + " FROM t";
+  std::string text =
+      "SELECT " + std::string(100000, '(') + "1" + std::string(100000, ')') + " FROM t";
   EXPECT_EQ(Analyze(text, Dialect()).tables.size(), 1u);
   std::string selects;
   for (int i = 0; i < 1000; ++i) selects += "SELECT * FROM (";

@@ -45,9 +45,9 @@ bool EndsClause(Keyword keyword) {
 
 // What mysqld takes as an alias without AS: a name or a string right after the end of an operand.
 bool IsAliasAfter(const Token& last, const Token& before) {
-  const bool may_be_alias =
-      last.kind == TokenKind::kString || last.kind == TokenKind::kQuotedIdentifier ||
-      (last.kind == TokenKind::kIdentifier && last.keyword == Keyword::kNone);
+  const bool may_be_alias = last.kind == TokenKind::kString ||
+                            last.kind == TokenKind::kQuotedIdentifier ||
+                            (last.kind == TokenKind::kIdentifier && last.keyword == Keyword::kNone);
   if (before.keyword == Keyword::kAs) return true;
   const bool operand = before.Is(')') || before.IsLiteral() || before.IsName() ||
                        before.kind == TokenKind::kSystemVariable ||
@@ -103,9 +103,8 @@ void Scanner::AddTable(const Chain& chain, Access access) {
 }
 
 void Scanner::AddCall(Span at, SessionFunction function) {
-  const bool compared =
-      function == SessionFunction::kDatabase &&
-      (schema_ == SchemaState::kValue || schema_ == SchemaState::kList);
+  const bool compared = function == SessionFunction::kDatabase &&
+                        (schema_ == SchemaState::kValue || schema_ == SchemaState::kList);
   out_.session_calls.push_back({at, function, compared});
   ++column_calls_;
 }
@@ -325,8 +324,7 @@ void Scanner::ScanTable() {
 }
 
 void Scanner::ScanName() {
-  const bool literal_before = previous_.punct == '=' &&
-                              before_previous_.kind == TokenKind::kString;
+  const bool literal_before = previous_.punct == '=' && before_previous_.kind == TokenKind::kString;
   const Span literal = SpanOf(before_previous_);
   const bool call_before = previous_.punct == '=' && !out_.session_calls.empty() &&
                            out_.session_calls.back().at.end() == before_previous_.end;
@@ -356,10 +354,9 @@ void Scanner::ScanName() {
 }
 
 void Scanner::ScanUserVariable() {
-  const bool assigned =
-      text_.compare(next_.begin, next_.size(), ":=") == 0 ||
-      (out_.kind == Kind::kSet && depth_ == 0 && next_.Is('=') &&
-       (previous_.Is(Keyword::kSet) || previous_.Is(',')));
+  const bool assigned = text_.compare(next_.begin, next_.size(), ":=") == 0 ||
+                        (out_.kind == Kind::kSet && depth_ == 0 && next_.Is('=') &&
+                         (previous_.Is(Keyword::kSet) || previous_.Is(',')));
   Set(assigned ? kWritesUserVariable : kReadsUserVariable);
   // CALL p(@out), LOAD DATA ... (a, @b): may be set by the statement.
   if (out_.kind == Kind::kCall || out_.kind == Kind::kLoad) Set(kWritesUserVariable);
@@ -762,11 +759,19 @@ void Scanner::ScanFunction(const Token& called) {
     if (schema_ != SchemaState::kList) schema_ = SchemaState::kNone;
   };
   switch (name.keyword) {
-    case Keyword::kGetLock: Set(kUsesGetLock); break;
-    case Keyword::kReleaseLock: Set(kUsesReleaseLock); break;
-    case Keyword::kReleaseAllLocks: Set(kUsesReleaseAllLocks); break;
+    case Keyword::kGetLock:
+      Set(kUsesGetLock);
+      break;
+    case Keyword::kReleaseLock:
+      Set(kUsesReleaseLock);
+      break;
+    case Keyword::kReleaseAllLocks:
+      Set(kUsesReleaseAllLocks);
+      break;
     case Keyword::kIsFreeLock:
-    case Keyword::kIsUsedLock: Set(kUsesLockQuestion); break;
+    case Keyword::kIsUsedLock:
+      Set(kUsesLockQuestion);
+      break;
     case Keyword::kLastInsertId:
       if (no_argument) {
         call(kReadsLastInsertId, SessionFunction::kLastInsertId);
@@ -774,16 +779,30 @@ void Scanner::ScanFunction(const Token& called) {
         Set(kSetsLastInsertId);
       }
       break;
-    case Keyword::kFoundRows: call(kReadsFoundRows, SessionFunction::kFoundRows); break;
-    case Keyword::kRowCount: call(kReadsRowCount, SessionFunction::kRowCount); break;
+    case Keyword::kFoundRows:
+      call(kReadsFoundRows, SessionFunction::kFoundRows);
+      break;
+    case Keyword::kRowCount:
+      call(kReadsRowCount, SessionFunction::kRowCount);
+      break;
     case Keyword::kDatabase:
-    case Keyword::kSchema: call(kReadsDatabase, SessionFunction::kDatabase); break;
-    case Keyword::kConnectionId: call(kReadsConnectionId, SessionFunction::kConnectionId); break;
+    case Keyword::kSchema:
+      call(kReadsDatabase, SessionFunction::kDatabase);
+      break;
+    case Keyword::kConnectionId:
+      call(kReadsConnectionId, SessionFunction::kConnectionId);
+      break;
     case Keyword::kUser:
     case Keyword::kSessionUser:
-    case Keyword::kSystemUser: call(kReadsUser, SessionFunction::kUser); break;
-    case Keyword::kCurrentUser: call(kReadsUser, SessionFunction::kCurrentUser); break;
-    case Keyword::kCurrentRole: Set(kReadsUser); break;
+    case Keyword::kSystemUser:
+      call(kReadsUser, SessionFunction::kUser);
+      break;
+    case Keyword::kCurrentUser:
+      call(kReadsUser, SessionFunction::kCurrentUser);
+      break;
+    case Keyword::kCurrentRole:
+      Set(kReadsUser);
+      break;
     case Keyword::kNow:
     case Keyword::kSysdate:
     case Keyword::kRand:
@@ -799,7 +818,9 @@ void Scanner::ScanFunction(const Token& called) {
     case Keyword::kLocaltimestamp:
     case Keyword::kUtcDate:
     case Keyword::kUtcTime:
-    case Keyword::kUtcTimestamp: Set(kVolatile); break;
+    case Keyword::kUtcTimestamp:
+      Set(kVolatile);
+      break;
     case Keyword::kUnixTimestamp:
       if (no_argument) Set(kVolatile);
       break;
@@ -809,7 +830,9 @@ void Scanner::ScanFunction(const Token& called) {
     case Keyword::kSourcePosWait:
     case Keyword::kMasterGtidWait:
     case Keyword::kWaitForExecutedGtidSet:
-    case Keyword::kWaitUntilSqlThreadAfterGtids: Set(kSleeps); break;
+    case Keyword::kWaitUntilSqlThreadAfterGtids:
+      Set(kSleeps);
+      break;
     case Keyword::kNextval:
     case Keyword::kSetval:
       Set(kSequenceCall);
@@ -819,7 +842,8 @@ void Scanner::ScanFunction(const Token& called) {
         frame().sequence_call = true;
       }
       break;
-    default: break;
+    default:
+      break;
   }
 }
 

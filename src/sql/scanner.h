@@ -1,6 +1,6 @@
-// sql/scanner.h - the machine inside Analyze(): walks the tokens of one statement once. A stack of frames, one per open
-// parenthesis, tells whether a name stands where tables are listed or in an expression; that is all the grammar needed
-// to know which dotted names begin with a database.
+// sql/scanner.h - the machine inside Analyze(): walks the tokens of one statement once. A stack of
+// frames, one per open parenthesis, tells whether a name stands where tables are listed or in an
+// expression; that is all the grammar needed to know which dotted names begin with a database.
 // Internal to this room.
 #pragma once
 
@@ -31,9 +31,9 @@ class Scanner {
     bool tables = false;        // a ',' continues the list of tables
     bool expect_table = false;  // a table's name comes next
     bool is_delete = false;
-    bool ctes = false;          // between WITH and its statement
-    bool columns = false;       // between SELECT and FROM
-    bool sequence_call = false; // NEXTVAL(here)
+    bool ctes = false;           // between WITH and its statement
+    bool columns = false;        // between SELECT and FROM
+    bool sequence_call = false;  // NEXTVAL(here)
     Access access = Access::kRead;
   };
 

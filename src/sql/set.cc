@@ -123,11 +123,16 @@ class SetParser {
   }
 
   static bool ScopeOf(std::string_view word, Scope* scope) {
-    if (EqualsIgnoreCase(word, "global")) *scope = Scope::kGlobal;
-    else if (EqualsIgnoreCase(word, "session") || EqualsIgnoreCase(word, "local")) *scope = Scope::kSession;
-    else if (EqualsIgnoreCase(word, "persist")) *scope = Scope::kPersist;
-    else if (EqualsIgnoreCase(word, "persist_only")) *scope = Scope::kPersistOnly;
-    else return false;
+    if (EqualsIgnoreCase(word, "global"))
+      *scope = Scope::kGlobal;
+    else if (EqualsIgnoreCase(word, "session") || EqualsIgnoreCase(word, "local"))
+      *scope = Scope::kSession;
+    else if (EqualsIgnoreCase(word, "persist"))
+      *scope = Scope::kPersist;
+    else if (EqualsIgnoreCase(word, "persist_only"))
+      *scope = Scope::kPersistOnly;
+    else
+      return false;
     return true;
   }
 

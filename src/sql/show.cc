@@ -75,20 +75,44 @@ void Scanner::ShowWord() {
   const auto plain = [this](Show show) { out_.show = show; };
   switch (current_.keyword) {
     case Keyword::kDatabases:
-    case Keyword::kSchemas: plain(Show::kDatabases); break;
+    case Keyword::kSchemas:
+      plain(Show::kDatabases);
+      break;
     case Keyword::kKeyspaces:
-    case Keyword::kVitessKeyspaces: plain(Show::kKeyspaces); break;
-    case Keyword::kVitessTablets: plain(Show::kVitessTablets); break;
-    case Keyword::kVitessShards: plain(Show::kVitessShards); break;
-    case Keyword::kVitessTarget: plain(Show::kVitessTarget); break;
-    case Keyword::kVitessReplicationStatus: plain(Show::kVitessReplicationStatus); break;
+    case Keyword::kVitessKeyspaces:
+      plain(Show::kKeyspaces);
+      break;
+    case Keyword::kVitessTablets:
+      plain(Show::kVitessTablets);
+      break;
+    case Keyword::kVitessShards:
+      plain(Show::kVitessShards);
+      break;
+    case Keyword::kVitessTarget:
+      plain(Show::kVitessTarget);
+      break;
+    case Keyword::kVitessReplicationStatus:
+      plain(Show::kVitessReplicationStatus);
+      break;
     case Keyword::kVitessMigrations:
-    case Keyword::kVitessMigration: plain(Show::kVitessMigrations); break;
-    case Keyword::kVitessMetadata: plain(Show::kVitessMetadata); break;
-    case Keyword::kVitessThrottledApps: plain(Show::kVitessThrottledApps); break;
-    case Keyword::kVitessThrottler: plain(Show::kVitessThrottlerStatus); break;
-    case Keyword::kVitessSessions: plain(Show::kVitessSessions); break;
-    case Keyword::kUnresolved: plain(Show::kUnresolvedTransactions); break;
+    case Keyword::kVitessMigration:
+      plain(Show::kVitessMigrations);
+      break;
+    case Keyword::kVitessMetadata:
+      plain(Show::kVitessMetadata);
+      break;
+    case Keyword::kVitessThrottledApps:
+      plain(Show::kVitessThrottledApps);
+      break;
+    case Keyword::kVitessThrottler:
+      plain(Show::kVitessThrottlerStatus);
+      break;
+    case Keyword::kVitessSessions:
+      plain(Show::kVitessSessions);
+      break;
+    case Keyword::kUnresolved:
+      plain(Show::kUnresolvedTransactions);
+      break;
     case Keyword::kVschema:
       Advance();
       plain(At(Keyword::kTables)      ? Show::kVschemaTables
@@ -129,10 +153,14 @@ void Scanner::ShowWord() {
       ShowFromDatabase();
       return;
     case Keyword::kColumns:
-    case Keyword::kFields: ShowTableThenDatabase(Show::kColumns); return;
+    case Keyword::kFields:
+      ShowTableThenDatabase(Show::kColumns);
+      return;
     case Keyword::kIndex:
     case Keyword::kIndexes:
-    case Keyword::kKeys: ShowTableThenDatabase(Show::kIndex); return;
+    case Keyword::kKeys:
+      ShowTableThenDatabase(Show::kIndex);
+      return;
     case Keyword::kCreate: {
       plain(Show::kCreate);
       Advance();
@@ -172,28 +200,51 @@ void Scanner::ShowWord() {
       }
       break;
     }
-    case Keyword::kVariables: plain(global ? Show::kGlobalVariables : Show::kVariables); break;
-    case Keyword::kStatus: plain(global ? Show::kGlobalStatus : Show::kStatus); break;
-    case Keyword::kWarnings: plain(Show::kWarnings); break;
-    case Keyword::kErrors: plain(Show::kErrors); break;
+    case Keyword::kVariables:
+      plain(global ? Show::kGlobalVariables : Show::kVariables);
+      break;
+    case Keyword::kStatus:
+      plain(global ? Show::kGlobalStatus : Show::kStatus);
+      break;
+    case Keyword::kWarnings:
+      plain(Show::kWarnings);
+      break;
+    case Keyword::kErrors:
+      plain(Show::kErrors);
+      break;
     case Keyword::kCount:  // SHOW COUNT(*) WARNINGS
       while (!AtEnd() && !At(Keyword::kWarnings) && !At(Keyword::kErrors)) Advance();
       plain(At(Keyword::kErrors) ? Show::kCountErrors : Show::kCountWarnings);
       break;
-    case Keyword::kProcesslist: plain(Show::kProcesslist); break;
+    case Keyword::kProcesslist:
+      plain(Show::kProcesslist);
+      break;
     case Keyword::kGrants:
       plain(Show::kGrants);
       SkipRest();
       return;
-    case Keyword::kEngines: plain(Show::kEngines); break;
-    case Keyword::kEngine: break;
+    case Keyword::kEngines:
+      plain(Show::kEngines);
+      break;
+    case Keyword::kEngine:
+      break;
     case Keyword::kCharacter:
-    case Keyword::kCharset: plain(Show::kCharset); break;
-    case Keyword::kCollation: plain(Show::kCollation); break;
-    case Keyword::kPlugins: plain(Show::kPlugins); break;
-    case Keyword::kPrivileges: plain(Show::kPrivileges); break;
+    case Keyword::kCharset:
+      plain(Show::kCharset);
+      break;
+    case Keyword::kCollation:
+      plain(Show::kCollation);
+      break;
+    case Keyword::kPlugins:
+      plain(Show::kPlugins);
+      break;
+    case Keyword::kPrivileges:
+      plain(Show::kPrivileges);
+      break;
     case Keyword::kProfile:
-    case Keyword::kProfiles: plain(Show::kProfile); break;
+    case Keyword::kProfiles:
+      plain(Show::kProfile);
+      break;
     case Keyword::kBinary:
     case Keyword::kMaster:
     case Keyword::kBinlog:
@@ -208,7 +259,8 @@ void Scanner::ShowWord() {
       SkipRest();
       return;
     default:
-      // SHOW INDEX with a dialect's own words (SHOW PACKAGE STATUS, SHOW LOCALES ...): mysqld knows.
+      // SHOW INDEX with a dialect's own words (SHOW PACKAGE STATUS, SHOW LOCALES ...): mysqld
+      // knows.
       break;
   }
   if (!At(Keyword::kLike) && !At(Keyword::kWhere) && !AtEnd()) Advance();

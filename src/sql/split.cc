@@ -1,5 +1,6 @@
-// Where one statement of a multi-statement text ends. Only the bodies of stored programs and MariaDB's compound
-// statements may hold a ';', so only there BEGIN, IF, CASE and their like are counted.
+// Where one statement of a multi-statement text ends. Only the bodies of stored programs and
+// MariaDB's compound statements may hold a ';', so only there BEGIN, IF, CASE and their like are
+// counted.
 #include "sql/outline.h"
 
 namespace paceline::sql {

@@ -7,8 +7,9 @@ namespace {
 
 constexpr ErrorSpec kUnknownDatabase{"VT05003", Code::kNotFound, 1049, "42000",
                                      "The keyspace does not exist, or no VSchema names it."};
-constexpr ErrorSpec kNoDatabase{"VT09005", Code::kFailedPrecondition, 1046, "3D000",
-                                "A statement names a table without a keyspace, and none is selected."};
+constexpr ErrorSpec kNoDatabase{
+    "VT09005", Code::kFailedPrecondition, 1046, "3D000",
+    "A statement names a table without a keyspace, and none is selected."};
 
 // Vitess spells the type of a rule's table behind an '@', primary included.
 std::string TypeSuffix(record::TabletType type) {
@@ -23,9 +24,9 @@ bool IsSystemSchema(std::string_view name) {
          EqualsIgnoreCase(name, "sys");
 }
 
-std::shared_ptr<const Snapshot> Snapshot::Build(const record::SrvVSchema& vschema,
-                                                const std::set<std::string>& keyspaces,
-                                                const std::map<std::string, std::string>& databases) {
+std::shared_ptr<const Snapshot> Snapshot::Build(
+    const record::SrvVSchema& vschema, const std::set<std::string>& keyspaces,
+    const std::map<std::string, std::string>& databases) {
   auto snapshot = std::make_shared<Snapshot>();
   const auto add = [&](const std::string& name) -> KeyspaceEntry& {
     KeyspaceEntry& entry = snapshot->keyspaces_[name];
@@ -86,9 +87,10 @@ Result<TableRoute> Snapshot::Resolve(std::string_view keyspace, std::string_view
         return Fail(Code::kFailedPrecondition, "table {} is disabled by a routing rule", from);
       }
       if (to.size() > 1) {
-        return Fail(Code::kFailedPrecondition,
-                    "the routing rule of table {} names {} targets: give it one (ApplyRoutingRules)",
-                    from, to.size());
+        return Fail(
+            Code::kFailedPrecondition,
+            "the routing rule of table {} names {} targets: give it one (ApplyRoutingRules)", from,
+            to.size());
       }
       const std::string_view target = to[0];
       const size_t dot = target.find('.');
@@ -115,7 +117,8 @@ Result<TableRoute> Snapshot::Resolve(std::string_view keyspace, std::string_view
   }
   if (const KeyspaceEntry* only = Only()) return TableRoute{only, table};
   return Fail(kNoDatabase,
-              "No database selected: table {} is in no keyspace that the session named; USE <keyspace> or write "
+              "No database selected: table {} is in no keyspace that the session named; USE "
+              "<keyspace> or write "
               "<keyspace>.{}",
               table, table);
 }

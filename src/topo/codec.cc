@@ -366,15 +366,14 @@ std::string BuildSrvVSchema(const std::map<std::string, std::string>& keyspaces,
   for (const auto& [name, bytes] : keyspaces) {
     (*message.mutable_keyspaces())[name] = Base<vschema::Keyspace>(bytes);
   }
-  // These two are always there in what Vitess writes, even when empty.
+  // These three are always there in what Vitess writes, even when empty.
   *message.mutable_routing_rules() = Base<vschema::RoutingRules>(routing_rules);
   *message.mutable_shard_routing_rules() = Base<vschema::ShardRoutingRules>(shard_routing_rules);
+  *message.mutable_mirror_rules() = Base<vschema::MirrorRules>(mirror_rules);
   if (!keyspace_routing_rules.empty()) {
     *message.mutable_keyspace_routing_rules() =
         Base<vschema::KeyspaceRoutingRules>(keyspace_routing_rules);
   }
-  if (!mirror_rules.empty())
-    *message.mutable_mirror_rules() = Base<vschema::MirrorRules>(mirror_rules);
   return Bytes(message);
 }
 

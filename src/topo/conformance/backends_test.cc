@@ -77,8 +77,7 @@ class EmbeddedBackend final : public Backend {
 
 class EtcdBackend final : public Backend {
  public:
-  EtcdBackend(io::Loop& loop, std::string program)
-      : loop_(loop), process_(loop, std::move(program)) {
+  explicit EtcdBackend(io::Loop& loop) : loop_(loop), process_(loop) {
     started_ = process_.Start();
   }
   ConnPtr Open(std::string root) override {
@@ -97,6 +96,7 @@ class EtcdBackend final : public Backend {
     co_return;
   }
   Duration ShortLease() const override { return 2s; }
+  bool started() const { return started_.has_value(); }
 
  private:
   io::Loop& loop_;
@@ -113,9 +113,9 @@ std::unique_ptr<Backend> MakeEmbedded(io::Loop& loop) {
   return std::make_unique<EmbeddedBackend>(loop);
 }
 std::unique_ptr<Backend> MakeEtcd(io::Loop& loop) {
-  std::string program = EtcdProcess::Program();
-  if (program.empty()) return nullptr;
-  return std::make_unique<EtcdBackend>(loop, program);
+  auto backend = std::make_unique<EtcdBackend>(loop);
+  if (!backend->started()) return nullptr;
+  return backend;
 }
 
 }  // namespace paceline::topo::conformance

@@ -13,10 +13,10 @@ namespace paceline::topo::conformance {
 
 class EtcdProcess {
  public:
-  // The etcd of the system; empty when there is none.
-  static std::string Program();
-  explicit EtcdProcess(io::Loop& loop, std::string program);
+  // Uses the etcd that is first in PATH.
+  explicit EtcdProcess(io::Loop& loop);
   ~EtcdProcess();
+  // Errors: kNotFound when no etcd is installed.
   Status Start();
   // SIGKILL, and waits until it is gone.
   io::Task<void> Kill();
@@ -26,7 +26,7 @@ class EtcdProcess {
 
  private:
   io::Loop& loop_;
-  std::string program_, folder_;
+  std::string folder_;
   uint16_t client_port_ = 0, peer_port_ = 0;
   std::unique_ptr<io::Process> process_;
 };

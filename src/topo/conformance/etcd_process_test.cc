@@ -17,15 +17,7 @@ uint16_t FreePort(io::Loop& loop) {
 
 }  // namespace
 
-std::string EtcdProcess::Program() {
-  for (const char* place : {"/usr/bin/etcd", "/usr/local/bin/etcd"}) {
-    if (std::filesystem::exists(place)) return place;
-  }
-  return "";
-}
-
-EtcdProcess::EtcdProcess(io::Loop& loop, std::string program)
-    : loop_(loop), program_(std::move(program)) {
+EtcdProcess::EtcdProcess(io::Loop& loop) : loop_(loop) {
   folder_ = (std::filesystem::temp_directory_path() / ("paceline-etcd-" + NewUuid())).string();
   std::filesystem::create_directories(folder_);
   client_port_ = FreePort(loop_);
@@ -42,7 +34,7 @@ Status EtcdProcess::Start() {
   std::string client = "http://" + endpoint(),
               peer = "http://127.0.0.1:" + std::to_string(peer_port_);
   io::ProcessOptions options;
-  options.argv = {program_,
+  options.argv = {"etcd",
                   "--name",
                   "one",
                   "--data-dir",

@@ -236,6 +236,7 @@ class GrpcClient final : public Client {
   io::Task<Result<int64_t>> Grant(int64_t ttl_s, Deadline deadline) override;
   io::Task<Status> KeepAlive(int64_t lease, Deadline deadline) override;
   io::Task<Status> Revoke(int64_t lease, Deadline deadline) override;
+  io::Task<Status> Compact(int64_t revision, Deadline deadline) override;
   std::shared_ptr<WatchStream> Watch(std::string key, std::string end, int64_t revision) override;
   io::Task<void> Stop() override;
 
@@ -444,6 +445,21 @@ io::Task<Status> GrpcClient::Revoke(int64_t lease, Deadline deadline) {
   // Gone already by an attempt of ours that had no answer.
   if (unknown && response.error().code() == Code::kNotFound) co_return Status();
   co_return Fail(response.error());
+}
+
+io::Task<Status> GrpcClient::Compact(int64_t revision, Deadline deadline) {
+  etcdserverpb::CompactionRequest request;
+  request.set_revision(revision);
+  std::function<void(Endpoint&, Call<etcdserverpb::CompactionResponse>&,
+                     const etcdserverpb::CompactionRequest&, std::function<void(grpc::Status)>)>
+      start = [](Endpoint& endpoint, auto& call, const auto& req, auto done) {
+        endpoint.kv->async()->Compact(&call.context, &req, &call.response, std::move(done));
+      };
+  Result<etcdserverpb::CompactionResponse> response =
+      co_await Invoke<etcdserverpb::CompactionResponse>(start, request, true, false, nullptr,
+                                                        deadline);
+  if (!response) co_return Fail(response.error());
+  co_return Status();
 }
 
 std::shared_ptr<WatchStream> GrpcClient::Watch(std::string key, std::string end, int64_t revision) {

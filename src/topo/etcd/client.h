@@ -74,6 +74,8 @@ class Client {
   // kNotFound when it ran out.
   virtual io::Task<Status> KeepAlive(int64_t lease, Deadline deadline) = 0;
   virtual io::Task<Status> Revoke(int64_t lease, Deadline deadline) = 0;
+  // Forgets what was before `revision`.
+  virtual io::Task<Status> Compact(int64_t revision, Deadline deadline) = 0;
   // Events from `revision` on. A broken stream moves the client to its next endpoint.
   virtual std::shared_ptr<WatchStream> Watch(std::string key, std::string end,
                                              int64_t revision) = 0;

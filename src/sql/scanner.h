@@ -72,7 +72,7 @@ class Scanner {
   void MarkDeleteTargets();
   void DropCtes();
 
-  // Clauses (scanner.cc).
+  // Clauses (scanner.cc, clauses.cc, calls.cc).
   void Scan();
   void ScanToken();
   void ScanTable();

@@ -69,6 +69,8 @@ class LocalCluster:
     """with LocalCluster("mysql", tablets=3) as cluster: ...   Serves when entered; purged when left."""
 
     def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace"):
+        if not (BIN / "paceline").exists():
+            raise AssertionError(f"no paceline in {BIN}: build it with tools/build")
         self.flavor, self.tablets, self.topo, self.cell, self.keyspace = flavor, tablets, topo, cell, keyspace
         self.base_port = free_base_port()
         self.data_dir = pathlib.Path(tempfile.mkdtemp(prefix="paceline-"))

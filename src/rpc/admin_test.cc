@@ -15,13 +15,15 @@ namespace paceline::rpc {
 namespace {
 
 struct FakeManager final : port::TabletManager {
-  io::Task<Status> Ping(const tabletmanagerdata::PingRequest& request, tabletmanagerdata::PingResponse& response,
-                        Deadline) override {
+  io::Task<Status> Ping(const tabletmanagerdata::PingRequest& request,
+                        tabletmanagerdata::PingResponse& response, Deadline) override {
     response.set_payload(request.payload());
     co_return Status();
   }
-  io::Task<Status> Promote(const agent::PromoteRequest& request, agent::PromoteResponse& response, Deadline) override {
-    if (request.term() < 7) co_return Fail(Code::kFailedPrecondition, "term {} is below the promised 7", request.term());
+  io::Task<Status> Promote(const agent::PromoteRequest& request, agent::PromoteResponse& response,
+                           Deadline) override {
+    if (request.term() < 7)
+      co_return Fail(Code::kFailedPrecondition, "term {} is below the promised 7", request.term());
     response.mutable_state()->set_promised_term(request.term());
     co_return Status();
   }
@@ -58,12 +60,13 @@ TEST(TabletManagerRpc, BothServices) {
 }
 
 struct FakeVtctld final : port::Vtctld {
-  io::Task<Status> GetKeyspace(const vtctldata::GetKeyspaceRequest& request, vtctldata::GetKeyspaceResponse& response,
-                               Deadline) override {
+  io::Task<Status> GetKeyspace(const vtctldata::GetKeyspaceRequest& request,
+                               vtctldata::GetKeyspaceResponse& response, Deadline) override {
     response.mutable_keyspace()->set_name(request.keyspace());
     co_return Status();
   }
-  io::Task<Status> ExecuteVtctlCommand(std::vector<std::string> args, port::CommandOutput& output, Deadline) override {
+  io::Task<Status> ExecuteVtctlCommand(std::vector<std::string> args, port::CommandOutput& output,
+                                       Deadline) override {
     output.Log("running " + args.at(0));
     for (const std::string& arg : args) output.Print(arg + "\n");
     output.Print(std::string(3'000'000, '.'));
@@ -92,21 +95,23 @@ TEST(VtctldRpc, CallsAndCommands) {
   EXPECT_EQ(response.keyspace().name(), "commerce");
 
   Captured output;
-  Status ok = pair.Await(client->ExecuteVtctlCommand({"ListAllTablets", "zone1"}, output, Deadline::In(10s)));
+  Status ok = pair.Await(
+      client->ExecuteVtctlCommand({"ListAllTablets", "zone1"}, output, Deadline::In(10s)));
   ASSERT_TRUE(ok) << ok.error().message();
   EXPECT_EQ(output.logged, "running ListAllTablets");
   EXPECT_TRUE(output.printed.starts_with("ListAllTablets\nzone1\n..."));
   EXPECT_EQ(output.printed.size(), 3'000'000 + 21u);
 
   Captured failing;
-  Status failed = pair.Await(client->ExecuteVtctlCommand({"a", "b", "c"}, failing, Deadline::In(10s)));
+  Status failed =
+      pair.Await(client->ExecuteVtctlCommand({"a", "b", "c"}, failing, Deadline::In(10s)));
   EXPECT_EQ(failed.error().code(), Code::kInvalidArgument);
   EXPECT_EQ(failing.printed.size(), 3'000'000 + 6u);
 }
 
 struct FakeAgent final : port::Mysqlctl {
-  io::Task<Status> VersionString(const ::mysqlctl::VersionStringRequest&, ::mysqlctl::VersionStringResponse& response,
-                                 Deadline) override {
+  io::Task<Status> VersionString(const ::mysqlctl::VersionStringRequest&,
+                                 ::mysqlctl::VersionStringResponse& response, Deadline) override {
     response.set_version("mysqld  Ver 9.7.4");
     co_return Status();
   }
@@ -122,8 +127,11 @@ struct FakeAgent final : port::Mysqlctl {
     changes.Pulse();
     co_return Status();
   }
-  io::Task<Status> Keep(Deadline) override { co_return Fail(Code::kFailedPrecondition, "mysqld is not held"); }
-  port::MysqldState state{.running = true, .pid = 42, .start_count = 3, .last_exit = "signal 9", .held = false};
+  io::Task<Status> Keep(Deadline) override {
+    co_return Fail(Code::kFailedPrecondition, "mysqld is not held");
+  }
+  port::MysqldState state{
+      .running = true, .pid = 42, .start_count = 3, .last_exit = "signal 9", .held = false};
   io::Event changes;
 };
 

@@ -36,7 +36,8 @@ size_t SkipOpaque(std::string_view sql, size_t at) {
 
 Result<std::string> ScalarToSql(std::string_view name, int type, const std::string& bytes) {
   if (type == query::TUPLE || type == query::ROW_TUPLE || !query::Type_IsValid(type)) {
-    return Fail(Code::kInvalidArgument, "bind variable {} has a type {} that cannot be written as SQL", name, type);
+    return Fail(Code::kInvalidArgument,
+                "bind variable {} has a type {} that cannot be written as SQL", name, type);
   }
   return value::Value{static_cast<value::Type>(type), bytes}.ToSql();
 }
@@ -45,7 +46,8 @@ Result<std::string> ScalarToSql(std::string_view name, int type, const std::stri
 
 Result<std::string> BindVariableToSql(std::string_view name, const query::BindVariable& variable) {
   if (variable.type() != query::TUPLE) return ScalarToSql(name, variable.type(), variable.value());
-  if (variable.values_size() == 0) return Fail(Code::kInvalidArgument, "bind variable {} is an empty list", name);
+  if (variable.values_size() == 0)
+    return Fail(Code::kInvalidArgument, "bind variable {} is an empty list", name);
   std::string list = "(";
   for (const query::Value& item : variable.values()) {
     if (list.size() > 1) list += ", ";
@@ -80,7 +82,8 @@ Result<std::string> FillIn(const query::BoundQuery& query) {
     while (end < sql.size() && IsNamePart(sql[end])) ++end;
     std::string name = sql.substr(begin, end - begin);
     auto found = query.bind_variables().find(name);
-    if (found == query.bind_variables().end()) return Fail(Code::kInvalidArgument, "missing bind var {}", name);
+    if (found == query.bind_variables().end())
+      return Fail(Code::kInvalidArgument, "missing bind var {}", name);
     ASSIGN_OR_RETURN(std::string text, BindVariableToSql(name, found->second));
     out += text;
     at = end;

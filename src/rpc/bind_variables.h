@@ -1,5 +1,5 @@
-// rpc/bind_variables.h - Vitess's statements travel with named places, ":name" and "::list"; a tablet of ours runs the text
-// with the values written in. Threads: any.
+// rpc/bind_variables.h - Vitess's statements travel with named places, ":name" and "::list"; a
+// tablet of ours runs the text with the values written in. Threads: any.
 #pragma once
 
 #include <string>
@@ -15,10 +15,11 @@ class BoundQuery;
 
 namespace paceline::rpc {
 
-// The text with its places filled; quoted texts, quoted names and comments stay as they are. Errors: kInvalidArgument naming
-// a place that has no value, or a list that is empty.
+// The text with its places filled; quoted texts, quoted names and comments stay as they are.
+// Errors: kInvalidArgument naming a place that has no value, or a list that is empty.
 Result<std::string> FillIn(const query::BoundQuery& query);
-// One value, or for a tuple "(1, 2)". Errors: kInvalidArgument for an empty tuple or an unknown type.
+// One value, or for a tuple "(1, 2)". Errors: kInvalidArgument for an empty tuple or an unknown
+// type.
 Result<std::string> BindVariableToSql(std::string_view name, const query::BindVariable& variable);
 
 }  // namespace paceline::rpc

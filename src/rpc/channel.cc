@@ -64,15 +64,18 @@ struct UnaryAwaiter {
   void await_resume() const {}
 };
 
-// The reading end of a stream. gRPC's threads fill the queue, the loop empties it; what both touch is under mutex_.
+// The reading end of a stream. gRPC's threads fill the queue, the loop empties it; what both touch
+// is under mutex_.
 class StreamReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   explicit StreamReactor(io::Loop& loop) : loop_(loop) {}
 
-  void Begin(std::shared_ptr<StreamReactor> self, grpc::GenericStub& stub, const std::string& method) {
+  void Begin(std::shared_ptr<StreamReactor> self, grpc::GenericStub& stub,
+             const std::string& method) {
     self_ = std::move(self);
     stub.PrepareBidiStreamingCall(&context, method, {}, this);
-    // The hold keeps OnDone away while nothing is being read, so that the loop may begin a read at any time.
+    // The hold keeps OnDone away while nothing is being read, so that the loop may begin a read at
+    // any time.
     AddHold();
     holding_ = true;
     StartWriteLast(&request, grpc::WriteOptions());
@@ -171,7 +174,8 @@ class GrpcStream final : public ClientStream {
       grpc::ByteBuffer buffer;
       StreamReactor::Took took = reactor->Take(&buffer);
       if (took == StreamReactor::Took::kMessage) {
-        if (!FromBuffer(&buffer, &message)) co_return Fail(Code::kInternal, "{}: {} sent what is no answer", what_, address_);
+        if (!FromBuffer(&buffer, &message))
+          co_return Fail(Code::kInternal, "{}: {} sent what is no answer", what_, address_);
         co_return true;
       }
       if (took == StreamReactor::Took::kEnd) {
@@ -179,7 +183,8 @@ class GrpcStream final : public ClientStream {
         co_return Fail(WithAddress(*reactor->ended(), address_));
       }
       bool woken = co_await reactor->changed.Wait(deadline);
-      if (!woken) co_return Fail(Code::kDeadlineExceeded, "{}: nothing came from {}", what_, address_);
+      if (!woken)
+        co_return Fail(Code::kDeadlineExceeded, "{}: nothing came from {}", what_, address_);
     }
   }
   void Cancel() override {
@@ -202,13 +207,14 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
     return Unary(method, request, response, deadline, nullptr);
   }
 
-  io::Task<Status> Unary(const char* method, const MessageLite& request, MessageLite& response, Deadline deadline,
-                         std::function<void()>* cancel) override {
+  io::Task<Status> Unary(const char* method, const MessageLite& request, MessageLite& response,
+                         Deadline deadline, std::function<void()>* cancel) override {
     std::shared_ptr<GrpcChannel> keep = shared_from_this();
     std::optional<io::Gate::Pass> pass = gate_.Enter();
     if (!pass) co_return Fail(Code::kCanceled, "{}: the channel to {} is closed", method, address_);
     // gRPC rounds deadlines up, so a passed one could still be answered.
-    if (deadline.Passed(loop_.Now())) co_return Fail(Code::kDeadlineExceeded, "{}: {} was not called", address_, method);
+    if (deadline.Passed(loop_.Now()))
+      co_return Fail(Code::kDeadlineExceeded, "{}: {} was not called", address_, method);
     auto state = std::make_shared<UnaryState>();
     SetDeadline(state->context, deadline);
     state->request = ToBuffer(request);
@@ -220,8 +226,10 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
     if (cancel != nullptr) *cancel = nullptr;
     active_.erase(place);
     // A server's timer may be faster than ours, and not every server says why it ended the call.
-    bool late = state->status.error_code() == grpc::StatusCode::CANCELLED && deadline.Passed(loop_.Now());
-    if (late) co_return Fail(Code::kDeadlineExceeded, "{}: {} did not end in time", address_, method);
+    bool late =
+        state->status.error_code() == grpc::StatusCode::CANCELLED && deadline.Passed(loop_.Now());
+    if (late)
+      co_return Fail(Code::kDeadlineExceeded, "{}: {} did not end in time", address_, method);
     if (!state->status.ok()) co_return Fail(WithAddress(FromGrpc(state->status), address_));
     if (!FromBuffer(&state->response, &response)) {
       co_return Fail(Code::kInternal, "{}: {} sent what is no answer", method, address_);
@@ -229,18 +237,22 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
     co_return Status();
   }
 
-  std::unique_ptr<ClientStream> Stream(const char* method, const MessageLite& request, Deadline deadline) override {
+  std::unique_ptr<ClientStream> Stream(const char* method, const MessageLite& request,
+                                       Deadline deadline) override {
     auto reactor = std::make_shared<StreamReactor>(loop_);
     std::optional<io::Gate::Pass> pass = gate_.Enter();
     if (!pass) {
-      reactor->Refuse(Error(Code::kCanceled, fmt::format("{}: the channel to {} is closed", method, address_)));
+      reactor->Refuse(
+          Error(Code::kCanceled, fmt::format("{}: the channel to {} is closed", method, address_)));
       reactor->MarkDone();
     } else {
       SetDeadline(reactor->context, deadline);
       reactor->request = ToBuffer(request);
       auto place = streams_.insert(streams_.end(), reactor.get());
       auto held = std::make_shared<io::Gate::Pass>(std::move(*pass));
-      reactor->on_finished = [self = shared_from_this(), place, held] { self->streams_.erase(place); };
+      reactor->on_finished = [self = shared_from_this(), place, held] {
+        self->streams_.erase(place);
+      };
       reactor->Begin(reactor, stub_, method);
     }
     return std::make_unique<GrpcStream>(reactor, method, address_);
@@ -280,7 +292,8 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const ChannelOptio
 
 }  // namespace
 
-Result<std::shared_ptr<Channel>> Channel::Open(io::Loop& loop, std::string address, const ChannelOptions& options) {
+Result<std::shared_ptr<Channel>> Channel::Open(io::Loop& loop, std::string address,
+                                               const ChannelOptions& options) {
   PrepareGrpc();
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::ChannelCredentials> credentials, Credentials(options));
   grpc::ChannelArguments arguments;
@@ -290,14 +303,16 @@ Result<std::shared_ptr<Channel>> Channel::Open(io::Loop& loop, std::string addre
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // 10 s is what Vitess's servers allow; a peer that vanished without a reset is noticed within 15 s.
+  // 10 s is what Vitess's servers allow; a peer that vanished without a reset is noticed within 15
+  // s.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // A proxy from the environment is meant for the web, not for a cluster's inside.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
-  std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(address, credentials, arguments);
+  std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomChannel(address, credentials, arguments);
   return std::make_shared<GrpcChannel>(loop, std::move(address), std::move(channel));
 }
 

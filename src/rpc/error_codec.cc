@@ -36,9 +36,11 @@ std::optional<Numbers> FindNumbers(std::string_view text) {
 std::string WireText(const Error& error) {
   std::string text = error.ToString();
   std::string numbers;
-  bool guessable = !error.from_mysql() && error.mysql_errno() == Error(error.code(), "").mysql_errno();
+  bool guessable =
+      !error.from_mysql() && error.mysql_errno() == Error(error.code(), "").mysql_errno();
   if (!guessable) {
-    numbers = fmt::format("{}{}{}{})", kErrnoMark, error.mysql_errno(), kSqlstateMark, error.sqlstate());
+    numbers =
+        fmt::format("{}{}{}{})", kErrnoMark, error.mysql_errno(), kSqlstateMark, error.sqlstate());
   }
   if (text.size() + numbers.size() > kErrorTextMax) {
     static constexpr std::string_view kCut = " [cut: gRPC carries no longer error]";
@@ -66,6 +68,8 @@ void ToProto(const Error& error, vtrpc::RPCError* out) {
   out->set_message(WireText(error));
 }
 
-Error FromProto(const vtrpc::RPCError& error) { return ErrorFromWire(error.code(), error.message()); }
+Error FromProto(const vtrpc::RPCError& error) {
+  return ErrorFromWire(error.code(), error.message());
+}
 
 }  // namespace paceline::rpc

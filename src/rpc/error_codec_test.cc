@@ -18,7 +18,8 @@ TEST(ErrorCodec, MysqlNumbersSurvive) {
 }
 
 TEST(ErrorCodec, WhatVitessAppendsIsDropped) {
-  Error error = ErrorFromWire(5, "Unknown column 'x' (errno 1054) (sqlstate 42S22) (CallerID: me): Sql: \"select x\"");
+  Error error = ErrorFromWire(
+      5, "Unknown column 'x' (errno 1054) (sqlstate 42S22) (CallerID: me): Sql: \"select x\"");
   EXPECT_EQ(error.mysql_errno(), 1054);
   EXPECT_EQ(error.message(), "Unknown column 'x'");
 }
@@ -30,7 +31,8 @@ TEST(ErrorCodec, TextWithoutNumbersKeepsItsCode) {
     EXPECT_EQ(WireText(error), "why (errno x) (sqlstate 42S22");
   }
   EXPECT_EQ(ErrorFromWire(99, "?").code(), Code::kUnknown);
-  EXPECT_EQ(ErrorFromWire(17, "not serving (errno 1105) (sqlstate HY000)").code(), Code::kClusterEvent);
+  EXPECT_EQ(ErrorFromWire(17, "not serving (errno 1105) (sqlstate HY000)").code(),
+            Code::kClusterEvent);
 }
 
 TEST(ErrorCodec, NumberedErrorsCarryTheirErrno) {

@@ -15,7 +15,8 @@ namespace paceline::rpc {
 class HealthFan final : public port::HealthSink, public std::enable_shared_from_this<HealthFan> {
  public:
   explicit HealthFan(port::QueryService& service) : service_(service) {}
-  // Serves one subscriber: the last state at once, then each change, until it leaves or the service's stream ends.
+  // Serves one subscriber: the last state at once, then each change, until it leaves or the
+  // service's stream ends.
   static io::Task<Status> Serve(std::shared_ptr<HealthFan> fan, ServerCall& call);
 
  private:

@@ -43,22 +43,24 @@ class Client final : public port::Mysqlctl {
  public:
   explicit Client(ChannelPtr channel) : channel_(std::move(channel)) {}
 
-#define PACELINE_METHOD(Method)                                                                                       \
-  io::Task<Status> Method(const ::mysqlctl::Method##Request& request, ::mysqlctl::Method##Response& response,         \
-                          Deadline deadline) override {                                                               \
-    return channel_->Unary(MYSQLCTL_PATH #Method, request, response, deadline);                                       \
+#define PACELINE_METHOD(Method)                                                                 \
+  io::Task<Status> Method(const ::mysqlctl::Method##Request& request,                           \
+                          ::mysqlctl::Method##Response& response, Deadline deadline) override { \
+    return channel_->Unary(MYSQLCTL_PATH #Method, request, response, deadline);                 \
   }
   PACELINE_MYSQLCTL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
 
   io::Task<Status> WatchMysqld(port::MysqldStateSink& sink, Deadline deadline) override {
     agent::WatchMysqldRequest request;
-    std::unique_ptr<ClientStream> stream = channel_->Stream(AGENT_PATH "WatchMysqld", request, deadline);
+    std::unique_ptr<ClientStream> stream =
+        channel_->Stream(AGENT_PATH "WatchMysqld", request, deadline);
     agent::MysqldState message;
     for (;;) {
       Result<bool> more = co_await stream->Next(message, deadline);
       if (!more) co_return Fail(more.error());
-      if (!*more) co_return Fail(Code::kUnavailable, "{}: the agent ended the watch", channel_->address());
+      if (!*more)
+        co_return Fail(Code::kUnavailable, "{}: the agent ended the watch", channel_->address());
       port::MysqldState state;
       state.running = message.running();
       state.pid = message.pid();
@@ -98,20 +100,26 @@ io::Task<Status> Keep(ServerCall& call, port::Mysqlctl& agent) {
 }  // namespace
 
 void AddMysqlctl(Server& server, io::Loop& loop, port::Mysqlctl& agent) {
-#define PACELINE_METHOD(Method) server.Add(loop, UnaryMethod(MYSQLCTL_PATH #Method, agent, &port::Mysqlctl::Method));
+#define PACELINE_METHOD(Method) \
+  server.Add(loop, UnaryMethod(MYSQLCTL_PATH #Method, agent, &port::Mysqlctl::Method));
   PACELINE_MYSQLCTL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
   port::Mysqlctl* target = &agent;
   server.Add(loop, StreamHandler<agent::WatchMysqldRequest>(
                        AGENT_PATH "WatchMysqld",
-                       [target](ServerCall& call, const agent::WatchMysqldRequest&) { return Watch(call, *target); }));
-  server.Add(loop, UnaryHandler<agent::SetRoleRequest, agent::SetRoleResponse>(
-                       AGENT_PATH "SetRole", [target](ServerCall& call, const agent::SetRoleRequest& request,
-                                                      agent::SetRoleResponse&) { return SetRole(call, request.primary(), *target); }));
-  server.Add(loop, UnaryHandler<agent::KeepRequest, agent::KeepResponse>(
-                       AGENT_PATH "Keep", [target](ServerCall& call, const agent::KeepRequest&, agent::KeepResponse&) {
-                         return Keep(call, *target);
+                       [target](ServerCall& call, const agent::WatchMysqldRequest&) {
+                         return Watch(call, *target);
                        }));
+  server.Add(loop, UnaryHandler<agent::SetRoleRequest, agent::SetRoleResponse>(
+                       AGENT_PATH "SetRole",
+                       [target](ServerCall& call, const agent::SetRoleRequest& request,
+                                agent::SetRoleResponse&) {
+                         return SetRole(call, request.primary(), *target);
+                       }));
+  server.Add(
+      loop, UnaryHandler<agent::KeepRequest, agent::KeepResponse>(
+                AGENT_PATH "Keep", [target](ServerCall& call, const agent::KeepRequest&,
+                                            agent::KeepResponse&) { return Keep(call, *target); }));
 }
 
 std::unique_ptr<port::Mysqlctl> NewMysqlctlClient(ChannelPtr channel) {

@@ -1,5 +1,5 @@
-// rpc/mysqlctl.h - port::Mysqlctl over gRPC: mysqlctl.MysqlCtl and paceline.agent.MysqldAgent. The address is mostly a unix
-// socket, "unix:/path".
+// rpc/mysqlctl.h - port::Mysqlctl over gRPC: mysqlctl.MysqlCtl and paceline.agent.MysqldAgent. The
+// address is mostly a unix socket, "unix:/path".
 #pragma once
 
 #include <memory>
@@ -11,8 +11,8 @@
 
 namespace paceline::rpc {
 
-// `agent` is called on `loop` and outlives the server's Shutdown. WatchMysqld of the agent is called in turns of
-// kWatchTurn, so that it ends soon after its client has gone.
+// `agent` is called on `loop` and outlives the server's Shutdown. WatchMysqld of the agent is
+// called in turns of kWatchTurn, so that it ends soon after its client has gone.
 void AddMysqlctl(Server& server, io::Loop& loop, port::Mysqlctl& agent);
 inline constexpr Duration kWatchTurn = std::chrono::milliseconds(500);
 

@@ -14,7 +14,8 @@ void ToProto(const record::Target& target, query::Target* out) {
 }
 
 record::Target FromProto(const query::Target& target) {
-  return {target.keyspace(), target.shard(), static_cast<record::TabletType>(target.tablet_type()), target.cell()};
+  return {target.keyspace(), target.shard(), static_cast<record::TabletType>(target.tablet_type()),
+          target.cell()};
 }
 
 void ToProto(const record::TabletAlias& alias, topodata::TabletAlias* out) {
@@ -22,7 +23,9 @@ void ToProto(const record::TabletAlias& alias, topodata::TabletAlias* out) {
   out->set_uid(alias.uid);
 }
 
-record::TabletAlias FromProto(const topodata::TabletAlias& alias) { return {alias.cell(), alias.uid()}; }
+record::TabletAlias FromProto(const topodata::TabletAlias& alias) {
+  return {alias.cell(), alias.uid()};
+}
 
 void ToProto(const port::TabletHealth& health, query::StreamHealthResponse* out) {
   ToProto(health.alias, out->mutable_tablet_alias());
@@ -47,7 +50,8 @@ port::TabletHealth FromProto(const query::StreamHealthResponse& health) {
   out.error = stats.health_error();
   out.replication_lag = std::chrono::seconds(stats.replication_lag_seconds());
   out.qps = stats.qps();
-  out.changed_tables.assign(stats.table_schema_changed().begin(), stats.table_schema_changed().end());
+  out.changed_tables.assign(stats.table_schema_changed().begin(),
+                            stats.table_schema_changed().end());
   return out;
 }
 

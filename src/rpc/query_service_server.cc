@@ -38,7 +38,8 @@ Result<Statement> StatementOf(const Request& request, Shape shape) {
     statement.pinned_id = static_cast<uint64_t>(request.transaction_id());
   }
   if constexpr (requires { request.reserved_id(); }) {
-    if (request.reserved_id() != 0) statement.pinned_id = static_cast<uint64_t>(request.reserved_id());
+    if (request.reserved_id() != 0)
+      statement.pinned_id = static_cast<uint64_t>(request.reserved_id());
   }
   if constexpr (requires { request.pre_queries(); }) {
     std::vector<std::string>& to = shape.reserve ? statement.pre : statement.post;
@@ -48,15 +49,17 @@ Result<Statement> StatementOf(const Request& request, Shape shape) {
     statement.post.assign(request.post_begin_queries().begin(), request.post_begin_queries().end());
   }
   // One text of settings needs no connection of its own.
-  statement.reserve = shape.reserve && (statement.pre.size() != 1 || NeedsReservation(statement.text) ||
-                                        request.options().has_created_temp_tables());
+  statement.reserve =
+      shape.reserve && (statement.pre.size() != 1 || NeedsReservation(statement.text) ||
+                        request.options().has_created_temp_tables());
   return statement;
 }
 
-// Tells the connection's ids and, where the message has a place for it, an error that must not hide them. Errors: those
-// that end the call.
+// Tells the connection's ids and, where the message has a place for it, an error that must not hide
+// them. Errors: those that end the call.
 template <class Response>
-Status Conclude(const Ran& ran, Shape shape, bool reserved, const Status& status, Response& response) {
+Status Conclude(const Ran& ran, Shape shape, bool reserved, const Status& status,
+                Response& response) {
   if constexpr (requires { response.mutable_tablet_alias(); }) {
     ToProto(ran.tablet, response.mutable_tablet_alias());
   }
@@ -77,8 +80,8 @@ Status Conclude(const Ran& ran, Shape shape, bool reserved, const Status& status
 }
 
 template <class Request, class Response>
-io::Task<Status> Unary(port::QueryService& service, ServerCall& call, const Request& request, Response& response,
-                       Shape shape) {
+io::Task<Status> Unary(port::QueryService& service, ServerCall& call, const Request& request,
+                       Response& response, Shape shape) {
   Result<Statement> statement = StatementOf(request, shape);
   if (!statement) co_return Fail(statement.error());
   bool reserved = statement->reserve;
@@ -145,7 +148,8 @@ class StreamSink final : public port::ResultSink {
 };
 
 template <class Request, class Response>
-io::Task<Status> Streaming(port::QueryService& service, ServerCall& call, const Request& request, Shape shape) {
+io::Task<Status> Streaming(port::QueryService& service, ServerCall& call, const Request& request,
+                           Shape shape) {
   Result<Statement> statement = StatementOf(request, shape);
   if (!statement) co_return Fail(statement.error());
   bool reserved = statement->reserve;
@@ -163,8 +167,8 @@ io::Task<Status> Streaming(port::QueryService& service, ServerCall& call, const 
 
 // BEGIN, COMMIT, ROLLBACK: a text without rows.
 template <class Request>
-io::Task<Result<Ran>> Simple(port::QueryService& service, ServerCall& call, const Request& request, std::string text,
-                             uint64_t pinned_id) {
+io::Task<Result<Ran>> Simple(port::QueryService& service, ServerCall& call, const Request& request,
+                             std::string text, uint64_t pinned_id) {
   Statement statement;
   statement.target = FromProto(request.target());
   statement.caller = CallerOf(request.effective_caller_id(), request.immediate_caller_id());
@@ -178,8 +182,8 @@ io::Task<Result<Ran>> Simple(port::QueryService& service, ServerCall& call, cons
   co_return ran;
 }
 
-io::Task<Status> Begin(port::QueryService& service, ServerCall& call, const query::BeginRequest& request,
-                       query::BeginResponse& response) {
+io::Task<Status> Begin(port::QueryService& service, ServerCall& call,
+                       const query::BeginRequest& request, query::BeginResponse& response) {
   Result<std::string> text = BeginText(request.options());
   if (!text) co_return Fail(text.error());
   Result<Ran> ran = co_await Simple(service, call, request, std::move(*text), 0);
@@ -188,8 +192,8 @@ io::Task<Status> Begin(port::QueryService& service, ServerCall& call, const quer
 }
 
 template <class Request, class Response>
-io::Task<Status> EndTransaction(port::QueryService& service, ServerCall& call, const Request& request,
-                                Response& response, std::string text) {
+io::Task<Status> EndTransaction(port::QueryService& service, ServerCall& call,
+                                const Request& request, Response& response, std::string text) {
   auto pinned_id = static_cast<uint64_t>(request.transaction_id());
   Result<Ran> ran = co_await Simple(service, call, request, std::move(text), pinned_id);
   if (!ran) co_return Fail(ran.error());
@@ -197,15 +201,18 @@ io::Task<Status> EndTransaction(port::QueryService& service, ServerCall& call, c
   co_return Status();
 }
 
-io::Task<Status> Release(port::QueryService& service, ServerCall& call, const query::ReleaseRequest& request) {
+io::Task<Status> Release(port::QueryService& service, ServerCall& call,
+                         const query::ReleaseRequest& request) {
   int64_t id = request.reserved_id() != 0 ? request.reserved_id() : request.transaction_id();
   record::Target target = FromProto(request.target());
-  Status status = co_await service.Release(std::move(target), static_cast<uint64_t>(id), call.deadline());
+  Status status =
+      co_await service.Release(std::move(target), static_cast<uint64_t>(id), call.deadline());
   co_return status;
 }
 
 std::string TablesQuery(const query::GetSchemaRequest& request) {
-  std::string sql = "select table_name from information_schema.tables where table_schema = database()";
+  std::string sql =
+      "select table_name from information_schema.tables where table_schema = database()";
   if (request.table_type() == query::VIEWS) sql += " and table_type = 'VIEW'";
   if (request.table_type() == query::TABLES) sql += " and table_type = 'BASE TABLE'";
   std::vector<std::string> names;
@@ -214,8 +221,8 @@ std::string TablesQuery(const query::GetSchemaRequest& request) {
   return sql;
 }
 
-io::Task<Status> Fetch(port::QueryService& service, ServerCall& call, record::Target target, std::string sql,
-                       query::QueryResult& result) {
+io::Task<Status> Fetch(port::QueryService& service, ServerCall& call, record::Target target,
+                       std::string sql, query::QueryResult& result) {
   Statement statement;
   statement.target = std::move(target);
   statement.text = std::move(sql);
@@ -224,7 +231,8 @@ io::Task<Status> Fetch(port::QueryService& service, ServerCall& call, record::Ta
   co_return ran.status ? sink.status() : ran.status;
 }
 
-io::Task<Status> GetSchema(port::QueryService& service, ServerCall& call, const query::GetSchemaRequest& request) {
+io::Task<Status> GetSchema(port::QueryService& service, ServerCall& call,
+                           const query::GetSchemaRequest& request) {
   // Functions loaded into mysqld are not tracked.
   if (request.table_type() == query::UDFS) co_return Status();
   record::Target target = FromProto(request.target());
@@ -241,8 +249,8 @@ io::Task<Status> GetSchema(port::QueryService& service, ServerCall& call, const 
     if (!shown) co_return shown;
     if (created.rows_size() != 1 || created.rows(0).lengths_size() < 2) continue;
     const query::Row& text = created.rows(0);
-    (*response.mutable_table_definition())[row.values()] =
-        text.values().substr(static_cast<size_t>(text.lengths(0)), static_cast<size_t>(text.lengths(1)));
+    (*response.mutable_table_definition())[row.values()] = text.values().substr(
+        static_cast<size_t>(text.lengths(0)), static_cast<size_t>(text.lengths(1)));
     if (response.ByteSizeLong() < kChunkBytes) continue;
     Status sent = co_await call.Send(response);
     if (!sent) co_return sent;
@@ -252,22 +260,23 @@ io::Task<Status> GetSchema(port::QueryService& service, ServerCall& call, const 
   co_return sent;
 }
 
-
 }  // namespace
 
 void AddQueryService(Server& server, io::Loop& loop, port::QueryService& service) {
   port::QueryService* to = &service;
-#define PACELINE_UNARY(Method, ...)                                                                              \
-  server.Add(loop, UnaryHandler<query::Method##Request, query::Method##Response>(                                \
-                       QUERY_PATH #Method, [to](ServerCall& call, const query::Method##Request& request,         \
-                                                query::Method##Response& response) { return __VA_ARGS__; }))
+#define PACELINE_UNARY(Method, ...)                                                  \
+  server.Add(loop, UnaryHandler<query::Method##Request, query::Method##Response>(    \
+                       QUERY_PATH #Method,                                           \
+                       [to](ServerCall& call, const query::Method##Request& request, \
+                            query::Method##Response& response) { return __VA_ARGS__; }))
 #define PACELINE_EXECUTE(Method, begin, reserve) \
   PACELINE_UNARY(Method, Unary(*to, call, request, response, Shape{begin, reserve}))
-#define PACELINE_STREAM(Method, begin, reserve)                                                                \
-  server.Add(loop, StreamHandler<query::Method##Request>(                                                      \
-                       QUERY_PATH #Method, [to](ServerCall& call, const query::Method##Request& request) {     \
-                         return Streaming<query::Method##Request, query::Method##Response>(                    \
-                             *to, call, request, Shape{begin, reserve});                                       \
+#define PACELINE_STREAM(Method, begin, reserve)                                             \
+  server.Add(loop, StreamHandler<query::Method##Request>(                                   \
+                       QUERY_PATH #Method,                                                  \
+                       [to](ServerCall& call, const query::Method##Request& request) {      \
+                         return Streaming<query::Method##Request, query::Method##Response>( \
+                             *to, call, request, Shape{begin, reserve});                    \
                        }))
   PACELINE_EXECUTE(Execute, false, false);
   PACELINE_EXECUTE(BeginExecute, true, false);
@@ -285,12 +294,14 @@ void AddQueryService(Server& server, io::Loop& loop, port::QueryService& service
 #undef PACELINE_EXECUTE
 #undef PACELINE_STREAM
   server.Add(loop, StreamHandler<query::GetSchemaRequest>(
-                       QUERY_PATH "GetSchema", [to](ServerCall& call, const query::GetSchemaRequest& request) {
+                       QUERY_PATH "GetSchema",
+                       [to](ServerCall& call, const query::GetSchemaRequest& request) {
                          return GetSchema(*to, call, request);
                        }));
   auto fan = std::make_shared<HealthFan>(service);
   server.Add(loop, StreamHandler<query::StreamHealthRequest>(
-                       QUERY_PATH "StreamHealth", [fan](ServerCall& call, const query::StreamHealthRequest&) {
+                       QUERY_PATH "StreamHealth",
+                       [fan](ServerCall& call, const query::StreamHealthRequest&) {
                          return HealthFan::Serve(fan, call);
                        }));
 }

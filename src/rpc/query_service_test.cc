@@ -17,7 +17,8 @@ namespace {
 // Answers by words in the text, and notes what it was asked.
 class FakeTablet final : public port::QueryService {
  public:
-  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink, Deadline deadline) override {
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline deadline) override {
     std::string line;
     if (!request.begin.empty()) line += "[" + std::string(request.begin) + "] ";
     line += request.text;
@@ -37,9 +38,12 @@ class FakeTablet final : public port::QueryService {
       if (told) ++cancels;
       co_return Fail(Code::kCanceled, "killed");
     }
-    if (request.text == "not serving") co_return Fail(Code::kClusterEvent, "this tablet does not serve");
+    if (request.text == "not serving")
+      co_return Fail(Code::kClusterEvent, "this tablet does not serve");
     if (request.text.starts_with("insert dup")) {
-      sink.OnEnd(mysql::wire::TerminatorOf(Error::FromMysql(1062, "23000", "Duplicate entry '1' for key 'PRIMARY'")), true);
+      sink.OnEnd(mysql::wire::TerminatorOf(
+                     Error::FromMysql(1062, "23000", "Duplicate entry '1' for key 'PRIMARY'")),
+                 true);
       co_return end;
     }
     value::TypedResult typed;
@@ -123,14 +127,16 @@ struct QueryTest : ::testing::Test {
     Status status;
     bool in_transaction;
   };
-  Answer Run(std::string text, uint64_t pinned = 0, std::string begin = "", bool reserve = false, std::string settings = "") {
+  Answer Run(std::string text, uint64_t pinned = 0, std::string begin = "", bool reserve = false,
+             std::string settings = "") {
     port::QueryRequest request;
     request.target = {"ks", "0", record::TabletType::kPrimary, "zone1"};
     request.text = text;
     request.begin = begin;
     request.pinned_id = pinned;
     request.reserve = reserve;
-    if (!settings.empty()) request.settings = std::make_shared<port::Settings>(port::Settings{1, settings});
+    if (!settings.empty())
+      request.settings = std::make_shared<port::Settings>(port::Settings{1, settings});
     query::QueryResult proto;
     CollectingSink sink(&proto, 64 << 20);
     Result<port::QueryEnd> end = pair.Await(client->Execute(request, sink, Deadline::In(30s)));
@@ -254,7 +260,8 @@ struct CountingSink final : port::HealthSink {
 };
 
 TEST_F(QueryTest, HealthIsFannedOut) {
-  Result<ChannelPtr> other = Channel::Open(pair.client_loop, (*pair.channel()).address(), ChannelOptions());
+  Result<ChannelPtr> other =
+      Channel::Open(pair.client_loop, (*pair.channel()).address(), ChannelOptions());
   port::QueryServicePtr second = NewQueryServiceClient(*other);
   for (port::QueryServicePtr subscriber : {second, client}) {
     CountingSink sink;

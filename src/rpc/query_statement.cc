@@ -11,8 +11,8 @@ namespace paceline::rpc {
 namespace {
 
 // One call; cancelled with the client.
-io::Task<Result<port::QueryEnd>> Call(port::QueryService& service, ServerCall& call, port::QueryRequest request,
-                                      port::ResultSink& sink) {
+io::Task<Result<port::QueryEnd>> Call(port::QueryService& service, ServerCall& call,
+                                      port::QueryRequest request, port::ResultSink& sink) {
   auto cancel = std::make_shared<port::Cancel>();
   call.OnCancel([cancel] { cancel->Request(); });
   request.cancel = cancel.get();
@@ -38,7 +38,8 @@ Result<std::string> BeginText(const query::ExecuteOptions& options) {
   }
   if (options.transaction_isolation() == Options::AUTOCOMMIT) return "";
   if (options.transaction_isolation() != Options::DEFAULT) {
-    return Fail(Code::kUnimplemented, "isolation {} for one transaction: set @@transaction_isolation in the session",
+    return Fail(Code::kUnimplemented,
+                "isolation {} for one transaction: set @@transaction_isolation in the session",
                 Options::TransactionIsolation_Name(options.transaction_isolation()));
   }
   std::string modes;
@@ -56,7 +57,8 @@ bool NeedsReservation(std::string_view sql) {
   return lower.find("get_lock(") != lower.npos || lower.find("temporary table") != lower.npos;
 }
 
-io::Task<Ran> Run(port::QueryService& service, ServerCall& call, Statement statement, port::ResultSink& sink) {
+io::Task<Ran> Run(port::QueryService& service, ServerCall& call, Statement statement,
+                  port::ResultSink& sink) {
   Ran ran;
   ran.pinned_id = statement.pinned_id;
   port::QueryRequest request;
@@ -71,7 +73,8 @@ io::Task<Ran> Run(port::QueryService& service, ServerCall& call, Statement state
     request.settings = std::move(settings);
     statement.pre.clear();
   }
-  // Everything that runs before the statement, in order; BEGIN goes with the first one behind the settings.
+  // Everything that runs before the statement, in order; BEGIN goes with the first one behind the
+  // settings.
   std::vector<std::string> first = std::move(statement.pre);
   size_t begin_at = first.size();
   for (std::string& text : statement.post) first.push_back(std::move(text));

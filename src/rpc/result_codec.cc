@@ -70,7 +70,8 @@ value::TypedResult FromProto(const query::QueryResult& result) {
 Status ResultReader::AddColumns(std::string_view packets, query::QueryResult* out) {
   ASSIGN_OR_RETURN(std::vector<wire::ColumnDefinition> columns, wire::ParseColumns(packets));
   columns_ = columns.size();
-  for (const wire::ColumnDefinition& column : columns) ToProto(wire::ToField(column), out->add_fields());
+  for (const wire::ColumnDefinition& column : columns)
+    ToProto(wire::ToField(column), out->add_fields());
   return Status();
 }
 
@@ -97,7 +98,8 @@ Status ResultReader::AddRows(std::string_view bytes, query::QueryResult* out) {
       row->add_lengths(static_cast<int64_t>(value.size()));
       values->append(value);
     }
-    if (!reader.ok() || !reader.empty()) return Fail(Code::kInternal, "a row of mysqld does not have {} columns", columns_);
+    if (!reader.ok() || !reader.empty())
+      return Fail(Code::kInternal, "a row of mysqld does not have {} columns", columns_);
   }
 }
 
@@ -112,7 +114,8 @@ void ResultReader::AddEnd(const wire::Terminator& end, query::QueryResult* out) 
 Status ResultWriter::Write(const query::QueryResult& part, port::ResultSink& sink) {
   if (columns_ == 0 && part.fields_size() > 0) {
     std::vector<wire::ColumnDefinition> columns;
-    for (const query::Field& field : part.fields()) columns.push_back(wire::FromField(FromProto(field)));
+    for (const query::Field& field : part.fields())
+      columns.push_back(wire::FromField(FromProto(field)));
     columns_ = columns.size();
     std::string packets;
     wire::AppendColumns(&packets, columns, &sequence_);
@@ -127,12 +130,14 @@ Status ResultWriter::Write(const query::QueryResult& part, port::ResultSink& sin
         wire::PutU8(&rows, 0xfb);
         continue;
       }
-      if (static_cast<uint64_t>(length) > rest.size()) return Fail(Code::kInternal, "a row's lengths exceed its values");
+      if (static_cast<uint64_t>(length) > rest.size())
+        return Fail(Code::kInternal, "a row's lengths exceed its values");
       wire::PutLenencBytes(&rows, rest.substr(0, static_cast<size_t>(length)));
       rest.remove_prefix(static_cast<size_t>(length));
     }
     if (static_cast<size_t>(row.lengths_size()) != columns_) {
-      return Fail(Code::kInternal, "a row has {} values for {} columns", row.lengths_size(), columns_);
+      return Fail(Code::kInternal, "a row has {} values for {} columns", row.lengths_size(),
+                  columns_);
     }
     wire::EndPacket(&rows, at, &sequence_);
     ++end_.row_count;
@@ -163,7 +168,8 @@ void CollectingSink::OnRows(std::string_view bytes) {
   bytes_ += bytes.size();
   if (bytes_ > bytes_max_) {
     out_->clear_rows();
-    status_ = Fail(Code::kResourceExhausted, "the result is larger than {} bytes: stream it", bytes_max_);
+    status_ =
+        Fail(Code::kResourceExhausted, "the result is larger than {} bytes: stream it", bytes_max_);
     return;
   }
   status_ = reader_.AddRows(bytes, out_);

@@ -1,5 +1,6 @@
-// rpc/result_codec.h - MySQL's packets to query.QueryResult and back. Typed rows exist only here and where they are used:
-// lengths and values are exactly those of the text protocol. Threads: one at a time.
+// rpc/result_codec.h - MySQL's packets to query.QueryResult and back. Typed rows exist only here
+// and where they are used: lengths and values are exactly those of the text protocol. Threads: one
+// at a time.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +54,8 @@ class ResultWriter {
   mysql::wire::Terminator end_;
 };
 
-// What a tablet's gRPC side makes of one statement's raw answer: its first result, whole. Further results of a
-// multi-statement or CALL are dropped, as the contract has no place for them.
+// What a tablet's gRPC side makes of one statement's raw answer: its first result, whole. Further
+// results of a multi-statement or CALL are dropped, as the contract has no place for them.
 class CollectingSink : public port::ResultSink {
  public:
   CollectingSink(query::QueryResult* out, size_t bytes_max) : out_(out), bytes_max_(bytes_max) {}
@@ -63,7 +64,8 @@ class CollectingSink : public port::ResultSink {
   void OnEnd(const mysql::wire::Terminator& end, bool last) override;
   void OnPrepared(uint16_t, std::string_view, uint16_t, std::string_view, uint16_t) override {}
 
-  // kOk until the statement failed: mysqld's error, kResourceExhausted above `bytes_max`, kInternal.
+  // kOk until the statement failed: mysqld's error, kResourceExhausted above `bytes_max`,
+  // kInternal.
   const Status& status() const { return status_; }
   bool in_transaction() const { return in_transaction_; }
 

@@ -11,7 +11,9 @@ namespace {
 
 struct PassingSink final : port::ResultSink {
   explicit PassingSink(port::ResultSink& to, size_t piece) : to(to), piece(piece) {}
-  void OnColumns(uint64_t count, std::string_view packets) override { to.OnColumns(count, packets); }
+  void OnColumns(uint64_t count, std::string_view packets) override {
+    to.OnColumns(count, packets);
+  }
   void OnRows(std::string_view bytes) override {
     for (; bytes.size() > piece; bytes.remove_prefix(piece)) to.OnRows(bytes.substr(0, piece));
     to.OnRows(bytes);
@@ -83,13 +85,16 @@ TEST(ResultCodec, BoundsAndErrors) {
 
   query::QueryResult none;
   CollectingSink failing(&none, 1000);
-  failing.OnEnd(mysql::wire::TerminatorOf(Error::FromMysql(1062, "23000", "Duplicate entry '1'")), true);
+  failing.OnEnd(mysql::wire::TerminatorOf(Error::FromMysql(1062, "23000", "Duplicate entry '1'")),
+                true);
   EXPECT_EQ(failing.status().error().mysql_errno(), 1062);
 }
 
 TEST(BindVariables, FillsPlacesOnly) {
   query::BoundQuery query;
-  query.set_sql("select ':a', `:a`, \"x\\\":a\", @x := :a, :_b1 /* :a */ from t where id in ::list and n = :n -- :a\n and :a");
+  query.set_sql(
+      "select ':a', `:a`, \"x\\\":a\", @x := :a, :_b1 /* :a */ from t where id in ::list and n = "
+      ":n -- :a\n and :a");
   query::BindVariable& a = (*query.mutable_bind_variables())["a"];
   a.set_type(query::INT64);
   a.set_value("-5");
@@ -106,7 +111,8 @@ TEST(BindVariables, FillsPlacesOnly) {
   }
   Result<std::string> filled = FillIn(query);
   ASSERT_TRUE(filled) << filled.error().message();
-  EXPECT_EQ(*filled, "select ':a', `:a`, \"x\\\":a\", @x := -5, " + value::Value::Varchar("it's").ToSql() +
+  EXPECT_EQ(*filled, "select ':a', `:a`, \"x\\\":a\", @x := -5, " +
+                         value::Value::Varchar("it's").ToSql() +
                          " /* :a */ from t where id in (1, 2) and n = NULL -- :a\n and -5");
 }
 

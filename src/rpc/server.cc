@@ -41,7 +41,8 @@ struct Running {
   }
 };
 
-Deadline DeadlineOf(const grpc::GenericCallbackServerContext& context, const ServerOptions& options, bool unary) {
+Deadline DeadlineOf(const grpc::GenericCallbackServerContext& context, const ServerOptions& options,
+                    bool unary) {
   gpr_timespec at = context.raw_deadline();
   if (gpr_time_cmp(at, gpr_inf_future(at.clock_type)) == 0) {
     return unary ? Deadline::In(options.longest_call) : Deadline::Never();
@@ -50,8 +51,9 @@ Deadline DeadlineOf(const grpc::GenericCallbackServerContext& context, const Ser
   return Deadline::In(std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec));
 }
 
-// One call. gRPC's threads enter by the On... reactions, the loop by the ServerCall interface; what both touch is under
-// mutex_. It lives until gRPC is done with it (self_) and the handler has ended (the coroutine's reference).
+// One call. gRPC's threads enter by the On... reactions, the loop by the ServerCall interface; what
+// both touch is under mutex_. It lives until gRPC is done with it (self_) and the handler has ended
+// (the coroutine's reference).
 class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
  public:
   Call(const Route& route, std::shared_ptr<Running> running, Deadline deadline, std::string peer)
@@ -66,7 +68,8 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
   void OnReadDone(bool ok) override {
     request_.reset(route_.method.request->New());
     if (!ok || !FromBuffer(&inbound_, request_.get())) {
-      FinishWith(ToGrpc(Error(Code::kInvalidArgument, route_.method.path + ": the request cannot be read")));
+      FinishWith(ToGrpc(
+          Error(Code::kInvalidArgument, route_.method.path + ": the request cannot be read")));
       return;
     }
     running_->Enter();
@@ -90,11 +93,12 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
     }
   }
   void OnCancel() override {
-    // The client's deadline or will: end the call at once, so that a slow handler holds no connection. gRPC tells neither
-    // from the other, and its timer may be early by its rounding.
+    // The client's deadline or will: end the call at once, so that a slow handler holds no
+    // connection. gRPC tells neither from the other, and its timer may be early by its rounding.
     bool late = deadline_.Passed(SystemClock().Now() + std::chrono::milliseconds(20));
-    FinishWith(late ? grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "the call's deadline passed")
-                    : grpc::Status(grpc::StatusCode::CANCELLED, "the call was cancelled"));
+    FinishWith(late
+                   ? grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "the call's deadline passed")
+                   : grpc::Status(grpc::StatusCode::CANCELLED, "the call was cancelled"));
     route_.loop->Post([call = self_] {
       call->canceled_ = true;
       call->changed_.Pulse();
@@ -122,10 +126,13 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
     grpc::ByteBuffer buffer = ToBuffer(message);
     for (;;) {
       Room room = TryEnqueue(&buffer);
-      if (room == Room::kOver) co_return Fail(Code::kCanceled, "{}: the client {} has gone", route_.method.path, peer_);
+      if (room == Room::kOver)
+        co_return Fail(Code::kCanceled, "{}: the client {} has gone", route_.method.path, peer_);
       if (room == Room::kTaken) co_return Status();
       bool woken = co_await changed_.Wait(deadline_);
-      if (!woken) co_return Fail(Code::kDeadlineExceeded, "{}: the client {} reads too slowly", route_.method.path, peer_);
+      if (!woken)
+        co_return Fail(Code::kDeadlineExceeded, "{}: the client {} reads too slowly",
+                       route_.method.path, peer_);
     }
   }
   io::Task<void> WaitCanceled() override {
@@ -220,10 +227,12 @@ struct Server::Impl final : grpc::CallbackGenericService {
   int port = 0;
   std::unique_ptr<grpc::Server> server;
 
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override {
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
     auto found = routes.find(context->method());
     if (found == routes.end()) {
-      return new Refusal(ToGrpc(Error(Code::kUnimplemented, context->method() + " is not offered here")));
+      return new Refusal(
+          ToGrpc(Error(Code::kUnimplemented, context->method() + " is not offered here")));
     }
     const Route& route = *found->second;
     Deadline deadline = DeadlineOf(*context, options, route.method.unary != nullptr);
@@ -234,13 +243,16 @@ struct Server::Impl final : grpc::CallbackGenericService {
 };
 
 Server::Server() : impl_(std::make_shared<Impl>()) {}
-Server::~Server() { CHECK_MSG(impl_->server == nullptr, "an rpc::Server was destroyed before Shutdown"); }
+Server::~Server() {
+  CHECK_MSG(impl_->server == nullptr, "an rpc::Server was destroyed before Shutdown");
+}
 
 void Server::Add(io::Loop& loop, MethodSpec method) {
   CHECK(impl_->server == nullptr);
   CHECK_MSG(method.unary ? method.response != nullptr : method.stream != nullptr, method.path);
   std::string path = method.path;
-  bool added = impl_->routes.emplace(path, std::make_unique<Route>(&loop, std::move(method))).second;
+  bool added =
+      impl_->routes.emplace(path, std::make_unique<Route>(&loop, std::move(method))).second;
   CHECK_MSG(added, path);
 }
 
@@ -249,9 +261,10 @@ Status Server::Start(const ServerOptions& options) {
   impl_->options = options;
   std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
   if (!options.cert_file.empty()) {
-    grpc::SslServerCredentialsOptions tls(options.client_ca_file.empty()
-                                              ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                              : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    grpc::SslServerCredentialsOptions tls(
+        options.client_ca_file.empty()
+            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
     grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
     ASSIGN_OR_RETURN(pair.private_key, ReadPem(options.key_file));
     ASSIGN_OR_RETURN(pair.cert_chain, ReadPem(options.cert_file));
@@ -262,7 +275,8 @@ Status Server::Start(const ServerOptions& options) {
     credentials = grpc::SslServerCredentials(tls);
   }
   grpc::ServerBuilder builder;
-  std::string address = options.address.starts_with(':') ? "[::]" + options.address : options.address;
+  std::string address =
+      options.address.starts_with(':') ? "[::]" + options.address : options.address;
   builder.AddListeningPort(address, credentials, &impl_->port);
   builder.RegisterCallbackGenericService(impl_.get());
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes_max));
@@ -276,7 +290,9 @@ Status Server::Start(const ServerOptions& options) {
   if (impl_->server == nullptr || impl_->port == 0) {
     if (impl_->server != nullptr) impl_->server->Shutdown();
     impl_->server.reset();
-    return Fail(Code::kAlreadyExists, "cannot serve gRPC on {}: the address is taken, not this machine's, or its certificates do not fit",
+    return Fail(Code::kAlreadyExists,
+                "cannot serve gRPC on {}: the address is taken, not this machine's, or its "
+                "certificates do not fit",
                 options.address);
   }
   return Status();
@@ -293,7 +309,8 @@ Status Server::ShutdownBlocking(Deadline deadline) {
   Running& running = *impl_->running;
   std::unique_lock lock(running.mutex);
   if (running.none.wait_for(lock, kGrace, [&] { return running.count == 0; })) return Status();
-  return Fail(Code::kDeadlineExceeded, "{} gRPC calls to port {} still run after their end", running.count, impl_->port);
+  return Fail(Code::kDeadlineExceeded, "{} gRPC calls to port {} still run after their end",
+              running.count, impl_->port);
 }
 
 io::Task<Status> Server::Shutdown(Deadline deadline) {

@@ -1,5 +1,6 @@
-// rpc/server.h - a gRPC server that runs methods as coroutines on our loops. A service is a list of MethodSpecs; the adapters
-// of this room (tablet_manager.h and so on) make them. Bytes move on gRPC's threads, handlers run on their loop.
+// rpc/server.h - a gRPC server that runs methods as coroutines on our loops. A service is a list of
+// MethodSpecs; the adapters of this room (tablet_manager.h and so on) make them. Bytes move on
+// gRPC's threads, handlers run on their loop.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ namespace paceline::rpc {
 
 using google::protobuf::MessageLite;
 
-// A call being served. Threads: the method's loop. Lives as long as its handler runs, also when the client has gone.
+// A call being served. Threads: the method's loop. Lives as long as its handler runs, also when the
+// client has gone.
 class ServerCall {
  public:
   virtual ~ServerCall() = default;
@@ -28,12 +30,13 @@ class ServerCall {
   virtual Deadline deadline() const = 0;
   // "ipv4:127.0.0.1:40312"
   virtual const std::string& peer() const = 0;
-  // The client cancelled, went away, or its deadline passed: nobody reads what the handler still sends.
+  // The client cancelled, went away, or its deadline passed: nobody reads what the handler still
+  // sends.
   virtual bool canceled() const = 0;
   // Called at most once, at once when already canceled.
   virtual void OnCancel(std::function<void()> handler) = 0;
-  // Streams: queues one message and waits while the client is slow (kStreamQueueBytes). Errors: kCanceled when the
-  // client has gone, kDeadlineExceeded.
+  // Streams: queues one message and waits while the client is slow (kStreamQueueBytes). Errors:
+  // kCanceled when the client has gone, kDeadlineExceeded.
   virtual io::Task<Status> Send(const MessageLite& message) = 0;
   // Streams: the same without waiting; false when the queue is full or the client has gone.
   virtual bool TrySend(const MessageLite& message) = 0;
@@ -48,9 +51,11 @@ struct MethodSpec {
   // Default instances; `response` is null for a stream of answers.
   const MessageLite* request = nullptr;
   const MessageLite* response = nullptr;
-  // One of both. What they are given lives until their task ends; whatever they return is what the client gets, unless
-  // it has gone. A handler must end soon after the call's deadline or cancellation.
-  std::function<io::Task<Status>(ServerCall&, const MessageLite& request, MessageLite& response)> unary;
+  // One of both. What they are given lives until their task ends; whatever they return is what the
+  // client gets, unless it has gone. A handler must end soon after the call's deadline or
+  // cancellation.
+  std::function<io::Task<Status>(ServerCall&, const MessageLite& request, MessageLite& response)>
+      unary;
   std::function<io::Task<Status>(ServerCall&, const MessageLite& request)> stream;
 };
 
@@ -62,7 +67,8 @@ struct ServerOptions {
   Duration longest_call = std::chrono::hours(1);
 };
 
-// Threads: Add and Start before any call; the rest any thread. What handlers use must outlive Shutdown.
+// Threads: Add and Start before any call; the rest any thread. What handlers use must outlive
+// Shutdown.
 class Server {
  public:
   Server();
@@ -70,14 +76,17 @@ class Server {
   ~Server();
   Server(const Server&) = delete;
 
-  // REQUIRES: not started; the path is new. The handlers run on `loop`, which must run until Shutdown has ended.
+  // REQUIRES: not started; the path is new. The handlers run on `loop`, which must run until
+  // Shutdown has ended.
   void Add(io::Loop& loop, MethodSpec method);
-  // Errors: kAlreadyExists when the address is taken, naming it; kInvalidArgument for unreadable certificates.
+  // Errors: kAlreadyExists when the address is taken, naming it; kInvalidArgument for unreadable
+  // certificates.
   Status Start(const ServerOptions& options);
   uint16_t port() const;
 
-  // Takes nothing new, lets what runs end until `deadline`, cancels the rest and waits `kGrace` for their handlers.
-  // Errors: kDeadlineExceeded when handlers still run: what they use must not be destroyed.
+  // Takes nothing new, lets what runs end until `deadline`, cancels the rest and waits `kGrace` for
+  // their handlers. Errors: kDeadlineExceeded when handlers still run: what they use must not be
+  // destroyed.
   io::Task<Status> Shutdown(Deadline deadline);
   // The same for a thread that is no loop of these handlers.
   Status ShutdownBlocking(Deadline deadline);

@@ -23,7 +23,8 @@ struct Observed {
 };
 
 // What the payload asks for is what happens.
-io::Task<Status> Serve(ServerCall& call, const PingRequest& request, PingResponse& response, Observed& seen) {
+io::Task<Status> Serve(ServerCall& call, const PingRequest& request, PingResponse& response,
+                       Observed& seen) {
   std::string word = request.payload();
   if (word == "mysql") co_return Fail(Error::FromMysql(1146, "42S02", "Table 't' doesn't exist"));
   if (word == "cluster") co_return Fail(Code::kClusterEvent, "not serving");
@@ -59,13 +60,17 @@ io::Task<Status> ServeStream(ServerCall& call, const PingRequest& request, Obser
 
 struct RpcTest : ::testing::Test {
   RpcTest() {
-    pair.server.Add(pair.server_loop, UnaryHandler<PingRequest, PingResponse>(
-                                          kPing, [this](ServerCall& call, const PingRequest& request, PingResponse& response) {
-                                            return Serve(call, request, response, seen);
-                                          }));
-    pair.server.Add(pair.server_loop, StreamHandler<PingRequest>(kStream, [this](ServerCall& call, const PingRequest& request) {
-                      return ServeStream(call, request, seen);
-                    }));
+    pair.server.Add(
+        pair.server_loop,
+        UnaryHandler<PingRequest, PingResponse>(
+            kPing, [this](ServerCall& call, const PingRequest& request, PingResponse& response) {
+              return Serve(call, request, response, seen);
+            }));
+    pair.server.Add(
+        pair.server_loop,
+        StreamHandler<PingRequest>(kStream, [this](ServerCall& call, const PingRequest& request) {
+          return ServeStream(call, request, seen);
+        }));
     pair.Start();
   }
   void WaitFor(std::atomic<int>& counter, int value) {
@@ -79,7 +84,8 @@ struct RpcTest : ::testing::Test {
     bool slept = co_await io::Sleep(gate, Deadline::In(10ms));
     co_return slept;
   }
-  Status Ping(const char* method, std::string payload, Deadline deadline, std::string* answer = nullptr) {
+  Status Ping(const char* method, std::string payload, Deadline deadline,
+              std::string* answer = nullptr) {
     PingRequest request;
     request.set_payload(payload);
     PingResponse response;

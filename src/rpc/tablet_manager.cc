@@ -14,17 +14,18 @@ class Client final : public port::TabletManager {
  public:
   explicit Client(ChannelPtr channel) : channel_(std::move(channel)) {}
 
-#define PACELINE_METHOD(Method)                                                                         \
-  io::Task<Status> Method(const ::tabletmanagerdata::Method##Request& request,                          \
-                          ::tabletmanagerdata::Method##Response& response, Deadline deadline) override { \
-    return channel_->Unary(MANAGER_PATH #Method, request, response, deadline);                          \
+#define PACELINE_METHOD(Method)                                                               \
+  io::Task<Status> Method(const ::tabletmanagerdata::Method##Request& request,                \
+                          ::tabletmanagerdata::Method##Response& response, Deadline deadline) \
+      override {                                                                              \
+    return channel_->Unary(MANAGER_PATH #Method, request, response, deadline);                \
   }
   PACELINE_TABLET_MANAGER_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
-#define PACELINE_METHOD(Method)                                                                      \
-  io::Task<Status> Method(const agent::Method##Request& request, agent::Method##Response& response,  \
-                          Deadline deadline) override {                                              \
-    return channel_->Unary(CONTROL_PATH #Method, request, response, deadline);                       \
+#define PACELINE_METHOD(Method)                                                            \
+  io::Task<Status> Method(const agent::Method##Request& request,                           \
+                          agent::Method##Response& response, Deadline deadline) override { \
+    return channel_->Unary(CONTROL_PATH #Method, request, response, deadline);             \
   }
   PACELINE_TABLET_CONTROL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD

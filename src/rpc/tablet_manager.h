@@ -1,5 +1,5 @@
-// rpc/tablet_manager.h - port::TabletManager over gRPC: tabletmanagerservice.TabletManager, which Vitess's tools speak too,
-// and paceline.agent.TabletControl, which carries terms.
+// rpc/tablet_manager.h - port::TabletManager over gRPC: tabletmanagerservice.TabletManager, which
+// Vitess's tools speak too, and paceline.agent.TabletControl, which carries terms.
 #pragma once
 
 #include <memory>

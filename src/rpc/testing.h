@@ -1,4 +1,5 @@
-// rpc/testing.h - a server on a loop of its own thread and a client loop on the test's, for this room's tests.
+// rpc/testing.h - a server on a loop of its own thread and a client loop on the test's, for this
+// room's tests.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -62,7 +62,8 @@ io::Task<Status> RunCommand(ServerCall& call, const vtctldata::ExecuteVtctlComma
   std::vector<std::string> args(request.args().begin(), request.args().end());
   Deadline deadline = call.deadline();
   // action_timeout is the client's bound of the command, in nanoseconds; 0 is none.
-  if (request.action_timeout() > 0) deadline = deadline.EarlierOf(Deadline::In(Duration(request.action_timeout())));
+  if (request.action_timeout() > 0)
+    deadline = deadline.EarlierOf(Deadline::In(Duration(request.action_timeout())));
   StreamOutput output(call);
   Status status = co_await vtctld.ExecuteVtctlCommand(std::move(args), output, deadline);
   Status flushed = co_await StreamOutput::Flush(output);
@@ -74,10 +75,10 @@ class Client final : public port::Vtctld {
  public:
   explicit Client(ChannelPtr channel) : channel_(std::move(channel)) {}
 
-#define PACELINE_METHOD(Method)                                                                                        \
-  io::Task<Status> Method(const ::vtctldata::Method##Request& request, ::vtctldata::Method##Response& response,        \
-                          Deadline deadline) override {                                                                \
-    return channel_->Unary(VTCTLD_PATH #Method, request, response, deadline);                                          \
+#define PACELINE_METHOD(Method)                                                                  \
+  io::Task<Status> Method(const ::vtctldata::Method##Request& request,                           \
+                          ::vtctldata::Method##Response& response, Deadline deadline) override { \
+    return channel_->Unary(VTCTLD_PATH #Method, request, response, deadline);                    \
   }
   PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
@@ -105,16 +106,21 @@ class Client final : public port::Vtctld {
 }  // namespace
 
 void AddVtctld(Server& server, io::Loop& loop, port::Vtctld& vtctld) {
-#define PACELINE_METHOD(Method) server.Add(loop, UnaryMethod(VTCTLD_PATH #Method, vtctld, &port::Vtctld::Method));
+#define PACELINE_METHOD(Method) \
+  server.Add(loop, UnaryMethod(VTCTLD_PATH #Method, vtctld, &port::Vtctld::Method));
   PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
   port::Vtctld* target = &vtctld;
-  server.Add(loop, StreamHandler<vtctldata::ExecuteVtctlCommandRequest>(
-                       kCommandPath, [target](ServerCall& call, const vtctldata::ExecuteVtctlCommandRequest& request) {
-                         return RunCommand(call, request, *target);
-                       }));
+  server.Add(loop,
+             StreamHandler<vtctldata::ExecuteVtctlCommandRequest>(
+                 kCommandPath,
+                 [target](ServerCall& call, const vtctldata::ExecuteVtctlCommandRequest& request) {
+                   return RunCommand(call, request, *target);
+                 }));
 }
 
-std::unique_ptr<port::Vtctld> NewVtctldClient(ChannelPtr channel) { return std::make_unique<Client>(std::move(channel)); }
+std::unique_ptr<port::Vtctld> NewVtctldClient(ChannelPtr channel) {
+  return std::make_unique<Client>(std::move(channel));
+}
 
 }  // namespace paceline::rpc

@@ -1,5 +1,5 @@
-// rpc/vtctld.h - port::Vtctld over gRPC: vtctlservice.Vtctld (vtctldclient) and vtctlservice.Vtctl (vtctlclient, whose
-// commands are words and whose answer is a stream of log events).
+// rpc/vtctld.h - port::Vtctld over gRPC: vtctlservice.Vtctld (vtctldclient) and vtctlservice.Vtctl
+// (vtctlclient, whose commands are words and whose answer is a stream of log events).
 #pragma once
 
 #include <memory>

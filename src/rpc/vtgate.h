@@ -1,4 +1,5 @@
-// rpc/vtgate.h - port::Vtgate over gRPC: vtgateservice.Vitess, for applications that speak gRPC to the gate.
+// rpc/vtgate.h - port::Vtgate over gRPC: vtgateservice.Vitess, for applications that speak gRPC to
+// the gate.
 #pragma once
 
 #include "io/loop.h"
@@ -7,7 +8,8 @@
 
 namespace paceline::rpc {
 
-// `vtgate` is called on `loop` and outlives the server's Shutdown. One gate loop serves all gRPC clients.
+// `vtgate` is called on `loop` and outlives the server's Shutdown. One gate loop serves all gRPC
+// clients.
 void AddVtgate(Server& server, io::Loop& loop, port::Vtgate& vtgate);
 
 }  // namespace paceline::rpc

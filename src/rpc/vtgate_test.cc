@@ -16,7 +16,8 @@ namespace {
 
 class FakeGate final : public port::Vtgate {
  public:
-  io::Task<Status> Execute(const vtgate::ExecuteRequest& request, vtgate::ExecuteResponse& response, Deadline) override {
+  io::Task<Status> Execute(const vtgate::ExecuteRequest& request, vtgate::ExecuteResponse& response,
+                           Deadline) override {
     *response.mutable_session() = request.session();
     response.mutable_session()->set_in_transaction(true);
     if (request.query().sql() == "bad") {
@@ -26,9 +27,10 @@ class FakeGate final : public port::Vtgate {
     }
     co_return Status();
   }
-  io::Task<Status> StreamExecute(const vtgate::StreamExecuteRequest&,
-                                 std::function<io::Task<Status>(const vtgate::StreamExecuteResponse&)> send,
-                                 Deadline) override {
+  io::Task<Status> StreamExecute(
+      const vtgate::StreamExecuteRequest&,
+      std::function<io::Task<Status>(const vtgate::StreamExecuteResponse&)> send,
+      Deadline) override {
     for (int i = 0; i < 3; ++i) {
       vtgate::StreamExecuteResponse message;
       message.mutable_result()->set_insert_id(static_cast<uint64_t>(i));
@@ -37,15 +39,18 @@ class FakeGate final : public port::Vtgate {
     }
     co_return Status();
   }
-#define PACELINE_METHOD(Method)                                                                                  \
-  io::Task<Status> Method(const vtgate::Method##Request&, vtgate::Method##Response&, Deadline) override {        \
-    co_return Fail(Code::kUnimplemented, "not in this test");                                                    \
+#define PACELINE_METHOD(Method)                                                                \
+  io::Task<Status> Method(const vtgate::Method##Request&, vtgate::Method##Response&, Deadline) \
+      override {                                                                               \
+    co_return Fail(Code::kUnimplemented, "not in this test");                                  \
   }
-  PACELINE_METHOD(ExecuteBatch) PACELINE_METHOD(ExecuteMulti) PACELINE_METHOD(Prepare) PACELINE_METHOD(CloseSession)
+  PACELINE_METHOD(ExecuteBatch)
+  PACELINE_METHOD(ExecuteMulti) PACELINE_METHOD(Prepare) PACELINE_METHOD(CloseSession)
 #undef PACELINE_METHOD
-  io::Task<Status> StreamExecuteMulti(const vtgate::StreamExecuteMultiRequest&,
-                                      std::function<io::Task<Status>(const vtgate::StreamExecuteMultiResponse&)>,
-                                      Deadline) override {
+      io::Task<Status> StreamExecuteMulti(
+          const vtgate::StreamExecuteMultiRequest&,
+          std::function<io::Task<Status>(const vtgate::StreamExecuteMultiResponse&)>,
+          Deadline) override {
     co_return Fail(Code::kUnimplemented, "not in this test");
   }
 };
@@ -60,7 +65,8 @@ TEST(VtgateRpc, ExecuteAndStream) {
   request.mutable_query()->set_sql("bad");
   request.mutable_session()->set_target_string("ks@primary");
   vtgate::ExecuteResponse response;
-  ASSERT_TRUE(pair.Await(pair.channel()->Unary("/vtgateservice.Vitess/Execute", request, response, Deadline::In(10s))));
+  ASSERT_TRUE(pair.Await(pair.channel()->Unary("/vtgateservice.Vitess/Execute", request, response,
+                                               Deadline::In(10s))));
   EXPECT_EQ(response.session().target_string(), "ks@primary");
   EXPECT_TRUE(response.session().in_transaction());
   EXPECT_EQ(FromProto(response.error()).mysql_errno(), 1064);
@@ -83,9 +89,12 @@ struct TlsFiles {
     directory = mkdtemp(pattern.data());
     io::Loop loop;
     io::ProcessOptions options;
-    options.argv = {"openssl", "req",  "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tablet",
-                    "-addext", "subjectAltName=DNS:tablet", "-keyout", key(), "-out", cert()};
-    Result<io::CommandResult> made = io::RunUntilDone(loop, io::RunCommand(options, Deadline::In(30s)));
+    options.argv = {"openssl",  "req",        "-x509",   "-newkey",
+                    "rsa:2048", "-nodes",     "-days",   "2",
+                    "-subj",    "/CN=tablet", "-addext", "subjectAltName=DNS:tablet",
+                    "-keyout",  key(),        "-out",    cert()};
+    Result<io::CommandResult> made =
+        io::RunUntilDone(loop, io::RunCommand(options, Deadline::In(30s)));
     EXPECT_TRUE(made && made->exit.code == 0) << (made ? made->output : made.error().message());
   }
   ~TlsFiles() { std::filesystem::remove_all(directory); }
@@ -100,7 +109,8 @@ Status Call(Pair& pair, const ChannelOptions& options) {
   if (!channel) return Fail(channel.error());
   vtgate::ExecuteRequest request;
   vtgate::ExecuteResponse response;
-  Status status = pair.Await((*channel)->Unary("/vtgateservice.Vitess/Execute", request, response, Deadline::In(10s)));
+  Status status = pair.Await(
+      (*channel)->Unary("/vtgateservice.Vitess/Execute", request, response, Deadline::In(10s)));
   pair.Await((*channel)->Close());
   return status;
 }
@@ -117,7 +127,10 @@ TEST(Tls, BothSidesShowCertificates) {
   server.client_ca_file = files.cert();
   ASSERT_TRUE(pair.server.Start(server));
 
-  ChannelOptions good{.tls = true, .ca_file = files.cert(), .cert_file = files.cert(), .key_file = files.key(),
+  ChannelOptions good{.tls = true,
+                      .ca_file = files.cert(),
+                      .cert_file = files.cert(),
+                      .key_file = files.key(),
                       .server_name = "tablet"};
   Status ok = Call(pair, good);
   EXPECT_TRUE(ok) << ok.error().message();

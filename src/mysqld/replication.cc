@@ -1,0 +1,241 @@
+#include "mysqld/replication.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/strings.h"
+
+namespace paceline::mysqld {
+namespace {
+
+double SecondsLeft(Deadline deadline) {
+  if (deadline.never()) return 3600;
+  return std::chrono::duration<double>(deadline.Left(SystemClock().Now())).count();
+}
+
+bool SaysOn(std::string_view text) { return EqualsIgnoreCase(text, "ON") || text == "1"; }
+
+// Names without the flavor's words: "rpl_semi_sync_master_clients" becomes "rpl_semi_sync_source_clients".
+std::string CommonName(std::string_view name) {
+  return ReplaceAll(ReplaceAll(Lower(name), "_master_", "_source_"), "_slave", "_replica");
+}
+
+}  // namespace
+
+io::Task<Status> Replication::One(const char* doing, std::string sql, Deadline deadline) {
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result) co_return Fail(result.error().Context(doing));
+  co_return Status();
+}
+
+io::Task<Status> Replication::Many(const char* doing, Statements statements, Deadline deadline) {
+  Status ran = co_await admin_.Run(std::move(statements), deadline);
+  if (!ran) co_return Fail(ran.error().Context(doing));
+  co_return Status();
+}
+
+io::Task<Result<gtid::Set>> Replication::Position(Deadline deadline) {
+  std::string sql = flavor_.PositionQuery();
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result) co_return Fail(result.error().Context("reading the position"));
+  gtid::Set position(version_.flavor);
+  for (size_t column = 0; column < result->columns.size(); ++column) {
+    Result<gtid::Set> part = gtid::Set::Parse(version_.flavor, result->Text(0, column));
+    if (!part) co_return Fail(part.error().Context("reading the position"));
+    position = position.Union(*part);
+  }
+  co_return position;
+}
+
+io::Task<Result<std::optional<ReplicationStatus>>> Replication::Replica(Deadline deadline) {
+  std::string sql = flavor_.StatusQuery();
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result) co_return Fail(result.error().Context("reading the replication status"));
+  if (result->rows.empty()) co_return std::optional<ReplicationStatus>();
+  Result<ReplicationStatus> status = flavor_.ReadStatus(*result);
+  if (!status) co_return Fail(status.error().Context("reading the replication status"));
+  Result<gtid::Set> position = co_await Position(deadline);
+  if (!position) co_return Fail(position.error());
+  status->executed = *position;
+  status->received = status->received.Union(*position);
+  co_return std::optional<ReplicationStatus>(std::move(*status));
+}
+
+io::Task<Result<PrimaryStatus>> Replication::Primary(Deadline deadline) {
+  std::string sql = flavor_.PrimaryStatusQuery(version_);
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result) co_return Fail(result.error().Context("reading the binary log's state"));
+  if (result->rows.empty()) co_return Fail(Code::kFailedPrecondition, "the binary log is off on this server");
+  Result<gtid::Set> position = co_await Position(deadline);
+  if (!position) co_return Fail(position.error());
+  PrimaryStatus status;
+  status.file = {result->Text(0, "File"), ParseUint(result->Text(0, "Position")).value_or(0)};
+  status.executed = std::move(*position);
+  co_return status;
+}
+
+io::Task<Status> Replication::SetSource(SourceOptions options, Deadline deadline) {
+  Statements statements = flavor_.SetSource(options);
+  statements.insert(statements.begin(), flavor_.Stop());
+  Status done = co_await Many("pointing replication at its source", std::move(statements), deadline);
+  co_return done;
+}
+
+io::Task<Status> Replication::StartUntil(gtid::Set set, Deadline deadline) {
+  std::string sql = flavor_.StartUntil(set);
+  Status started = co_await One("starting replication up to a position", std::move(sql), deadline);
+  co_return started;
+}
+
+io::Task<Status> Replication::ForgetSource(Deadline deadline) {
+  Statements statements = flavor_.ForgetSource();
+  statements.insert(statements.begin(), flavor_.Stop());
+  Status done = co_await Many("ending replication", std::move(statements), deadline);
+  co_return done;
+}
+
+io::Task<Status> Replication::ResetHistory(gtid::Set history, Deadline deadline) {
+  Status forgotten = co_await ForgetSource(deadline);
+  if (!forgotten) co_return forgotten;
+  Statements statements = flavor_.ForgetHistory(version_);
+  if (!history.Empty()) {
+    for (std::string& sql : flavor_.SetHistory(history)) statements.push_back(std::move(sql));
+  }
+  Status done = co_await Many("resetting the GTID history", std::move(statements), deadline);
+  co_return done;
+}
+
+io::Task<Status> Replication::WaitForPosition(gtid::Set set, Deadline deadline) {
+  for (;;) {
+    Result<gtid::Set> position = co_await Position(deadline);
+    if (!position) co_return Fail(position.error());
+    if (position->Contains(set)) co_return Status();
+    double left = SecondsLeft(deadline);
+    if (left <= 0.02) {
+      co_return Fail(Code::kDeadlineExceeded, "waiting for position {}: the server stands at {}", set.ToEncoded(),
+                     position->ToEncoded());
+    }
+    // In slices, since a MariaDB that became a primary meanwhile has the position without its wait ending; and never
+    // close to the deadline, since a late answer would cost the session and the reason.
+    double slice = std::min(1.0, left / 2);
+    std::string sql = flavor_.WaitQuery(set, slice);
+    Result<mysql::QueryResult> waited = co_await admin_.Query(std::move(sql), deadline);
+    if (!waited) co_return Fail(waited.error().Context("waiting for position " + set.ToEncoded()));
+    if (waited->Text(0, size_t{0}) == "0") co_return Status();
+  }
+}
+
+io::Task<Result<gtid::Set>> Replication::WaitForRelayLog(Deadline deadline) {
+  for (;;) {
+    Result<std::optional<ReplicationStatus>> status = co_await Replica(deadline);
+    if (!status) co_return Fail(status.error());
+    if (!*status) {
+      Result<gtid::Set> position = co_await Position(deadline);
+      co_return position;
+    }
+    const ReplicationStatus& now = **status;
+    if (now.executed.Contains(now.received)) co_return now.executed;
+    if (now.applier == ThreadState::kStopped) {
+      co_return Fail(Code::kFailedPrecondition, "the applier has stopped with {} of the relay log not applied: error {}: {}",
+                     now.received.Subtract(now.executed).ToString(), now.applier_errno, now.applier_error);
+    }
+    gtid::Set received = now.received;
+    Deadline slice = Deadline::In(500ms).EarlierOf(deadline);
+    Status reached = co_await WaitForPosition(received, slice);
+    if (reached) continue;
+    if (reached.error().code() != Code::kDeadlineExceeded || deadline.Passed(SystemClock().Now())) {
+      co_return Fail(reached.error().Context("applying the relay log"));
+    }
+  }
+}
+
+io::Task<Status> Replication::SetReadOnly(bool on, Deadline deadline) {
+  auto wait_s = static_cast<uint32_t>(std::clamp(std::ceil(SecondsLeft(deadline)), 1.0, 86400.0));
+  const char* doing = on ? "making the server read-only" : "making the server writable";
+  std::string sql = flavor_.SetReadOnly(on, wait_s);
+  Status done = co_await One(doing, std::move(sql), deadline);
+  co_return done;
+}
+
+io::Task<Result<ReadOnly>> Replication::GetReadOnly(Deadline deadline) {
+  std::string sql = flavor_.ReadOnlyQuery();
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result) co_return Fail(result.error().Context("reading read_only"));
+  ReadOnly state;
+  state.read_only = SaysOn(result->Text(0, size_t{0}));
+  state.super_read_only = SaysOn(result->Text(0, size_t{1}));
+  co_return state;
+}
+
+io::Task<Status> Replication::SetSemiSyncSource(bool on, uint32_t acks, Deadline deadline) {
+  Statements statements = flavor_.SetSemiSyncSource(on, acks);
+  Status done = co_await Many("setting semi-sync of a source", std::move(statements), deadline);
+  co_return done;
+}
+
+io::Task<Status> Replication::SetSemiSyncReplica(bool on, bool restart_io, Deadline deadline) {
+  std::string sql = flavor_.SetSemiSyncReplica(on);
+  Status done = co_await One("setting semi-sync of a replica", std::move(sql), deadline);
+  if (!done || !restart_io) co_return done;
+  Result<std::optional<ReplicationStatus>> status = co_await Replica(deadline);
+  if (!status) co_return Fail(status.error());
+  if (!*status || (*status)->io == ThreadState::kStopped) co_return Status();
+  Status stopped = co_await StopIo(deadline);
+  if (!stopped) co_return stopped;
+  Status started = co_await StartIo(deadline);
+  co_return started;
+}
+
+io::Task<Result<SemiSyncStatus>> Replication::GetSemiSync(Deadline deadline) {
+  std::string sql = flavor_.SemiSyncQuery();
+  Result<std::vector<mysql::QueryResult>> results = co_await admin_.QueryAll(std::move(sql), deadline);
+  if (!results) co_return Fail(results.error().Context("reading the semi-sync state"));
+  std::map<std::string, std::string> values;
+  for (const mysql::QueryResult& result : *results) {
+    for (size_t row = 0; row < result.rows.size(); ++row) {
+      values[CommonName(result.Text(row, size_t{0}))] = result.Text(row, size_t{1});
+    }
+  }
+  auto number = [&values](const char* name) { return ParseUint(values[name]).value_or(0); };
+  SemiSyncStatus status;
+  status.source_enabled = SaysOn(values["rpl_semi_sync_source_enabled"]);
+  status.replica_enabled = SaysOn(values["rpl_semi_sync_replica_enabled"]);
+  status.source_active = SaysOn(values["rpl_semi_sync_source_status"]);
+  status.replica_active = SaysOn(values["rpl_semi_sync_replica_status"]);
+  status.acks_required = static_cast<uint32_t>(std::max<uint64_t>(1, number("rpl_semi_sync_source_wait_for_replica_count")));
+  status.replicas = static_cast<uint32_t>(number("rpl_semi_sync_source_clients"));
+  status.waiting_sessions = static_cast<uint32_t>(number("rpl_semi_sync_source_wait_sessions"));
+  status.timeout_ms = number("rpl_semi_sync_source_timeout");
+  status.wait_for_no_replica = SaysOn(values["rpl_semi_sync_source_wait_no_replica"]);
+  co_return status;
+}
+
+io::Task<Status> Replication::EnableEvents(Deadline deadline) {
+  std::string find =
+      "SELECT event_schema, event_name, definer FROM information_schema.events "
+      "WHERE status IN ('SLAVESIDE_DISABLED', 'REPLICA_SIDE_DISABLED')";
+  Result<mysql::QueryResult> events = co_await admin_.Query(std::move(find), deadline);
+  if (!events) co_return Fail(events.error().Context("listing events"));
+  Statements statements;
+  for (size_t row = 0; row < events->rows.size(); ++row) {
+    // Without its definer, ALTER EVENT makes the event ours.
+    std::string definer = events->Text(row, size_t{2});
+    size_t at = definer.rfind('@');
+    statements.push_back(fmt::format("ALTER DEFINER = {}@{} EVENT {}.{} ENABLE", QuoteText(definer.substr(0, at)),
+                                     QuoteText(at == std::string::npos ? "%" : definer.substr(at + 1)),
+                                     QuoteIdentifier(events->Text(row, size_t{0})),
+                                     QuoteIdentifier(events->Text(row, size_t{1}))));
+  }
+  statements.push_back("SET GLOBAL event_scheduler = ON");
+  Status done = co_await Many("enabling events", std::move(statements), deadline);
+  co_return done;
+}
+
+io::Task<Status> Replication::StopEvents(Deadline deadline) {
+  std::string sql = "SET GLOBAL event_scheduler = OFF";
+  Status done = co_await One("stopping the event scheduler", std::move(sql), deadline);
+  co_return done;
+}
+
+}  // namespace paceline::mysqld

@@ -144,7 +144,8 @@ io::Task<Status> Mysqlctld::Start(const ::mysqlctl::StartRequest& request, ::mys
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status started;
-  if (held_ && !instance_.running()) {
+  // After SetRole(false) a start is no longer a decision: the data was rewound or seeded anew.
+  if (held_ && role_ == Role::kPrimary && !instance_.running()) {
     started = Fail(Code::kFailedPrecondition, "mysqld of {} ended as a primary and is held: it starts on Keep", instance_.layout().dir);
   } else {
     started = co_await StartLocked(std::move(arguments), deadline);

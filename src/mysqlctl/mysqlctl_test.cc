@@ -1,0 +1,152 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "mysqlctl.pb.h"
+#include "mysqlctl/agent.h"
+#include "mysqlctl/command.h"
+#include "mysqld/folder.h"
+#include "mysqld/testing.h"
+
+namespace paceline::mysqlctl {
+namespace {
+
+using mysqld::InTest;
+
+TEST(Position, ComparesAndAppends) {
+  EXPECT_EQ(*PositionCommand("equal", "MariaDB/0-1-5", "MariaDB/0-1-5"), "true");
+  EXPECT_EQ(*PositionCommand("at_least", "MariaDB/0-1-5", "MariaDB/0-2-4"), "false");
+  EXPECT_EQ(*PositionCommand("at_least", "MariaDB/0-1-5", "MariaDB/0-1-4"), "true");
+  const std::string uuid = "11111111-1111-1111-1111-111111111111";
+  EXPECT_EQ(*PositionCommand("append", "MySQL56/" + uuid + ":1-4", "MySQL56/" + uuid + ":5"), "MySQL56/" + uuid + ":1-5");
+  EXPECT_FALSE(PositionCommand("less", "MariaDB/0-1-5", "MariaDB/0-1-5"));
+  EXPECT_FALSE(PositionCommand("equal", "nonsense", "MariaDB/0-1-5"));
+}
+
+TEST(Command, WrongInputIsOneLineAndNotZero) {
+  Environment none = [](std::string_view) { return std::string(); };
+  EXPECT_NE(MysqlctlMain({"dance"}, none), 0);
+  EXPECT_NE(MysqlctlMain({"init"}, none), 0) << "no VTDATAROOT";
+  EXPECT_NE(MysqlctlMain({"--no-such-flag", "init"}, none), 0);
+  EXPECT_NE(MysqlctlMain({}, none), 0);
+  EXPECT_EQ(MysqlctlMain({"--help"}, none), 0);
+}
+
+class StatesSeen final : public port::MysqldStateSink {
+ public:
+  void OnState(const port::MysqldState& state) override {
+    last = state;
+    ++count;
+  }
+  port::MysqldState last;
+  int count = 0;
+};
+
+// The agent with a watch, on a server of the machine.
+class AgentTest : public testing::TestWithParam<gtid::Flavor> {
+ protected:
+  void SetUp() override {
+    if (!servers.available()) GTEST_SKIP() << "no server of this flavor on this machine";
+    instance = servers.Options(100);
+    NewAgent();
+  }
+  void TearDown() override {
+    if (agent == nullptr) return;
+    EXPECT_TRUE(servers.Await(agent->Stop(InTest(10s))));
+    EXPECT_TRUE(servers.Until([this] { return watches == 0; }));
+    pid_t pid = agent->state().pid;
+    agent.reset();
+    if (pid != 0) kill(pid, SIGKILL);
+  }
+  void NewAgent() { agent = std::make_unique<Mysqlctld>(servers.loop, Options(), instance); }
+  static io::Task<void> Watch(Mysqlctld& agent, StatesSeen& seen, int& watches) {
+    ++watches;
+    Deadline end = Deadline::In(120s);
+    Status ended = co_await agent.WatchMysqld(seen, end);
+    EXPECT_EQ(ended.error().code(), Code::kCanceled);
+    --watches;
+  }
+  void StartWatch() {
+    servers.loop.Post([this] { io::Detach(Watch(*agent, seen, watches)); });
+  }
+
+  mysqld::TestServers servers{GetParam()};
+  mysqld::InstanceOptions instance;
+  StatesSeen seen;
+  int watches = 0;
+  std::unique_ptr<Mysqlctld> agent;
+};
+
+TEST_P(AgentTest, RestartsAReplicaHoldsAPrimaryAndOutlivesItself) {
+  ASSERT_OK(servers.Await(agent->Begin(InTest())));
+  StartWatch();
+  ASSERT_TRUE(servers.Until([this] { return seen.last.running; }));
+  pid_t first = seen.last.pid;
+
+  // A replica that dies is back by itself.
+  kill(first, SIGKILL);
+  ASSERT_TRUE(servers.Until([&] { return !seen.last.running; }));
+  EXPECT_EQ(seen.last.last_exit, "signal 9");
+  EXPECT_FALSE(seen.last.held);
+  ASSERT_TRUE(servers.Until([&] { return seen.last.running && seen.last.pid != first; }));
+  EXPECT_EQ(seen.last.start_count, 2u);
+
+  // A primary that dies is held, also from the next agent, until Keep.
+  ASSERT_OK(servers.Await(agent->SetRole(true, InTest())));
+  kill(seen.last.pid, SIGKILL);
+  ASSERT_TRUE(servers.Until([&] { return seen.last.held; }));
+  EXPECT_FALSE(seen.last.running);
+  ::mysqlctl::StartRequest start;
+  ::mysqlctl::StartResponse started;
+  Status refused = servers.Await(agent->Start(start, started, InTest()));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::kFailedPrecondition);
+  ASSERT_OK(servers.Await(agent->Stop(InTest())));
+  ASSERT_TRUE(servers.Until([this] { return watches == 0; }));
+  NewAgent();
+  ASSERT_OK(servers.Await(agent->Begin(InTest())));
+  EXPECT_TRUE(agent->state().held);
+  ASSERT_OK(servers.Await(agent->Keep(InTest())));
+  EXPECT_TRUE(agent->state().running);
+  EXPECT_FALSE(agent->state().held);
+
+  // The agent goes and comes: mysqld does not notice.
+  pid_t pid = agent->state().pid;
+  ASSERT_OK(servers.Await(agent->Stop(InTest())));
+  NewAgent();
+  ASSERT_OK(servers.Await(agent->Begin(InTest())));
+  EXPECT_EQ(agent->state().pid, pid);
+
+  // What was asked for is no death.
+  ASSERT_OK(servers.Await(agent->SetRole(false, InTest())));
+  ::mysqlctl::ShutdownRequest shutdown;
+  shutdown.set_wait_for_mysqld(true);
+  ::mysqlctl::ShutdownResponse stopped;
+  ASSERT_OK(servers.Await(agent->Shutdown(shutdown, stopped, InTest())));
+  EXPECT_FALSE(agent->state().running);
+  EXPECT_FALSE(agent->state().held);
+  ASSERT_OK(servers.Await(agent->Start(start, started, InTest())));
+  EXPECT_TRUE(agent->state().running);
+}
+
+TEST_P(AgentTest, CommandLineMakesStopsAndRemoves) {
+  std::string port = std::to_string(instance.config.port);
+  Environment environment = [this](std::string_view name) -> std::string {
+    if (name == "VTDATAROOT") return servers.root();
+    if (name == "PACELINE_MYSQLD_USER") return instance.user;
+    return "";
+  };
+  std::string program = "--mysqld=" + servers.programs().server;
+  EXPECT_EQ(MysqlctlMain({"--tablet_uid", "200", "--mysql_port", port, "--bench-user", program, "init"}, environment), 0);
+  EXPECT_NE(MysqlctlMain({"--tablet_uid", "200", "--mysql_port", port, program, "init"}, environment), 0);
+  EXPECT_EQ(MysqlctlMain({"-tablet_uid=200", "shutdown"}, environment), 0);
+  EXPECT_EQ(MysqlctlMain({"--tablet-uid=200", program, "start"}, environment), 0);
+  EXPECT_EQ(MysqlctlMain({"--tablet-uid=200", "teardown"}, environment), 0);
+  EXPECT_TRUE(mysqld::IsEmptyFolder(servers.root() + "/vt_0000000200"));
+  EXPECT_NE(MysqlctlMain({"--tablet-uid=200", "teardown"}, environment), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Flavors, AgentTest, testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
+                         [](const auto& info) { return info.param == gtid::Flavor::kMysql ? "Mysql" : "Mariadb"; });
+
+}  // namespace
+}  // namespace paceline::mysqlctl

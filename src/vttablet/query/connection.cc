@@ -26,11 +26,10 @@ namespace {
 constexpr std::string_view kSetUpMysql =
     "SET NAMES utf8mb4, @@session.session_track_gtids = OWN_GTID, @@session.session_track_schema = ON, "
     "@@session.session_track_state_change = ON, @@session.session_track_transaction_info = 'OFF'";
-// MariaDB tells its GTID as a tracked variable.
+// MariaDB tells its GTID as a tracked variable, and changed variables only by their names.
 constexpr std::string_view kSetUpMariadb =
     "SET NAMES utf8mb4, @@session.session_track_schema = ON, @@session.session_track_state_change = ON, "
-    "@@session.session_track_transaction_info = 'OFF', @@session.session_track_system_variables = "
-    "'autocommit,character_set_client,character_set_connection,character_set_results,time_zone,last_gtid'";
+    "@@session.session_track_transaction_info = 'OFF', @@session.session_track_system_variables = '*'";
 
 constexpr size_t kMaxLoginPacket = 64 * 1024;
 
@@ -99,6 +98,7 @@ io::Task<Status> Connection::Login(const MysqldOptions& options, bool found_rows
   thread_id_ = handshake.greeting().connection_id;
   mariadb_ = handshake.greeting().is_mariadb();
   found_rows_ = found_rows;
+  database_ = options.database;
   co_return Status();
 }
 
@@ -208,6 +208,12 @@ io::Task<Status> Connection::Reset(Deadline deadline) {
   if (reset->is_error()) co_return Fail(mysql::wire::ErrorOf(*reset));
   prepared_.Clear();
   settings_ = nullptr;
+  if (schema_changed) {  // which a reset leaves as it is
+    Result<Terminator> used = co_await Run(Command::kInitDb, database_, deadline);
+    if (!used) co_return Fail(used.error());
+    if (used->is_error()) co_return Fail(mysql::wire::ErrorOf(*used));
+    schema_changed = false;
+  }
   std::string_view set_up = SetUp();
   Result<Terminator> set = co_await Run(Command::kQuery, set_up, deadline);
   if (!set) co_return Fail(set.error());

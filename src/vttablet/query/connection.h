@@ -73,6 +73,7 @@ class Connection {
 
   // Set by who uses it:
   bool tainted = false;       // session state beyond `settings` may be there: Reset before others use it
+  bool schema_changed = false;  // the default database is another one
   uint16_t status_flags = 0;  // of the last OK or EOF
   Time idle_since;
   enum class Permit : uint8_t { kNone, kQuery, kTransaction } permit = Permit::kNone;
@@ -89,6 +90,7 @@ class Connection {
   uint32_t thread_id_ = 0;
   bool mariadb_ = false;
   bool found_rows_ = false;
+  std::string database_;
   Time made_at_;
   port::SettingsPtr settings_;
   PreparedCache prepared_;

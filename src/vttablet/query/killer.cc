@@ -4,15 +4,39 @@
 
 #include "base/log.h"
 #include "io/loop.h"
+#include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
+#include "mysql/wire/packet_walk.h"
 
 namespace paceline::vttablet {
 namespace {
 
 constexpr Duration kKillTime = std::chrono::seconds(5);
-constexpr size_t kStateBytes = 4096;
+constexpr size_t kListBytes = 16 * 1024 * 1024;
 // Both flavors' states begin so: "Waiting for semi-sync ACK from replica", "... from slave".
 constexpr std::string_view kAckWait = "Waiting for semi-sync ACK";
+
+// The state of a thread in the rows of SHOW PROCESSLIST (information_schema's and performance_schema's tables of the same
+// name each lack on some server). Id, User, Host, db, Command, Time, State, Info.
+std::optional<std::string> StateOf(std::string_view rows, uint32_t thread_id) {
+  constexpr int kBetween = 5;
+  constexpr uint8_t kNull = 0xfb;
+  const std::string wanted = std::to_string(thread_id);
+  mysql::wire::PacketWalk walk(rows);
+  std::string_view body;
+  while (walk.Next(&body)) {
+    mysql::wire::Reader row(body);
+    if (row.LenencBytes() != wanted) continue;
+    auto field = [&row] {
+      if (row.Peek() != kNull) return row.LenencBytes();
+      row.Skip(1);
+      return std::string_view();
+    };
+    for (int i = 0; i < kBetween; ++i) field();
+    return std::string(field());
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -49,17 +73,15 @@ io::Task<Status> Killer::KillOne(KillTicket& ticket, Deadline deadline) {
     if (!dialed) co_return Fail(dialed.error());
     connection_ = std::move(*dialed);
   }
-  std::string look = fmt::format("SELECT STATE FROM {} WHERE ID = {}",
-                                 ticket.is_mariadb ? "information_schema.PROCESSLIST"
-                                                   : "performance_schema.processlist",
-                                 ticket.thread_id);
   std::string rows;
   Result<mysql::wire::Terminator> looked =
-      co_await connection_->Query(look, &rows, kStateBytes, deadline);
+      co_await connection_->Query("SHOW PROCESSLIST", &rows, kListBytes, deadline);
   if (!looked) co_return Fail(looked.error());
   // Unable to see is no licence to kill.
   if (looked->is_error()) co_return Fail(mysql::wire::ErrorOf(*looked));
-  if (rows.find(kAckWait) != std::string::npos) {
+  std::optional<std::string> state = StateOf(rows, ticket.thread_id);
+  if (!state) co_return Status();  // gone
+  if (state->starts_with(kAckWait)) {
     ticket.withheld = true;
     metrics_.kills_withheld.Add();
     co_return Status();

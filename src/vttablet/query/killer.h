@@ -14,7 +14,6 @@ namespace paceline::vttablet {
 // One wish to end a statement, shared by the killer and the one whose statement it is.
 struct KillTicket {
   uint32_t thread_id = 0;
-  bool is_mariadb = false;
   bool over = false;      // set by the owner: the statement has ended, do not kill
   bool sent = false;      // KILL QUERY was sent: it may yet hit the connection's next statement
   bool withheld = false;  // the session waited for an acknowledgement

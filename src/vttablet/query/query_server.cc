@@ -264,7 +264,6 @@ void QueryServer::GiveUp(Running& run, bool Running::*why) {
   if (run.ticket != nullptr) return;
   run.ticket = std::make_shared<KillTicket>();
   run.ticket->thread_id = run.connection->thread_id();
-  run.ticket->is_mariadb = run.connection->is_mariadb();
   killer_.Kill(run.ticket);
 }
 

@@ -20,7 +20,7 @@ constexpr std::string_view kLastGtid = "last_gtid";
 bool WantsNewPrepare(uint16_t number) { return number == 1243 || number == 1615; }
 
 // Whether a session state change must not pass on to another session; takes MariaDB's GTID out on the way.
-bool Taints(std::string_view state, std::string* gtid) {
+bool Taints(std::string_view state, std::string* gtid, bool* schema_changed) {
   bool taints = false;
   mysql::wire::Reader in(state);
   while (in.ok() && !in.empty()) {
@@ -33,7 +33,9 @@ bool Taints(std::string_view state, std::string* gtid) {
       } else {
         taints = true;
       }
-    } else if (type == SessionStateType::kSchema || type == SessionStateType::kStateChange) {
+    } else if (type == SessionStateType::kSchema) {
+      taints = *schema_changed = true;
+    } else if (type == SessionStateType::kStateChange) {
       taints = true;
     }
   }
@@ -110,7 +112,10 @@ void Running::OnTerminator(bool last) {
   if (!failed && !preparing) {
     connection->status_flags = end.status_flags;
     saw_transaction = saw_transaction || end.in_transaction();
-    if (!end.session_state.empty() && Taints(end.session_state, &end.gtid)) connection->tainted = true;
+    if (!end.session_state.empty() &&
+        Taints(end.session_state, &end.gtid, &connection->schema_changed)) {
+      connection->tainted = true;
+    }
   }
   if (skip_first) {
     skip_first = false;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -20,6 +21,14 @@ std::string IdBytes(uint32_t id) {
   std::string bytes;
   mysql::wire::PutU32(&bytes, id);
   return bytes;
+}
+
+// MariaDB does not tell of variables set with two at signs ("SET @@sql_mode = ...", 10.11), so the text has to.
+bool MaySetUnseen(std::string_view text) {
+  if (text.find("@@") == std::string_view::npos) return false;
+  auto same = [](char a, char b) { return (a | 0x20) == b; };
+  constexpr std::string_view kSet = "set";
+  return std::search(text.begin(), text.end(), kSet.begin(), kSet.end(), same) != text.end();
 }
 
 }  // namespace
@@ -103,6 +112,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
     pumped = co_await RunPrepared(run, request);
   }
 
+  if (run.connection->is_mariadb() && MaySetUnseen(request.text)) run.connection->tainted = true;
   if (request.cancel != nullptr) request.cancel->SetHandler(nullptr);
   running_[run.index] = running_.back();
   running_[run.index]->index = run.index;

@@ -58,16 +58,22 @@ io::Task<Status> Mysqlctld::Begin(Deadline deadline) {
   } else if (!instance_.Initialized()) {
     LOG_INFO("making {} with {}", instance_.layout().dir, instance_.options().programs.version.ToString());
     done = co_await instance_.Init(deadline);
-    if (done) done = co_await StartLocked({}, deadline);
+    if (done) done = co_await StartPlain(deadline);
   } else if (role_ == Role::kPrimary) {
     LOG_WARNING("mysqld of {} ended as a primary: it waits for vttablet's word", instance_.layout().dir);
     held_ = true;
     Changed();
   } else {
-    done = co_await StartLocked({}, deadline);
+    done = co_await StartPlain(deadline);
   }
   operation_.Unlock();
   co_return done;
+}
+
+io::Task<Status> Mysqlctld::StartPlain(Deadline deadline) {
+  std::vector<std::string> none;
+  Status started = co_await StartLocked(std::move(none), deadline);
+  co_return started;
 }
 
 io::Task<Status> Mysqlctld::StartLocked(std::vector<std::string> arguments, Deadline deadline) {
@@ -128,7 +134,7 @@ io::Task<void> Mysqlctld::Restart(io::Gate::Pass pass) {
       go_on = false;
     }
     Status started;
-    if (go_on) started = co_await StartLocked({}, deadline);
+    if (go_on) started = co_await StartPlain(deadline);
     operation_.Unlock();
     if (started) break;
     LOG_ERROR("{}", started.error().message());
@@ -256,7 +262,7 @@ io::Task<Status> Mysqlctld::Keep(Deadline deadline) {
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status started;
-  if (!instance_.running()) started = co_await StartLocked({}, deadline);
+  if (!instance_.running()) started = co_await StartPlain(deadline);
   operation_.Unlock();
   co_return started;
 }

@@ -55,6 +55,7 @@ class Mysqlctld final : public port::Mysqlctl {
   void OnDeath(const std::string& how);
   io::Task<void> Restart(io::Gate::Pass pass);
   // Under operation_.
+  io::Task<Status> StartPlain(Deadline deadline);
   io::Task<Status> StartLocked(std::vector<std::string> arguments, Deadline deadline);
   void Changed();
 

@@ -1,0 +1,73 @@
+#include <signal.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "base/log.h"
+#include "cmd/common_flags.h"
+#include "cmd/mains.h"
+#include "io/blocking.h"
+#include "io/signal.h"
+#include "mysqlctl/agent.h"
+#include "rpc/mysqlctl.h"
+#include "rpc/server.h"
+
+namespace paceline::cmd {
+namespace {
+
+io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& signals) {
+  mysqlctl::Environment environment = [](std::string_view name) { return EnvironmentText(name); };
+  auto instance = co_await mysqlctl::Resolve(options, environment, true, Deadline::In(30s));
+  if (!instance) co_return FailWith(instance.error().Context("mysqlctld"));
+  mysqlctl::Mysqlctld agent(loop, options, *instance);
+  rpc::Server grpc;
+  rpc::AddMysqlctl(grpc, loop, agent);
+  rpc::ServerOptions listen;
+  if (!options.socket_file.empty()) {
+    std::error_code ignored;
+    std::filesystem::create_directories(std::filesystem::path(options.socket_file).parent_path(), ignored);
+    std::filesystem::remove(options.socket_file, ignored);
+    listen.address = "unix:" + options.socket_file;
+  } else {
+    std::string host = options.grpc_bind_address.empty() ? "127.0.0.1" : options.grpc_bind_address;
+    listen.address = fmt::format("{}:{}", host, options.grpc_port);
+  }
+  Status listening = grpc.Start(listen);
+  int code = 0;
+  if (!listening) {
+    code = FailWith(listening.error().Context("mysqlctld"));
+  } else {
+    Status begun = co_await agent.Begin(Deadline::In(options.wait_time));
+    if (!begun) {
+      code = FailWith(begun.error().Context("mysqlctld"));
+    } else {
+      LOG_INFO("mysqld of tablet {} {}", options.tablet_uid, agent.state().held ? "is held" : "runs");
+      std::optional<int> number;
+      while (!number) number = co_await signals.Wait(Deadline::Never());
+    }
+  }
+  Status down = co_await grpc.Shutdown(Deadline::In(2s));
+  Status stopped = co_await agent.Stop(Deadline::In(10s));
+  if (!down || !stopped) LOG_WARNING("{}", (down ? stopped : down).error().ToString());
+  co_return code;
+}
+
+}  // namespace
+
+int MysqlctldMain(const std::vector<std::string>& arguments) {
+  auto parsed = mysqlctl::ParseMysqlctldFlags(arguments);
+  if (!parsed) {
+    std::cerr << parsed.error().ToString() << "\n";
+    return 2;
+  }
+  if (parsed->help) {
+    std::cout << parsed->help_text;
+    return 0;
+  }
+  io::Loop loop;
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  StartProgramLog("mysqlctld", "info");
+  return io::RunUntilDone(loop, Serve(parsed->options, loop, signals));
+}
+
+}  // namespace paceline::cmd

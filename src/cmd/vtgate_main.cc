@@ -1,0 +1,216 @@
+#include <signal.h>
+
+#include <iostream>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "cmd/common_flags.h"
+#include "cmd/loop_thread.h"
+#include "cmd/mains.h"
+#include "cmd/tablet_dialer.h"
+#include "io/signal.h"
+#include "vtgate/gate.h"
+#include "vtgate/static_users.h"
+
+namespace paceline::cmd {
+namespace {
+
+struct GateFlags {
+  CommonFlags common;
+  std::vector<std::string> cells_to_watch;
+  int mysql_port = 0;
+  std::string mysql_bind, mysql_socket, auth = "static", users_file, server_version = "8.4.6-Paceline";
+  std::string ssl_cert, ssl_key, ssl_ca;
+  bool require_tls = false;
+  std::string local_copy;
+  int64_t threads = 0, connections = 10'000;
+  Duration query_timeout = 1h, buffer_window = 10s, idle_timeout = 8h, lag_low = 30s, lag_high = 2h, drain = 5s;
+};
+
+void Declare(FlagSet& flags, GateFlags& f) {
+  f.common.port = 15001;
+  f.common.grpc_port = 15991;
+  f.common.AddTo(flags);
+  flags.TextList("cells-to-watch", &f.cells_to_watch, "cells whose tablets are used; empty: the own one");
+  flags.Port("mysql-server-port", &f.mysql_port, "MySQL port; 0: none");
+  flags.Text("mysql-server-bind-address", &f.mysql_bind, "address for MySQL; empty: as bind-address");
+  flags.Text("mysql-server-socket-path", &f.mysql_socket, "unix socket for MySQL");
+  flags.Text("mysql-auth-server-impl", &f.auth, "static (users from a file) or none (everybody, loopback only)");
+  flags.Text("mysql-auth-server-static-file", &f.users_file, "users, in Vitess's JSON");
+  flags.Text("mysql-server-version", &f.server_version, "version that clients are told");
+  flags.Text("mysql-server-ssl-cert", &f.ssl_cert, "certificate for MySQL clients");
+  flags.Text("mysql-server-ssl-key", &f.ssl_key, "its key");
+  flags.Text("mysql-server-ssl-ca", &f.ssl_ca, "CA of client certificates");
+  flags.Bool("mysql-server-require-secure-transport", &f.require_tls, "refuse clients without TLS");
+  flags.Text("local-copy", &f.local_copy, "file with a copy of the topology, to start from while it is away");
+  flags.Int("threads", &f.threads, "0: by the number of cores");
+  flags.Int("mysql-server-max-connections", &f.connections, "clients at most");
+  flags.Time("query-timeout", &f.query_timeout, "limit for one statement");
+  flags.Time("buffer-window", &f.buffer_window, "how long requests wait while a primary is away");
+  flags.Time("mysql-server-idle-timeout", &f.idle_timeout, "after which idle clients are closed");
+  flags.Time("discovery-low-replication-lag", &f.lag_low, "replicas below it are preferred");
+  flags.Time("discovery-high-replication-lag-minimum-serving", &f.lag_high, "replicas above it are not used");
+  flags.Time("onterm-timeout", &f.drain, "how long sessions may finish when the gate is stopped");
+  flags.Ignored("tablet-types-to-wait", true);
+  flags.Ignored("enable-buffer", false);
+}
+
+Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(const GateFlags& f) {
+  auto options = std::make_shared<vtgate::MysqlFrontOptions>();
+  options->server_version = f.server_version;
+  options->require_tls = f.require_tls;
+  options->idle_timeout = f.idle_timeout;
+  options->most_connections = static_cast<size_t>(std::max<int64_t>(1, f.connections));
+  if (f.auth == "none") {
+    const std::string& bind = f.mysql_bind.empty() ? f.common.bind_address : f.mysql_bind;
+    bool loopback = bind.starts_with("127.") || bind == "::1" || bind == "localhost";
+    if (!loopback && f.mysql_port != 0) {
+      return Fail(Code::kInvalidArgument,
+                  "--mysql-auth-server-impl none lets everybody in, so it needs --mysql-server-bind-address 127.0.0.1");
+    }
+    options->accept_all = true;
+  } else if (f.auth == "static") {
+    if (f.users_file.empty()) {
+      return Fail(Code::kInvalidArgument, "--mysql-auth-server-impl static needs --mysql-auth-server-static-file");
+    }
+    ASSIGN_OR_RETURN(std::shared_ptr<const vtgate::StaticUsers> users, vtgate::StaticUsers::Load(f.users_file));
+    options->users = users;
+  } else {
+    return Fail(Code::kInvalidArgument, "--mysql-auth-server-impl \"{}\": use static or none", f.auth);
+  }
+  if (!f.ssl_cert.empty()) {
+    io::TlsOptions tls;
+    tls.cert_file = f.ssl_cert;
+    tls.key_file = f.ssl_key;
+    tls.ca_file = f.ssl_ca;
+    ASSIGN_OR_RETURN(options->tls, io::TlsContext::Server(tls));
+  }
+  return options;
+}
+
+// One thread of the gate.
+struct GateThread {
+  LoopThread thread;
+  std::unique_ptr<TabletDialer> dialer;
+  std::unique_ptr<vtgate::Gate> gate;
+};
+
+io::Task<Status> StartGate(GateThread* t, vtgate::GateOptions options, vtgate::SessionTable* table) {
+  t->dialer = std::make_unique<TabletDialer>(io::Loop::Current());
+  t->gate = std::make_unique<vtgate::Gate>(io::Loop::Current(), std::move(options), *t->dialer, *table);
+  Status started = co_await t->gate->Start(Deadline::In(30s));
+  co_return started;
+}
+
+io::Task<bool> StopGate(GateThread* t, Deadline deadline) {
+  if (t->gate) co_await t->gate->Stop(deadline);
+  t->gate.reset();
+  t->dialer.reset();
+  co_return true;
+}
+
+struct Process {
+  GateFlags flags;
+  vtgate::SessionTable table;
+  std::vector<std::unique_ptr<GateThread>> threads;
+  std::vector<std::unique_ptr<io::Listener>> listeners;
+  size_t next = 0;
+  io::Gate accepting;
+};
+
+io::Task<void> AcceptLoop(Process& p, io::Listener& listener) {
+  std::optional<io::Gate::Pass> pass = p.accepting.Enter();
+  while (pass) {
+    Result<int> fd = co_await listener.Accept(Deadline::Never());
+    if (!fd) co_return;
+    GateThread* thread = p.threads[p.next++ % p.threads.size()].get();
+    int client = *fd;
+    thread->thread.loop().Post([thread, client] { thread->gate->front().Serve(client); });
+  }
+}
+
+io::Task<Status> Start(Process& p, io::Loop& loop, std::shared_ptr<const vtgate::MysqlFrontOptions> front) {
+  GateFlags& f = p.flags;
+  vtgate::GateOptions options;
+  options.topo = f.common.topo;
+  options.cell = f.common.cell;
+  options.cells_to_watch = f.cells_to_watch.empty() ? std::vector<std::string>{f.common.cell} : f.cells_to_watch;
+  options.query_timeout = f.query_timeout;
+  options.primary_wait = f.buffer_window;
+  options.lag_low = f.lag_low;
+  options.lag_high = f.lag_high;
+  options.front = front;
+  size_t count = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
+  for (size_t i = 0; i < count; ++i) {
+    p.threads.push_back(std::make_unique<GateThread>());
+    GateThread* thread = p.threads.back().get();
+    vtgate::GateOptions own = options;
+    if (i == 0) own.local_copy = f.local_copy;
+    vtgate::SessionTable* table = &p.table;
+    std::function<io::Task<Status>()> make = [thread, own, table] { return StartGate(thread, own, table); };
+    Status started = co_await thread->thread.Call<Status>(std::move(make));
+    if (!started) co_return started;
+  }
+  std::vector<io::Address> addresses;
+  std::string bind = f.mysql_bind.empty() ? f.common.bind_address : f.mysql_bind;
+  if (f.mysql_port != 0) {
+    addresses.push_back(io::Address::Tcp(bind.empty() ? "0.0.0.0" : bind, static_cast<uint16_t>(f.mysql_port)));
+  }
+  if (!f.mysql_socket.empty()) addresses.push_back(io::Address::Unix(f.mysql_socket));
+  for (const io::Address& address : addresses) {
+    Result<std::unique_ptr<io::Listener>> listener = io::Listener::Listen(loop, address);
+    if (!listener) co_return Fail(listener.error());
+    p.listeners.push_back(std::move(*listener));
+    io::Detach(AcceptLoop(p, *p.listeners.back()));
+    LOG_INFO("MySQL on {}", address.ToString());
+  }
+  co_return Status();
+}
+
+io::Task<void> Stop(Process& p) {
+  for (auto& listener : p.listeners) listener->Close();
+  bool left = co_await p.accepting.Close(Deadline::In(2s));
+  if (!left) LOG_WARNING("a listener did not close in time");
+  Deadline deadline = Deadline::In(p.flags.drain);
+  for (auto& thread : p.threads) {
+    GateThread* raw = thread.get();
+    std::function<io::Task<bool>()> make = [raw, deadline] { return StopGate(raw, deadline); };
+    bool stopped = co_await thread->thread.Call<bool>(std::move(make));
+    (void)stopped;
+  }
+}
+
+io::Task<int> Serve(Process& p, io::Loop& loop, io::SignalWatch& signals,
+                    std::shared_ptr<const vtgate::MysqlFrontOptions> front) {
+  Status started = co_await Start(p, loop, std::move(front));
+  int code = 0;
+  if (!started) {
+    code = FailWith(started.error().Context("vtgate"));
+  } else {
+    std::optional<int> number;
+    while (!number) number = co_await signals.Wait(Deadline::Never());
+    LOG_INFO("stopping on signal {}", *number);
+  }
+  co_await Stop(p);
+  co_return code;
+}
+
+}  // namespace
+
+int VtgateMain(const std::vector<std::string>& arguments) {
+  Process process;
+  GateFlags& f = process.flags;
+  FlagSet flags("vtgate", "--cell <cell> --mysql-server-port <port> [flags]", "The one entry for clients: MySQL and gRPC.");
+  Declare(flags, f);
+  if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
+  Status cell = record::ValidateName("cell", f.common.cell);
+  if (!cell) return FailWith(cell.error().Context("--cell"));
+  auto front = FrontOptions(f);
+  if (!front) return FailWith(front.error());
+  io::Loop loop;
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  StartProgramLog("vtgate", f.common.log_level);
+  return io::RunUntilDone(loop, Serve(process, loop, signals, *front));
+}
+
+}  // namespace paceline::cmd

@@ -1,0 +1,262 @@
+#include <signal.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "base/log.h"
+#include "cmd/common_flags.h"
+#include "cmd/mains.h"
+#include "cmd/query_threads.h"
+#include "io/signal.h"
+#include "rpc/mysqlctl.h"
+#include "rpc/query_service.h"
+#include "rpc/tablet_manager.h"
+#include "vttablet/manager/manager.h"
+
+namespace paceline::cmd {
+namespace {
+
+struct TabletFlags {
+  CommonFlags common;
+  std::string tablet_path, hostname, keyspace, shard = "0", type = "replica";
+  std::string db_socket, db_name;
+  std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs", repl_user = "vt_repl";
+  std::string dba_password, app_password, allprivs_password, repl_password;
+  std::string mysqlctl_socket, native_socket, state_file, mysql_hostname;
+  int native_port = 0;
+  int mysql_port = 0;
+  int64_t threads = 0, pool = 16, transactions = 20;
+  Duration query_timeout{0}, transaction_timeout = 30s, start_timeout = 5min;
+};
+
+void Declare(FlagSet& flags, TabletFlags& f) {
+  f.common.port = 15002;
+  f.common.grpc_port = 16002;
+  f.common.AddTo(flags);
+  flags.Text("tablet-path", &f.tablet_path, "alias of this tablet: <cell>-<uid>");
+  flags.Text("tablet-hostname", &f.hostname, "address that others reach this tablet by; empty: this host's name");
+  flags.Text("init-keyspace", &f.keyspace, "keyspace");
+  flags.Text("init-shard", &f.shard, "shard");
+  flags.Text("init-tablet-type", &f.type, "type while it is no primary: replica, rdonly, spare");
+  flags.Text("init-db-name-override", &f.db_name, "database to serve; empty: vt_<keyspace>");
+  flags.Text("db-socket", &f.db_socket, "unix socket of mysqld; empty: below VTDATAROOT");
+  flags.Text("db-dba-user", &f.dba_user, "user for administration");
+  flags.Text("db-dba-password", &f.dba_password, "its password");
+  flags.Text("db-app-user", &f.app_user, "user for the application's statements");
+  flags.Text("db-app-password", &f.app_password, "its password");
+  flags.Text("db-allprivs-user", &f.allprivs_user, "user with all but administrative privileges");
+  flags.Text("db-allprivs-password", &f.allprivs_password, "its password");
+  flags.Text("db-repl-user", &f.repl_user, "user for replication");
+  flags.Text("db-repl-password", &f.repl_password, "its password");
+  flags.Text("mysqlctl-socket", &f.mysqlctl_socket, "unix socket of mysqlctld; empty: mysqld is somebody else's business");
+  flags.Port("native-port", &f.native_port, "port of the native data plane; 0: a free one");
+  flags.Text("native-socket", &f.native_socket, "unix socket of the native data plane, for gates on this host");
+  flags.Port("mysql-port", &f.mysql_port, "port others reach mysqld by; 0: asked of mysqld");
+  flags.Text("mysql-hostname", &f.mysql_hostname, "address others reach mysqld by; empty: as tablet-hostname");
+  flags.Text("state-file", &f.state_file, "what must survive a crash; empty: below VTDATAROOT");
+  flags.Int("query-threads", &f.threads, "0: by the number of cores");
+  flags.Int("queryserver-config-pool-size", &f.pool, "connections for single statements");
+  flags.Int("queryserver-config-transaction-cap", &f.transactions, "connections for transactions");
+  flags.Time("queryserver-config-query-timeout", &f.query_timeout, "limit for one statement; 0: the client's own");
+  flags.Time("queryserver-config-transaction-timeout", &f.transaction_timeout, "limit for a transaction");
+  flags.Time("start-timeout", &f.start_timeout, "how long to wait for mysqld and the topology at the start");
+  flags.Ignored("init-populate-metadata", false);
+  flags.Ignored("health-check-interval", true);
+  flags.Ignored("backup-storage-implementation", true);
+  flags.Ignored("restore-from-backup", false);
+}
+
+mysql::ConnectOptions SocketLogin(const std::string& socket, const std::string& user, const std::string& password) {
+  mysql::ConnectOptions options;
+  options.address = io::Address::Unix(socket);
+  options.user = user;
+  options.password = password;
+  return options;
+}
+
+// mysqld says on which port others reach it.
+io::Task<Result<int>> AskPort(mysqld::Admin& admin, Deadline deadline) {
+  for (;;) {
+    std::string sql = "SELECT @@port";
+    Result<mysql::QueryResult> rows = co_await admin.Query(sql, Deadline::In(5s));
+    if (rows) co_return std::atoi(rows->Text(0, size_t{0}).c_str());
+    if (deadline.Passed(SystemClock().Now())) co_return Fail(rows.error().Context("waiting for mysqld"));
+    io::Event nothing;
+    bool never = co_await nothing.Wait(Deadline::In(50ms));
+    (void)never;
+  }
+}
+
+struct Tablet {
+  TabletFlags flags;
+  record::Tablet record;
+  std::unique_ptr<topo::Server> topo;
+  std::unique_ptr<mysqld::ConnectionAdmin> dba, app, allprivs;
+  std::unique_ptr<QueryThreads> query;
+  rpc::ChannelPtr agent_channel;
+  std::unique_ptr<port::Mysqlctl> agent;
+  std::unique_ptr<vttablet::Manager> manager;
+  std::unique_ptr<native::Server> native_server;
+  std::unique_ptr<rpc::Server> grpc;
+};
+
+Status Prepare(Tablet& t) {
+  TabletFlags& f = t.flags;
+  ASSIGN_OR_RETURN(t.record.alias, record::ParseTabletAlias(f.tablet_path));
+  RETURN_IF_ERROR(record::ValidateName("keyspace", f.keyspace));
+  RETURN_IF_ERROR(record::ValidateName("shard", f.shard));
+  ASSIGN_OR_RETURN(t.record.type, record::ParseTabletType(f.type));
+  if (t.record.type == record::TabletType::kPrimary) {
+    return Fail(Code::kInvalidArgument, "--init-tablet-type may not be primary: a reparent makes primaries");
+  }
+  std::string root = EnvironmentText("VTDATAROOT");
+  std::string dir = fmt::format("{}/vt_{:010}", root, t.record.alias.uid);
+  if (f.db_socket.empty()) f.db_socket = dir + "/mysql.sock";
+  if (f.state_file.empty()) f.state_file = dir + "/paceline-state.json";
+  if (f.native_socket.empty() && !root.empty()) f.native_socket = dir + "/native.sock";
+  t.record.hostname = f.hostname.empty() ? HostName() : f.hostname;
+  t.record.keyspace = f.keyspace;
+  t.record.shard = f.shard;
+  t.record.db_name_override = f.db_name == "vt_" + f.keyspace ? "" : f.db_name;
+  t.record.mysql_hostname = f.mysql_hostname.empty() ? t.record.hostname : f.mysql_hostname;
+  t.record.port_map["vt"] = f.common.port;
+  t.record.port_map["grpc"] = f.common.grpc_port;
+  f.common.topo.lock_lease = std::max<Duration>(f.common.topo.lock_lease, 1s);
+  return {};
+}
+
+io::Task<Status> Start(Tablet& t, io::Loop& loop) {
+  TabletFlags& f = t.flags;
+  Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(f.common.topo);
+  if (!topo) co_return Fail(topo.error());
+  t.topo = std::move(*topo);
+  t.dba = std::make_unique<mysqld::ConnectionAdmin>(SocketLogin(f.db_socket, f.dba_user, f.dba_password));
+  t.app = std::make_unique<mysqld::ConnectionAdmin>(SocketLogin(f.db_socket, f.app_user, f.app_password));
+  t.allprivs =
+      std::make_unique<mysqld::ConnectionAdmin>(SocketLogin(f.db_socket, f.allprivs_user, f.allprivs_password));
+
+  vttablet::QueryServerOptions query;
+  query.alias = t.record.alias;
+  query.keyspace = f.keyspace;
+  query.shard = f.shard;
+  query.query_timeout = f.query_timeout;
+  query.transaction_timeout = f.transaction_timeout;
+  query.pool.mysqld.address = io::Address::Unix(f.db_socket);
+  query.pool.mysqld.user = f.app_user;
+  query.pool.mysqld.password = f.app_password;
+  query.pool.mysqld.database = t.record.DbName();
+  query.pool.statements = static_cast<size_t>(std::max<int64_t>(1, f.pool));
+  query.pool.transactions = static_cast<size_t>(std::max<int64_t>(1, f.transactions));
+  size_t threads = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
+  t.query = std::make_unique<QueryThreads>(threads, query);
+
+  native::ServerOptions native_options;
+  std::string native_host = f.common.bind_address.empty() ? "0.0.0.0" : f.common.bind_address;
+  native_options.addresses.push_back(io::Address::Tcp(native_host, static_cast<uint16_t>(f.native_port)));
+  if (!f.native_socket.empty()) native_options.addresses.push_back(io::Address::Unix(f.native_socket));
+  native_options.tablet = t.record.alias;
+  Result<std::unique_ptr<native::Server>> native_server =
+      native::Server::Listen(loop, t.query->Shards(), native_options);
+  if (!native_server) co_return Fail(native_server.error().Context("native data plane"));
+  t.native_server = std::move(*native_server);
+  t.record.port_map["native"] = t.native_server->port();
+
+  if (!f.mysqlctl_socket.empty()) {
+    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(loop, "unix:" + f.mysqlctl_socket, rpc::ChannelOptions());
+    if (!channel) co_return Fail(channel.error());
+    t.agent_channel = *channel;
+    t.agent = rpc::NewMysqlctlClient(t.agent_channel);
+  }
+  Deadline deadline = Deadline::In(f.start_timeout);
+  t.record.mysql_port = f.mysql_port;
+  if (t.record.mysql_port == 0) {
+    Result<int> port = co_await AskPort(*t.dba, deadline);
+    if (!port) co_return Fail(port.error());
+    t.record.mysql_port = *port;
+  }
+
+  vttablet::ManagerOptions options;
+  options.tablet = t.record;
+  options.state_file = f.state_file;
+  options.replication.user = f.repl_user;
+  options.replication.password = f.repl_password;
+  vttablet::Manager::Needs needs;
+  needs.topo = t.topo.get();
+  needs.dba = t.dba.get();
+  needs.app = t.app.get();
+  needs.allprivs = t.allprivs.get();
+  needs.agent = t.agent.get();
+  needs.query = t.query.get();
+  io::Loop* here = &loop;
+  needs.call_tablet = [here](const record::Tablet& other) -> std::shared_ptr<port::TabletManager> {
+    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(*here, other.GrpcAddress(), rpc::ChannelOptions());
+    if (!channel) return nullptr;
+    return rpc::NewTabletManagerClient(*channel);
+  };
+  t.manager = std::make_unique<vttablet::Manager>(loop, options, needs);
+
+  // Listening before registering: whoever reads the record can call.
+  t.grpc = std::make_unique<rpc::Server>();
+  rpc::AddTabletManager(*t.grpc, loop, *t.manager);
+  rpc::AddQueryService(*t.grpc, t.query->loop(0), t.query->server(0));
+  rpc::ServerOptions grpc_options;
+  grpc_options.address = f.common.GrpcListenAddress();
+  grpc_options.cert_file = f.common.grpc_cert;
+  grpc_options.key_file = f.common.grpc_key;
+  grpc_options.client_ca_file = f.common.grpc_ca;
+  Status listening = t.grpc->Start(grpc_options);
+  if (!listening) co_return listening;
+  Status started = co_await t.manager->Start(deadline);
+  co_return started;
+}
+
+io::Task<void> Stop(Tablet& t) {
+  if (t.native_server) t.native_server->GoAway("the tablet is shutting down");
+  if (t.manager) co_await t.manager->Stop(Deadline::In(10s));
+  if (t.query) {
+    bool clean = co_await t.query->Drain(Deadline::In(3s));
+    if (!clean) LOG_WARNING("statements were killed to shut down");
+  }
+  if (t.native_server) co_await t.native_server->Close();
+  if (t.grpc) {
+    Status down = co_await t.grpc->Shutdown(Deadline::In(3s));
+    if (!down) LOG_WARNING("{}", down.error().ToString());
+  }
+  if (t.query) co_await t.query->Close();
+  if (t.agent_channel) co_await t.agent_channel->Close();
+  if (t.topo) co_await t.topo->Stop();
+}
+
+io::Task<int> Serve(Tablet& t, io::Loop& loop, io::SignalWatch& signals) {
+  Status started = co_await Start(t, loop);
+  int code = 0;
+  if (!started) {
+    code = FailWith(started.error().Context("vttablet " + t.flags.tablet_path));
+  } else {
+    LOG_INFO("tablet {} of {}/{} listens on {}", t.record.alias.ToString(), t.record.keyspace, t.record.shard,
+             t.flags.common.GrpcListenAddress());
+    std::optional<int> number;
+    while (!number) number = co_await signals.Wait(Deadline::Never());
+    LOG_INFO("stopping on signal {}", *number);
+  }
+  co_await Stop(t);
+  co_return code;
+}
+
+}  // namespace
+
+int VttabletMain(const std::vector<std::string>& arguments) {
+  Tablet tablet;
+  FlagSet flags("vttablet", "--tablet-path <cell>-<uid> --init-keyspace <keyspace> [flags]",
+                "A tablet: serves one mysqld to gates, and keeps its role in the shard.");
+  Declare(flags, tablet.flags);
+  if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
+  Status prepared = Prepare(tablet);
+  if (!prepared) return FailWith(prepared.error());
+  io::Loop loop;
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  StartProgramLog("vttablet", tablet.flags.common.log_level);
+  return io::RunUntilDone(loop, Serve(tablet, loop, signals));
+}
+
+}  // namespace paceline::cmd

@@ -1,0 +1,54 @@
+#include "vtgate/gate.h"
+
+#include "base/log.h"
+#include "topo/paths.h"
+
+namespace paceline::vtgate {
+
+Gate::Gate(io::Loop& loop, GateOptions options, Dialer& dialer, SessionTable& table)
+    : loop_(loop), options_(std::move(options)), dialer_(dialer), table_(table) {}
+
+Gate::~Gate() = default;
+
+io::Task<Status> Gate::Start(Deadline deadline) {
+  Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(options_.topo);
+  if (!topo) co_return Fail(topo.error());
+  topo_ = std::move(*topo);
+  if (!options_.local_copy.empty()) cache_ = topo::Cache::Open(options_.local_copy);
+  if (cache_ != nullptr) {
+    // The cell's store is found through the global one, which may be away.
+    auto info = cache_->GetRecord<record::CellInfo>("global", topo::CellInfoPath(options_.cell));
+    if (info) topo_->RememberCell(options_.cell, *info);
+  }
+  Deadline soon = Deadline::In(2s).EarlierOf(deadline);
+  auto info = co_await topo_->GetCellInfo(options_.cell, soon);
+  if (info && cache_ != nullptr) cache_->Put("global", topo::CellInfoPath(options_.cell), info->raw);
+  if (!info) LOG_WARNING("cell {}: {}", options_.cell, info.error().ToString());
+
+  health::WatcherOptions watch;
+  watch.cells = options_.cells_to_watch;
+  watch.local_cell = options_.cell;
+  watch.view.lag_low = options_.lag_low;
+  watch.view.lag_high = options_.lag_high;
+  watcher_ = std::make_unique<health::Watcher>(loop_, watch, *topo_, dialer_, cache_.get(), ThreadRng());
+  watcher_->Start();
+  HealthGateway::ServiceOf service_of = [this](const record::TabletAlias& alias) { return dialer_.Last(alias); };
+  gateway_ = std::make_unique<HealthGateway>(*watcher_, std::move(service_of), options_.primary_wait);
+  context_.gateway = gateway_.get();
+  context_.registry = &table_;
+  context_.query_timeout = options_.query_timeout;
+  TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) { context_.topology = std::move(view); };
+  feed_ = std::make_unique<TopologyFeed>(*topo_, cache_.get(), options_.cell, std::move(take));
+  feed_->Start();
+  front_ = std::make_unique<MysqlFront>(loop_, context_, table_, options_.front);
+  co_return Status();
+}
+
+io::Task<void> Gate::Stop(Deadline deadline) {
+  if (front_) co_await front_->Stop(deadline);
+  if (feed_) co_await feed_->Stop(deadline);
+  if (topo_) co_await topo_->Stop();
+  if (watcher_) co_await watcher_->Stop();
+}
+
+}  // namespace paceline::vtgate

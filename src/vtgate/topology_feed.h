@@ -1,0 +1,38 @@
+// vtgate/topology_feed.h - keeps a loop's TopologyView like the cell's serving graph: looks every second, keeps the last
+// state while the topology is away, starts from a local copy (I6). Threads: one loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "io/sync.h"
+#include "topo/cache.h"
+#include "topo/server.h"
+#include "vtgate/session.h"
+
+namespace paceline::vtgate {
+
+class TopologyFeed {
+ public:
+  using Take = std::function<void(std::shared_ptr<const TopologyView>)>;
+  // `cache` may be null. `take` gets each new view, the first from the cache at once.
+  TopologyFeed(topo::Server& topo, topo::Cache* cache, std::string cell, Take take);
+  void Start();
+  io::Task<void> Stop(Deadline deadline);
+
+ private:
+  static io::Task<void> Run(TopologyFeed& self);
+  io::Task<Status> Look();
+  void FromCache();
+  void Show(const record::SrvVSchema& vschema, const std::map<std::string, record::SrvKeyspace>& keyspaces);
+
+  topo::Server& topo_;
+  topo::Cache* cache_;
+  std::string cell_;
+  Take take_;
+  std::string shown_;  // encoded, to tell a change
+  io::Gate gate_;
+};
+
+}  // namespace paceline::vtgate

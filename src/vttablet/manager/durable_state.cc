@@ -1,0 +1,78 @@
+#include "vttablet/manager/durable_state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "io/blocking.h"
+
+namespace paceline::vttablet {
+namespace {
+
+Status WriteSynced(const std::string& path, const std::string& text) {
+  std::string temporary = path + ".new";
+  int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (fd < 0) return Fail(Code::kUnavailable, "cannot write {}: {}", temporary, strerror(errno));
+  bool good = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
+  int error = errno;
+  close(fd);
+  if (!good) return Fail(Code::kUnavailable, "cannot write {}: {}", temporary, strerror(error));
+  if (rename(temporary.c_str(), path.c_str()) != 0) {
+    return Fail(Code::kUnavailable, "cannot replace {}: {}", path, strerror(errno));
+  }
+  std::string folder = path.substr(0, path.rfind('/'));
+  int dir = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir >= 0) {
+    fsync(dir);
+    close(dir);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<DurableState> DurableStateFile::Load() {
+  std::ifstream file(path_);
+  if (!file) return DurableState();
+  std::stringstream text;
+  text << file.rdbuf();
+  nlohmann::json json = nlohmann::json::parse(text.str(), nullptr, false);
+  if (!json.is_object()) {
+    return Fail(Code::kDataLoss,
+                "{} is damaged: it holds the term this tablet has promised; remove it only when no reparent is under way",
+                path_);
+  }
+  DurableState state;
+  state.promised_term = json.value("promised_term", uint64_t{0});
+  state.coordinator = json.value("coordinator", std::string());
+  state.primary_term = json.value("primary_term", uint64_t{0});
+  state.demoted = json.value("demoted", false);
+  state.fenced = json.value("fenced", false);
+  state.replication_stopped = json.value("replication_stopped", false);
+  state.primary_term_start_ns = json.value("primary_term_start_ns", int64_t{0});
+  return state;
+}
+
+io::Task<Status> DurableStateFile::Save(DurableState state) {
+  Status locked = co_await writing_.Lock(Deadline::In(30s));
+  if (!locked) co_return locked;
+  nlohmann::json json = {{"promised_term", state.promised_term},
+                         {"coordinator", state.coordinator},
+                         {"primary_term", state.primary_term},
+                         {"demoted", state.demoted},
+                         {"fenced", state.fenced},
+                         {"replication_stopped", state.replication_stopped},
+                         {"primary_term_start_ns", state.primary_term_start_ns}};
+  std::string text = json.dump(2) + "\n";
+  std::function<Status()> work = [path = path_, text] { return WriteSynced(path, text); };
+  Status written = co_await io::RunBlocking<Status>(std::move(work));
+  writing_.Unlock();
+  co_return written;
+}
+
+}  // namespace paceline::vttablet

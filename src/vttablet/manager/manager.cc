@@ -1,0 +1,239 @@
+#include "vttablet/manager/manager.h"
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "vttablet/manager/convert.h"
+
+namespace paceline::vttablet {
+
+using record::TabletType;
+
+Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
+    : loop_(loop),
+      options_(std::move(options)),
+      needs_(std::move(needs)),
+      tablet_(options_.tablet),
+      file_(options_.state_file) {}
+
+Manager::~Manager() = default;
+
+io::Task<Status> Manager::Start(Deadline deadline) {
+  Result<DurableState> state = file_.Load();
+  if (!state) co_return Fail(state.error());
+  state_ = *state;
+  Status registered = co_await Register(deadline);
+  if (!registered) co_return registered;
+  // The flavor is asked of the server itself: whoever started it may have chosen another one.
+  Error last(Code::kUnavailable, "mysqld has not been asked yet");
+  while (replication_ == nullptr) {
+    std::string ask = "SELECT VERSION(), @@version_comment";
+    Result<mysql::QueryResult> answer = co_await needs_.dba->Query(ask, Deadline::In(5s));
+    if (answer) {
+      Result<mysqld::ServerVersion> version = mysqld::ParseVersionText(answer->Text(0, size_t{0}));
+      if (!version) co_return Fail(version.error());
+      replication_ = std::make_unique<mysqld::Replication>(*needs_.dba, *version);
+      break;
+    }
+    last = answer.error();
+    if (deadline.Passed(loop_.Now())) co_return Fail(last.Context("waiting for mysqld"));
+    bool open = co_await io::Sleep(gate_, Deadline::In(50ms));
+    if (!open) co_return Fail(Code::kCanceled, "stopping");
+  }
+  mysqld_running_ = true;
+  ShowServing();
+  io::Detach(StatusLoop(*this));
+  io::Detach(ShardLoop(*this));
+  if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
+  co_return Status();
+}
+
+io::Task<void> Manager::Stop(Deadline deadline) {
+  serving_ = false;
+  needs_.query->SetServing(tablet_.type, false, "shutting down", state_.promised_term);
+  TellHealth();
+  bool left = co_await gate_.Close(deadline);
+  if (!left) LOG_WARNING("{} of the tablet's tasks did not end in time", gate_.count());
+}
+
+io::Task<Status> Manager::Save() {
+  Status saved = co_await file_.Save(state_);
+  co_return saved;
+}
+
+// What clients may do here now follows from role, mysqld and replication; told to the query side at every change.
+void Manager::ShowServing() {
+  why_not_.clear();
+  if (!mysqld_running_) {
+    why_not_ = "mysqld is not running";
+  } else if (!role_known_) {
+    why_not_ = "the tablet's role is not known yet";
+  } else if (is_primary() && state_.demoted) {
+    why_not_ = "demoted: a reparent is under way";
+  } else if (tablet_.type == TabletType::kDrained || tablet_.type == TabletType::kBackup ||
+             tablet_.type == TabletType::kRestore || tablet_.type == TabletType::kSpare) {
+    why_not_ = fmt::format("tablets of type {} do not serve", record::TabletTypeName(tablet_.type));
+  } else if (!is_primary() && shard_.primary_alias.empty()) {
+    why_not_ = "the shard has no primary yet";
+  } else if (!is_primary() && !lag_ && !health_error_.empty()) {
+    why_not_ = health_error_;
+  }
+  serving_ = why_not_.empty();
+  needs_.query->SetServing(tablet_.type, serving_, why_not_, state_.promised_term);
+  TellHealth();
+}
+
+void Manager::TellHealth() {
+  port::TabletHealth health;
+  health.alias = tablet_.alias;
+  health.target = {tablet_.keyspace, tablet_.shard, tablet_.type, tablet_.alias.cell};
+  health.serving = serving_;
+  health.term = state_.promised_term;
+  if (is_primary()) health.primary_term_start = tablet_.primary_term_start;
+  if (lag_) health.replication_lag = *lag_;
+  health.error = serving_ ? health_error_ : why_not_;
+  needs_.query->SetHealth(health);
+}
+
+io::Task<void> Manager::StatusLoop(Manager& self) {
+  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  if (!pass) co_return;
+  for (;;) {
+    co_await self.LookAtReplication();
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(self.options_.status_interval));
+    if (!open) co_return;
+  }
+}
+
+io::Task<void> Manager::LookAtReplication() {
+  std::string ask = "SELECT 1";
+  Result<mysql::QueryResult> alive = co_await needs_.dba->Query(ask, Deadline::In(3s));
+  bool gone = !alive && alive.error().code() == Code::kUnavailable;
+  if (gone != !mysqld_running_) {
+    mysqld_running_ = !gone;
+    if (gone) role_known_ = false;
+    if (!gone) needs_.query->DropConnections("mysqld was restarted");
+    LOG_INFO("mysqld {}", gone ? "is gone: " + alive.error().message() : std::string("answers"));
+    ShowServing();
+  }
+  if (gone) co_return;
+  if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
+  if (!role_known_) {
+    Status role = co_await TakeUpRole(Deadline::In(60s));
+    if (!role) {
+      LOG_WARNING("taking up the role: {}", role.error().ToString());
+      why_not_ = role.error().ToString();
+    }
+  }
+  if (role_known_ && !is_primary()) {
+    Result<std::optional<mysqld::ReplicationStatus>> status = co_await replication_->Replica(Deadline::In(3s));
+    std::optional<Duration> lag;
+    std::string error;
+    if (status && *status) {
+      const mysqld::ReplicationStatus& now = **status;
+      lag = now.lag;
+      if (!lag && now.applier == mysqld::ThreadState::kRunning) lag = lag_.value_or(Duration(0));
+      if (!now.running()) error = "replication is not running";
+      if (!now.io_error.empty()) error = now.io_error;
+      if (!now.applier_error.empty()) error = now.applier_error;
+      bool stopped = now.io == mysqld::ThreadState::kStopped || now.applier == mysqld::ThreadState::kStopped;
+      bool may_start = !state_.fenced && !state_.replication_stopped;
+      if (stopped && may_start && !action_running_) {
+        Status started = co_await replication_->Start(Deadline::In(5s));
+        if (!started) error = started.error().ToString();
+      }
+    } else {
+      error = status ? "replication is not configured" : status.error().ToString();
+    }
+    bool changed = lag.has_value() != lag_.has_value() || error != health_error_ ||
+                   (lag && lag_ && *lag / 1s != *lag_ / 1s);
+    lag_ = lag;
+    health_error_ = error;
+    if (changed) ShowServing();
+  } else if (role_known_ && is_primary() && !state_.demoted) {
+    Result<uint32_t> wanted = co_await AcknowledgementsWanted(Deadline::In(3s));
+    if (wanted && *wanted != acknowledgements_) {
+      Status set = co_await replication_->SetSemiSyncSource(*wanted > 0, *wanted, Deadline::In(3s));
+      if (set) acknowledgements_ = *wanted;
+    }
+  }
+  action_.Unlock();
+}
+
+io::Task<void> Manager::AgentLoop(Manager& self) {
+  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  if (!pass) co_return;
+  for (;;) {
+    // Ended in pieces, so that Stop need not wait for the agent.
+    Status watched = co_await self.needs_.agent->WatchMysqld(self, Deadline::In(30s));
+    (void)watched;
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(100ms));
+    if (!open) co_return;
+  }
+}
+
+void Manager::OnState(const port::MysqldState& state) {
+  if (state.running && state.start_count == agent_start_count_) return;
+  if (state.running) {
+    agent_start_count_ = state.start_count;
+    return;  // LookAtReplication notices that it answers
+  }
+  if (mysqld_running_) {
+    LOG_WARNING("mysqld died: {}", state.last_exit);
+    mysqld_running_ = false;
+    role_known_ = false;
+    needs_.query->DropConnections("mysqld died");
+    ShowServing();
+  }
+  if (!state.held) return;
+  // It died as primary. The shard is undecided as far as we know: it starts as it is, read-only, and TakeUpRole
+  // decides what it may do.
+  struct Word {
+    static io::Task<void> Give(Manager& self) {
+      std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+      if (!pass) co_return;
+      Status kept = co_await self.needs_.agent->Keep(Deadline::In(60s));
+      if (!kept) LOG_WARNING("starting mysqld again: {}", kept.error().ToString());
+    }
+  };
+  io::Detach(Word::Give(*this));
+}
+
+io::Task<void> Manager::ShardLoop(Manager& self) {
+  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  if (!pass) co_return;
+  std::unique_ptr<topo::ShardWatch> watch;
+  while (!self.gate_.closed()) {
+    if (watch == nullptr) {
+      auto opened = co_await self.needs_.topo->WatchShard(self.tablet_.keyspace, self.tablet_.shard, Deadline::In(5s));
+      if (!opened) {
+        bool open = co_await io::Sleep(self.gate_, Deadline::In(1s));
+        if (!open) co_return;
+        continue;
+      }
+      watch = std::move(*opened);
+    }
+    auto next = co_await watch->Next(Deadline::In(500ms));
+    if (!next) {
+      if (next.error().code() == Code::kDeadlineExceeded) continue;
+      watch.reset();
+      continue;
+    }
+    if (!*next) continue;
+    self.shard_ = (**next).value;
+    co_await self.OnShardChanged();
+  }
+}
+
+io::Task<void> Manager::OnShardChanged() {
+  bool mine = shard_.primary_alias == tablet_.alias;
+  bool newer = shard_.primary_term_start > tablet_.primary_term_start;
+  if (is_primary() && !mine && !shard_.primary_alias.empty() && newer && role_known_ && action_.TryLock()) {
+    LOG_WARNING("{} leads this shard now: stepping down", shard_.primary_alias.ToString());
+    Status down = co_await StepDown(Deadline::In(20s));
+    if (!down) LOG_ERROR("stepping down: {}", down.error().ToString());
+    action_.Unlock();
+  }
+  ShowServing();
+}
+
+}  // namespace paceline::vttablet

@@ -1,0 +1,137 @@
+// vttablet/manager/manager.h - a tablet's will: registers it, keeps its role (primary or replica of whom), obeys reparents by
+// term, tells its health. Implements both services of port/tablet_manager.h. Threads: one loop. Lifetime: Stop() before
+// destroying.
+//
+// Role: what the shard record and the durable state say together. A tablet resumes as primary only when it led the term it
+// promised last; replication is started by nobody else, and only from the primary of the promised term.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/sync.h"
+#include "mysqld/replication.h"
+#include "port/mysqlctl.h"
+#include "port/tablet_manager.h"
+#include "record/record.h"
+#include "reparent/durability.h"
+#include "topo/server.h"
+#include "vttablet/manager/durable_state.h"
+#include "vttablet/manager/query_side.h"
+
+namespace paceline::vttablet {
+
+struct ManagerOptions {
+  record::Tablet tablet;  // as it shall be registered; type: what it is while nothing else is known
+  std::string state_file;
+  std::string sidecar = "_vt";
+  mysqld::SourceOptions replication;  // user and password of vt_repl
+  Duration status_interval = 500ms;
+  Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
+};
+
+class Manager final : public port::TabletManager, private port::MysqldStateSink {
+ public:
+  // `dba`: vt_dba on the socket; `app`: vt_app. `agent` may be null: mysqld is somebody else's business then.
+  // `call_tablet` gives the manager of another tablet, for finding out whether it lives.
+  struct Needs {
+    topo::Server* topo = nullptr;
+    mysqld::Admin* dba = nullptr;
+    mysqld::Admin* app = nullptr;
+    mysqld::Admin* allprivs = nullptr;
+    port::Mysqlctl* agent = nullptr;
+    QuerySide* query = nullptr;
+    std::function<std::shared_ptr<port::TabletManager>(const record::Tablet&)> call_tablet;
+  };
+  Manager(io::Loop& loop, ManagerOptions options, Needs needs);
+  ~Manager() override;
+
+  // Waits for mysqld, registers, takes up its role. Errors: kAlreadyExists when another living tablet has the alias.
+  io::Task<Status> Start(Deadline deadline);
+  io::Task<void> Stop(Deadline deadline);
+
+  const record::Tablet& tablet() const { return tablet_; }
+  bool serving() const { return serving_; }
+
+  // paceline.agent.TabletControl
+  io::Task<Status> PromiseTerm(const agent::PromiseTermRequest&, agent::PromiseTermResponse&, Deadline) override;
+  io::Task<Status> Fence(const agent::FenceRequest&, agent::FenceResponse&, Deadline) override;
+  io::Task<Status> Promote(const agent::PromoteRequest&, agent::PromoteResponse&, Deadline) override;
+  io::Task<Status> Demote(const agent::DemoteRequest&, agent::DemoteResponse&, Deadline) override;
+  io::Task<Status> UndoDemote(const agent::UndoDemoteRequest&, agent::UndoDemoteResponse&, Deadline) override;
+  io::Task<Status> Repoint(const agent::RepointRequest&, agent::RepointResponse&, Deadline) override;
+  io::Task<Status> TabletState(const agent::TabletStateRequest&, agent::TabletStateResponse&, Deadline) override;
+
+  // tabletmanagerservice.TabletManager
+#define PACELINE_OVERRIDE(Method)                                                                      \
+  io::Task<Status> Method(const ::tabletmanagerdata::Method##Request&, ::tabletmanagerdata::Method##Response&, \
+                          Deadline) override;
+#define PACELINE_OFFERED_METHODS(X)                                                                    \
+  X(Ping) X(Sleep) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite) X(ChangeTags) X(ChangeType) \
+  X(RefreshState) X(RunHealthCheck) X(ReloadSchema) X(ApplySchema) X(ExecuteQuery) X(ExecuteFetchAsDba)  \
+  X(ExecuteMultiFetchAsDba) X(ExecuteFetchAsAllPrivs) X(ExecuteFetchAsApp) X(ReplicationStatus)        \
+  X(PrimaryStatus) X(PrimaryPosition) X(WaitForPosition) X(StopReplication) X(StopReplicationMinimum)  \
+  X(StartReplication) X(GetReplicas) X(ResetReplication) X(InitPrimary) X(PopulateReparentJournal)     \
+  X(ReadReparentJournalInfo) X(InitReplica) X(DemotePrimary) X(UndoDemotePrimary) X(ReplicaWasPromoted) \
+  X(ResetReplicationParameters) X(FullStatus) X(SetReplicationSource) X(ReplicaWasRestarted)           \
+  X(StopReplicationAndGetStatus) X(PromoteReplica) X(GetGlobalStatusVars)
+  PACELINE_OFFERED_METHODS(PACELINE_OVERRIDE)
+#undef PACELINE_OVERRIDE
+
+ private:
+  // port::MysqldStateSink
+  void OnState(const port::MysqldState& state) override;
+
+  // Role (role.cc). All of these run under action_.
+  io::Task<Status> Register(Deadline deadline);
+  io::Task<Status> RefuseTwin(record::Tablet recorded, Deadline deadline);
+  io::Task<Status> TakeUpRole(Deadline deadline);
+  io::Task<Status> ResumePrimary(Deadline deadline);
+  io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start, std::optional<bool> semi_sync,
+                                   Deadline deadline);
+  io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action, Deadline deadline);
+  io::Task<Status> StepDown(Deadline deadline);
+  io::Task<Status> StopServing(std::string reason, Deadline grace);
+  io::Task<Status> PublishType(Deadline deadline);
+  io::Task<Status> CheckTerm(uint64_t term);
+  io::Task<Status> FillState(agent::TabletStateResponse& out, Deadline deadline);
+  io::Task<Result<uint32_t>> AcknowledgementsWanted(Deadline deadline);
+  io::Task<Result<bool>> MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline);
+  io::Task<Status> Save();
+  void ShowServing();
+  void TellHealth();
+
+  // Loops.
+  static io::Task<void> StatusLoop(Manager& self);
+  static io::Task<void> AgentLoop(Manager& self);
+  static io::Task<void> ShardLoop(Manager& self);
+  io::Task<void> LookAtReplication();
+  io::Task<void> OnShardChanged();
+
+  bool is_primary() const { return tablet_.type == record::TabletType::kPrimary; }
+
+  io::Loop& loop_;
+  ManagerOptions options_;
+  Needs needs_;
+  record::Tablet tablet_;
+  DurableStateFile file_;
+  DurableState state_;
+  std::unique_ptr<mysqld::Replication> replication_;
+  io::Mutex action_;           // one change of role at a time
+  io::Gate gate_;
+  record::Shard shard_;        // as last seen
+  bool mysqld_running_ = false;
+  bool role_known_ = false;    // TakeUpRole has succeeded since mysqld was started
+  bool serving_ = false;
+  bool demoted_by_request_ = false;
+  std::string why_not_;
+  std::string health_error_;
+  std::optional<Duration> lag_;
+  uint64_t agent_start_count_ = 0;
+  uint32_t acknowledgements_ = 0;
+  bool action_running_ = false;
+};
+
+}  // namespace paceline::vttablet

@@ -1,0 +1,317 @@
+// How a tablet registers and takes up, changes and gives up its role.
+#include <algorithm>
+
+#include "base/log.h"
+#include "tabletmanagerdata.pb.h"
+#include "vttablet/manager/manager.h"
+#include "vttablet/manager/sidecar.h"
+
+namespace paceline::vttablet {
+
+using record::TabletType;
+
+// Another living tablet under our alias would be two writers to one record, and to one directory's worth of trust.
+io::Task<Status> Manager::RefuseTwin(record::Tablet recorded, Deadline deadline) {
+  bool same = recorded.hostname == tablet_.hostname && recorded.Port("grpc") == tablet_.Port("grpc");
+  if (same || !needs_.call_tablet || recorded.Port("grpc") == 0) co_return Status();
+  std::shared_ptr<port::TabletManager> other = needs_.call_tablet(recorded);
+  tabletmanagerdata::PingRequest ping;
+  tabletmanagerdata::PingResponse pong;
+  ping.set_payload("twin?");
+  Status alive = co_await other->Ping(ping, pong, Deadline::In(1s).EarlierOf(deadline));
+  if (!alive) co_return Status();
+  co_return Fail(Code::kAlreadyExists,
+                 "tablet {} already runs at {}: choose another uid in --tablet-path, or stop that one",
+                 tablet_.alias.ToString(), recorded.GrpcAddress());
+}
+
+io::Task<Status> Manager::Register(Deadline deadline) {
+  record::TabletAlias alias = tablet_.alias;
+  auto recorded = co_await needs_.topo->GetTablet(alias, Deadline::In(10s).EarlierOf(deadline));
+  if (!recorded && recorded.error().code() != Code::kNotFound) {
+    // The topology is away: what we are told by flags is enough to run; the record is written when it is back.
+    LOG_WARNING("registering later: {}", recorded.error().ToString());
+    co_return Status();
+  }
+  if (recorded) {
+    if (recorded->value.keyspace != tablet_.keyspace || recorded->value.shard != tablet_.shard) {
+      co_return Fail(Code::kFailedPrecondition, "tablet {} is recorded for {}/{}, not {}/{}: delete its record first",
+                     alias.ToString(), recorded->value.keyspace, recorded->value.shard, tablet_.keyspace,
+                     tablet_.shard);
+    }
+    Status alone = co_await RefuseTwin(recorded->value, deadline);
+    if (!alone) co_return alone;
+    tablet_.type = recorded->value.type == TabletType::kUnknown ? tablet_.type : recorded->value.type;
+    tablet_.primary_term_start = recorded->value.primary_term_start;
+    record::Tablet now = tablet_;
+    topo::Server::TabletFn update = [now](record::Tablet& stored) -> Result<bool> {
+      record::Tablet wanted = now;
+      wanted.tags = stored.tags;
+      bool differs = !(wanted == stored);
+      stored = wanted;
+      return differs;
+    };
+    auto updated = co_await needs_.topo->UpdateTabletFields(alias, std::move(update), deadline);
+    if (!updated) co_return Fail(updated.error().Context("registering the tablet"));
+  }
+  auto shard = co_await needs_.topo->GetOrCreateShard(tablet_.keyspace, tablet_.shard, deadline);
+  if (!shard) co_return Fail(shard.error().Context("creating the shard's record"));
+  shard_ = shard->value;
+  if (!recorded) {
+    Status created = co_await needs_.topo->CreateTablet(tablet_, deadline);
+    if (!created) co_return Fail(created.error().Context("registering the tablet"));
+  }
+  std::vector<std::string> cells = {tablet_.alias.cell};
+  Status graph = co_await needs_.topo->RebuildKeyspace(tablet_.keyspace, cells, true, deadline);
+  if (!graph) LOG_WARNING("rebuilding the serving graph of {}: {}", tablet_.keyspace, graph.error().ToString());
+  cells = {tablet_.alias.cell};
+  Status vschema = co_await needs_.topo->RebuildVSchemaGraph(cells, deadline);
+  if (!vschema) LOG_WARNING("rebuilding the VSchema graph: {}", vschema.error().ToString());
+  co_return Status();
+}
+
+io::Task<Status> Manager::PublishType(Deadline deadline) {
+  record::TabletAlias alias = tablet_.alias;
+  TabletType type = tablet_.type;
+  WallTime start = tablet_.primary_term_start;
+  topo::Server::TabletFn update = [type, start](record::Tablet& stored) -> Result<bool> {
+    bool differs = stored.type != type || stored.primary_term_start != start;
+    stored.type = type;
+    stored.primary_term_start = start;
+    return differs;
+  };
+  auto updated = co_await needs_.topo->UpdateTabletFields(alias, std::move(update), deadline);
+  if (!updated) co_return Fail(updated.error().Context("recording the tablet's type"));
+  co_return Status();
+}
+
+io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
+  auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard, Deadline::In(3s).EarlierOf(deadline));
+  if (shard) shard_ = shard->value;
+  bool recorded_as_primary = shard_.primary_alias == tablet_.alias;
+  bool led_last = state_.primary_term != 0 && state_.primary_term == state_.promised_term;
+  if (led_last && (recorded_as_primary || !shard)) {
+    Status resumed = co_await ResumePrimary(deadline);
+    co_return resumed;
+  }
+  if (tablet_.type == TabletType::kPrimary) tablet_.type = options_.tablet.type;
+  if (state_.fenced) {
+    role_known_ = true;  // waits for the Repoint of its term; reads go on
+    ShowServing();
+    co_return Status();
+  }
+  if (!shard_.primary_alias.empty() && !recorded_as_primary) {
+    Status replica = co_await BecomeReplicaOf(shard_.primary_alias, !state_.replication_stopped, std::nullopt, deadline);
+    if (replica) role_known_ = true;
+    ShowServing();
+    co_return replica;
+  }
+  Status safe = co_await replication_->SetReadOnly(true, deadline);
+  if (!safe) co_return safe;
+  role_known_ = true;
+  ShowServing();
+  co_return Status();
+}
+
+io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
+  LOG_INFO("resuming as primary of term {}", state_.primary_term);
+  Result<std::optional<mysqld::ReplicationStatus>> source = co_await replication_->Replica(deadline);
+  if (source && *source) {
+    Status forgotten = co_await replication_->ForgetSource(deadline);
+    if (!forgotten) co_return forgotten;
+  }
+  Result<uint32_t> acks = co_await AcknowledgementsWanted(deadline);
+  uint32_t wanted = acks ? *acks : std::max<uint32_t>(acknowledgements_, 1);
+  Status semi_sync = co_await replication_->SetSemiSyncSource(wanted > 0, wanted, deadline);
+  if (!semi_sync) co_return semi_sync;
+  acknowledgements_ = wanted;
+  tablet_.type = TabletType::kPrimary;
+  tablet_.primary_term_start = {state_.primary_term_start_ns};
+  if (state_.demoted) {
+    role_known_ = true;
+    ShowServing();
+    co_return Status();
+  }
+  Status writable = co_await replication_->SetReadOnly(false, deadline);
+  if (!writable) co_return writable;
+  // Recovery may have committed transactions that nobody acknowledged. A commit that is acknowledged now comes after
+  // them in the binary log, so its acknowledgement is theirs too; only then are reads served.
+  Result<gtid::Set> position = co_await replication_->Position(deadline);
+  JournalEntry entry;
+  entry.term = state_.primary_term;
+  entry.action = "Resume";
+  entry.primary_alias = tablet_.alias.ToString();
+  if (position) entry.position = position->ToEncoded();
+  entry.created_ns = loop_.clock().WallNow().unix_ns;
+  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  if (!journaled) co_return journaled;
+  role_known_ = true;
+  health_error_.clear();
+  ShowServing();
+  Status published = co_await PublishType(Deadline::In(5s));
+  if (!published) LOG_WARNING("{}", published.error().ToString());
+  co_return Status();
+}
+
+io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
+  auto keyspace = co_await needs_.topo->GetKeyspace(tablet_.keyspace, deadline);
+  if (!keyspace) co_return Fail(keyspace.error());
+  Result<reparent::Durability> policy = reparent::ParseDurability(keyspace->value.durability_policy);
+  if (!policy) co_return Fail(policy.error());
+  auto tablets = co_await needs_.topo->ListTabletsOfShard(tablet_.keyspace, tablet_.shard, deadline);
+  if (!tablets) co_return Fail(tablets.error());
+  if (!tablets->failed_cells.empty()) co_return Fail(tablets->failed_cells.begin()->second);
+  std::vector<reparent::Member> members;
+  for (const auto& stored : tablets->tablets) members.push_back({stored.value.alias, stored.value.type});
+  reparent::Member me{tablet_.alias, TabletType::kPrimary};
+  size_t ackers = reparent::PossibleAckers(*policy, me, members).size();
+  co_return reparent::AcksRequired(*policy, replication_->flavor().gtid_flavor(), ackers);
+}
+
+io::Task<Result<bool>> Manager::MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline) {
+  auto keyspace = co_await needs_.topo->GetKeyspace(tablet_.keyspace, deadline);
+  if (!keyspace) co_return Fail(keyspace.error());
+  Result<reparent::Durability> policy = reparent::ParseDurability(keyspace->value.durability_policy);
+  if (!policy) co_return Fail(policy.error());
+  reparent::Member leader{primary, TabletType::kPrimary};
+  reparent::Member me{tablet_.alias, tablet_.type == TabletType::kPrimary ? TabletType::kReplica : tablet_.type};
+  co_return reparent::MayAcknowledge(*policy, leader, me);
+}
+
+io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool start, std::optional<bool> semi_sync,
+                                          Deadline deadline) {
+  auto source = co_await needs_.topo->GetTablet(primary, deadline);
+  if (!source) co_return Fail(source.error().Context("finding the primary"));
+  if (source->value.mysql_port == 0) {
+    co_return Fail(Code::kFailedPrecondition, "the record of {} has no MySQL address yet", primary.ToString());
+  }
+  bool acknowledges = false;
+  if (semi_sync) {
+    acknowledges = *semi_sync;
+  } else {
+    Result<bool> may = co_await MayAcknowledgeFor(primary, deadline);
+    if (!may) co_return Fail(may.error());
+    acknowledges = *may;
+  }
+  Status read_only = co_await replication_->SetReadOnly(true, deadline);
+  if (!read_only) co_return read_only;
+  if (is_primary() || acknowledgements_ > 0) {
+    Status off = co_await replication_->SetSemiSyncSource(false, 1, deadline);
+    if (!off) co_return off;
+    acknowledgements_ = 0;
+    Status quiet = co_await replication_->StopEvents(deadline);
+    if (!quiet) LOG_WARNING("{}", quiet.error().ToString());
+  }
+  mysqld::SourceOptions options = options_.replication;
+  options.host = source->value.mysql_hostname;
+  options.port = static_cast<uint16_t>(source->value.mysql_port);
+  Result<std::optional<mysqld::ReplicationStatus>> now = co_await replication_->Replica(deadline);
+  bool same_source = now && *now && (**now).source_host == options.host && (**now).source_port == options.port &&
+                     (**now).auto_position;
+  Status acking = co_await replication_->SetSemiSyncReplica(acknowledges, same_source && (**now).running(), deadline);
+  if (!acking) co_return acking;
+  if (!same_source) {
+    Status set = co_await replication_->SetSource(options, deadline);
+    if (!set) co_return set;
+  }
+  if (start) {
+    Status started = co_await replication_->Start(deadline);
+    if (!started) co_return started;
+  }
+  tablet_.type = is_primary() ? TabletType::kReplica : tablet_.type;
+  if (options_.tablet.type != TabletType::kPrimary && state_.primary_term != 0) tablet_.type = options_.tablet.type;
+  bool was_leader = state_.primary_term != 0 || state_.demoted;
+  state_.primary_term = 0;
+  state_.demoted = false;
+  state_.replication_stopped = !start;
+  Status saved = co_await Save();
+  if (!saved) co_return saved;
+  if (needs_.agent != nullptr && was_leader) {
+    Status role = co_await needs_.agent->SetRole(false, Deadline::In(5s));
+    if (!role) LOG_WARNING("telling mysqlctld the role: {}", role.error().ToString());
+  }
+  shard_.primary_alias = primary;
+  role_known_ = true;
+  lag_ = start ? std::optional<Duration>(Duration(0)) : std::nullopt;
+  health_error_.clear();
+  ShowServing();
+  Status published = co_await PublishType(Deadline::In(5s));
+  if (!published) LOG_WARNING("{}", published.error().ToString());
+  co_return Status();
+}
+
+io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
+                                        Deadline deadline) {
+  Status forgotten = co_await replication_->ForgetSource(deadline);
+  if (!forgotten) co_return forgotten;
+  Status replica_off = co_await replication_->SetSemiSyncReplica(false, false, deadline);
+  if (!replica_off) co_return replica_off;
+  Status semi_sync = co_await replication_->SetSemiSyncSource(acknowledgements > 0, acknowledgements, deadline);
+  if (!semi_sync) co_return semi_sync;
+  acknowledgements_ = acknowledgements;
+  Result<gtid::Set> position = co_await replication_->Position(deadline);
+  if (!position) co_return Fail(position.error());
+  // From here on a crash must find this tablet as the leader of its term.
+  int64_t now = loop_.clock().WallNow().unix_ns;
+  state_.primary_term = term;
+  state_.primary_term_start_ns = now;
+  state_.demoted = false;
+  state_.fenced = false;
+  state_.replication_stopped = false;
+  Status saved = co_await Save();
+  if (!saved) co_return saved;
+  if (needs_.agent != nullptr) {
+    Status role = co_await needs_.agent->SetRole(true, Deadline::In(10s));
+    if (!role) co_return Fail(role.error().Context("telling mysqlctld the role"));
+  }
+  // Writable for this connection's journal row first; clients come when it is acknowledged.
+  Status writable = co_await replication_->SetReadOnly(false, deadline);
+  if (!writable) co_return writable;
+  Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
+  if (!sidecar) co_return sidecar;
+  std::string database = "CREATE DATABASE IF NOT EXISTS `" + tablet_.DbName() + "`";
+  Result<mysql::QueryResult> made = co_await needs_.dba->Query(std::move(database), deadline);
+  if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
+  JournalEntry entry{term, std::move(action), tablet_.alias.ToString(), position->ToEncoded(), now};
+  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  if (!journaled) co_return journaled;
+  Status events = co_await replication_->EnableEvents(deadline);
+  if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
+  tablet_.type = TabletType::kPrimary;
+  tablet_.primary_term_start = {now};
+  role_known_ = true;
+  lag_.reset();
+  health_error_.clear();
+  ShowServing();
+  Status published = co_await PublishType(Deadline::In(5s));
+  if (!published) LOG_WARNING("{}", published.error().ToString());
+  LOG_INFO("primary of term {} from {}", term, position->ToEncoded());
+  co_return Status();
+}
+
+io::Task<Status> Manager::StopServing(std::string reason, Deadline grace) {
+  bool clean = co_await needs_.query->Drain(grace);
+  if (!clean) LOG_WARNING("statements were killed to end serving: {}", reason);
+  serving_ = false;
+  why_not_ = reason;
+  needs_.query->SetServing(tablet_.type, false, reason, state_.promised_term);
+  TellHealth();
+  co_return Status();
+}
+
+// Somebody else leads a later term. What this tablet has and nobody else does stays where it is: rejoining by rewinding
+// belongs to the failover work; here it stops answering, becomes read-only and follows.
+io::Task<Status> Manager::StepDown(Deadline deadline) {
+  state_.demoted = true;
+  serving_ = false;
+  needs_.query->SetServing(tablet_.type, false, "another tablet leads this shard", state_.promised_term);
+  TellHealth();
+  Status saved = co_await Save();
+  if (!saved) co_return saved;
+  Status read_only = co_await replication_->SetReadOnly(true, deadline);
+  if (!read_only) co_return read_only;
+  Status replica = co_await BecomeReplicaOf(shard_.primary_alias, true, std::nullopt, deadline);
+  co_return replica;
+}
+
+}  // namespace paceline::vttablet

@@ -1,7 +1,10 @@
-// Measures the data plane: client library -> native -> pool -> mysqld, as two processes so that each one's CPU is seen.
-//   dataplane_bench tablet --mysqld=/path/mysqld.sock --listen=/path/native.sock [--user --password --db --pool]
-//   dataplane_bench client --connect=/path/native.sock --concurrency=8 --seconds=5 [--prepared] [--rows=1]
-// The client prints queries per second and its CPU per query; the tablet prints its own when told SIGINT.
+// Measures the data plane: client library -> native -> pool -> mysqld, as two processes so that
+// each one's CPU is seen.
+//   dataplane_bench tablet --mysqld=/path/mysqld.sock --listen=/path/native.sock [--user --password
+//   --db --pool] dataplane_bench client --connect=/path/native.sock --concurrency=8 --seconds=5
+//   [--prepared] [--rows=1]
+// The client prints queries per second and its CPU per query; the tablet prints its own when told
+// SIGINT.
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -32,7 +35,9 @@ std::string Option(const std::string& name, const std::string& otherwise) {
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -56,7 +61,8 @@ int RunTablet() {
   native::ServerOptions native;
   native.addresses.push_back(AddressOption("listen"));
   native.tablet = query.alias;
-  Result<std::unique_ptr<native::Server>> server = native::Server::Listen(loop, {{&loop, &service}}, native);
+  Result<std::unique_ptr<native::Server>> server =
+      native::Server::Listen(loop, {{&loop, &service}}, native);
   if (!server) {
     fprintf(stderr, "%s\n", server.error().ToString().c_str());
     return 1;
@@ -143,7 +149,8 @@ io::Task<int> RunClients() {
   io::Address to = AddressOption("connect");
   options.address = to;
   if (to.is_unix()) options.unix_path = to.unix_path;
-  Result<std::unique_ptr<native::Client>> client = co_await native::Client::Connect(options, Deadline::In(std::chrono::seconds(5)));
+  Result<std::unique_ptr<native::Client>> client =
+      co_await native::Client::Connect(options, Deadline::In(std::chrono::seconds(5)));
   if (!client) {
     fprintf(stderr, "%s\n", client.error().ToString().c_str());
     co_return 1;
@@ -154,18 +161,22 @@ io::Task<int> RunClients() {
   run.prepared = options.program.empty() ? false : Option("prepared", "") == "1";
   const uint64_t concurrency = *ParseUint(Option("concurrency", "8"));
   const double seconds = static_cast<double>(*ParseUint(Option("seconds", "5")));
-  run.until = SystemClock().Now() + std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  run.until = SystemClock().Now() +
+              std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
   const double before = CpuSeconds();
   for (uint64_t i = 0; i < concurrency; ++i) io::Detach(Worker(&run));
   bool left = co_await run.gate.Close(Deadline::In(std::chrono::seconds(600)));
   const double cpu = CpuSeconds() - before;
   std::sort(run.latencies_us.begin(), run.latencies_us.end());
   const auto queries = static_cast<double>(run.done);
-  printf("client: %2lu running, %.0f queries/s, %.1f us CPU per query, p50 %.0f us, p99 %.0f us, %lu failed, %lu mysql errors %s, %.1f MB rows%s\n",
-         concurrency, queries / seconds, 1e6 * cpu / std::max(queries, 1.0),
-         run.latencies_us.empty() ? 0 : run.latencies_us[run.latencies_us.size() / 2],
-         run.latencies_us.empty() ? 0 : run.latencies_us[run.latencies_us.size() * 99 / 100], run.failed,
-         run.sink.errors, run.sink.message.c_str(), static_cast<double>(run.sink.row_bytes) / 1e6, left ? "" : " TIMED OUT");
+  printf(
+      "client: %2lu running, %.0f queries/s, %.1f us CPU per query, p50 %.0f us, p99 %.0f us, %lu "
+      "failed, %lu mysql errors %s, %.1f MB rows%s\n",
+      concurrency, queries / seconds, 1e6 * cpu / std::max(queries, 1.0),
+      run.latencies_us.empty() ? 0 : run.latencies_us[run.latencies_us.size() / 2],
+      run.latencies_us.empty() ? 0 : run.latencies_us[run.latencies_us.size() * 99 / 100],
+      run.failed, run.sink.errors, run.sink.message.c_str(),
+      static_cast<double>(run.sink.row_bytes) / 1e6, left ? "" : " TIMED OUT");
   co_await (*client)->Close();
   co_return run.failed > 0 || run.done == 0;
 }
@@ -177,7 +188,8 @@ int main(int argc, char** argv) {
   for (int i = 2; i < argc; ++i) {
     std::string argument = argv[i] + 2;
     size_t equals = argument.find('=');
-    paceline::options[argument.substr(0, equals)] = equals == std::string::npos ? "1" : argument.substr(equals + 1);
+    paceline::options[argument.substr(0, equals)] =
+        equals == std::string::npos ? "1" : argument.substr(equals + 1);
   }
   if (argc > 1 && std::string(argv[1]) == "tablet") return paceline::RunTablet();
   if (argc > 1 && std::string(argv[1]) == "client") {

@@ -19,7 +19,8 @@ constexpr size_t kMaxBacklog = 4 * 1024 * 1024;
 constexpr size_t kMaxMetadata = 16 * 1024 * 1024;
 constexpr Duration kLongest = std::chrono::hours(24 * 365);
 
-// The tablet's own time is a little shorter, so that its answer about a deadline arrives before ours.
+// The tablet's own time is a little shorter, so that its answer about a deadline arrives before
+// ours.
 Duration TimeLeft(Deadline deadline, Time now) {
   if (deadline.never()) return kLongest;
   Duration left = deadline.Left(now);
@@ -45,15 +46,15 @@ struct Client::Call {
 
   Client* client;
   uint32_t id;
-  bool sent = false;          // the peer will answer
+  bool sent = false;  // the peer will answer
   bool done = false;
-  bool left = false;          // nobody waits for the answer any more
-  bool attention = false;     // the sink is full: the waiter is to wait for it and grant credit
+  bool left = false;       // nobody waits for the answer any more
+  bool attention = false;  // the sink is full: the waiter is to wait for it and grant credit
   port::ResultSink* sink = nullptr;
   port::HealthSink* health = nullptr;
   std::optional<Error> error;
   port::QueryEnd end;
-  uint64_t offset = 0;        // of its request in the link's output
+  uint64_t offset = 0;  // of its request in the link's output
   uint64_t ungranted = 0;
   std::string meta;
   std::coroutine_handle<> waiter;
@@ -110,7 +111,8 @@ Client::Client(ClientOptions options, io::StreamPtr stream, bool over_unix)
 
 Client::~Client() { CHECK_MSG(gate_.count() == 0, "native::Client destroyed while in use"); }
 
-io::Task<Result<std::unique_ptr<Client>>> Client::Connect(ClientOptions options, Deadline deadline) {
+io::Task<Result<std::unique_ptr<Client>>> Client::Connect(ClientOptions options,
+                                                          Deadline deadline) {
   if (!options.unix_path.empty() && access(options.unix_path.c_str(), F_OK) == 0) {
     io::Address path = io::Address::Unix(options.unix_path);
     Result<std::unique_ptr<Client>> client = co_await ConnectTo(options, path, deadline);
@@ -120,7 +122,8 @@ io::Task<Result<std::unique_ptr<Client>>> Client::Connect(ClientOptions options,
   }
   Result<std::unique_ptr<Client>> client = co_await ConnectTo(options, options.address, deadline);
   if (!client || !options.unix_path.empty()) co_return client;
-  // The tablet says where it listens for its own host. The path may exist here and lead elsewhere, so the instance decides.
+  // The tablet says where it listens for its own host. The path may exist here and lead elsewhere,
+  // so the instance decides.
   std::string named = (*client)->peer().unix_path;
   if (named.empty() || access(named.c_str(), R_OK | W_OK) != 0) co_return client;
   io::Address path = io::Address::Unix(named);
@@ -194,8 +197,9 @@ void Client::Break(Error why) {
 
 Error Client::Unusable() const {
   if (closing_) return Error(Code::kCanceled, "native client was closed");
-  return Error(Code::kClusterEvent, fmt::format("tablet {}: no connection: {}", peer_.tablet.ToString(),
-                                                broken_ ? broken_->message() : "closed"));
+  return Error(Code::kClusterEvent,
+               fmt::format("tablet {}: no connection: {}", peer_.tablet.ToString(),
+                           broken_ ? broken_->message() : "closed"));
 }
 
 Client::Call* Client::TakeCall() {
@@ -250,7 +254,8 @@ void Client::SendSettings(const port::SettingsPtr& settings) {
   AppendSettings(&link_.out(), *settings, reset);
 }
 
-io::Task<Status> Client::SendQuery(Call& call, const port::QueryRequest& request, Deadline deadline) {
+io::Task<Status> Client::SendQuery(Call& call, const port::QueryRequest& request,
+                                   Deadline deadline) {
   size_t around = request.text.size() + request.parameters.size();
   if (around > kMaxDataBytes / 2) {
     // A long statement leaves in parts, others between them.
@@ -369,11 +374,16 @@ Status Client::OnPiece(const FrameSplitter::Piece& piece) {
   Call& call = *calls_[header.request - 1];
   if (call.done) return {};  // the rest of what ended early
   switch (header.type) {
-    case FrameType::kData: return OnData(call, piece);
-    case FrameType::kEnd: return OnEnd(call, piece);
-    case FrameType::kPrepared: return OnPrepared(call, piece.bytes);
+    case FrameType::kData:
+      return OnData(call, piece);
+    case FrameType::kEnd:
+      return OnEnd(call, piece);
+    case FrameType::kPrepared:
+      return OnPrepared(call, piece.bytes);
     case FrameType::kDone:
-    case FrameType::kPong: Finish(call, std::nullopt); return {};
+    case FrameType::kPong:
+      Finish(call, std::nullopt);
+      return {};
     case FrameType::kError: {
       Error error(Code::kUnknown, "");
       if (!DecodeError(piece.bytes, &error)) return Fail(Code::kInternal, "malformed ERROR frame");
@@ -382,7 +392,8 @@ Status Client::OnPiece(const FrameSplitter::Piece& piece) {
     }
     case FrameType::kHealth: {
       port::TabletHealth health;
-      if (!DecodeHealth(piece.bytes, &health)) return Fail(Code::kInternal, "malformed HEALTH frame");
+      if (!DecodeHealth(piece.bytes, &health))
+        return Fail(Code::kInternal, "malformed HEALTH frame");
       if (call.health != nullptr) call.health->OnHealth(health);
       return {};
     }
@@ -442,7 +453,8 @@ Status Client::OnData(Call& call, const FrameSplitter::Piece& piece) {
 
 Status Client::OnEnd(Call& call, const FrameSplitter::Piece& piece) {
   const bool last = piece.header.flags & kFlagLast;
-  if (!DecodeEnd(piece.header, piece.bytes, &end_, &call.end)) return Fail(Code::kInternal, "malformed END frame");
+  if (!DecodeEnd(piece.header, piece.bytes, &end_, &call.end))
+    return Fail(Code::kInternal, "malformed END frame");
   call.meta.clear();
   if (call.sink != nullptr) call.sink->OnEnd(end_, last);
   if (last) {

@@ -1,7 +1,7 @@
-// native/client.h - the gate's end: a QueryService over one connection to one tablet, which all calls of a loop share.
-// Reconnecting is the owner's business: once broken, a Client stays so. Calls under way end kUnavailable, those whose
-// request surely never left end kClusterEvent, as does every later one.
-// Threads: the loop it was connected on. Lifetime: Close() before destroying.
+// native/client.h - the gate's end: a QueryService over one connection to one tablet, which all
+// calls of a loop share. Reconnecting is the owner's business: once broken, a Client stays so.
+// Calls under way end kUnavailable, those whose request surely never left end kClusterEvent, as
+// does every later one. Threads: the loop it was connected on. Lifetime: Close() before destroying.
 #pragma once
 
 #include <coroutine>
@@ -21,8 +21,8 @@
 namespace paceline::native {
 
 struct ClientOptions {
-  io::Address address;        // TCP
-  std::string unix_path;      // tried first when it exists; empty: what the tablet's HELLO names
+  io::Address address;         // TCP
+  std::string unix_path;       // tried first when it exists; empty: what the tablet's HELLO names
   record::TabletAlias tablet;  // whom to expect; empty: whoever answers
   std::string program = "vtgate";
   size_t max_calls = 16384;
@@ -30,18 +30,21 @@ struct ClientOptions {
 
 class Client final : public port::QueryService, private Link::Handler {
  public:
-  // Errors: kUnavailable naming the address, kDeadlineExceeded, kFailedPrecondition for another tablet or version.
-  static io::Task<Result<std::unique_ptr<Client>>> Connect(ClientOptions options, Deadline deadline);
+  // Errors: kUnavailable naming the address, kDeadlineExceeded, kFailedPrecondition for another
+  // tablet or version.
+  static io::Task<Result<std::unique_ptr<Client>>> Connect(ClientOptions options,
+                                                           Deadline deadline);
   ~Client() override;
 
-  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink,
-                                           Deadline deadline) override;
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline deadline) override;
   io::Task<Status> Release(record::Target target, uint64_t pinned_id, Deadline deadline) override;
   io::Task<Status> StreamHealth(port::HealthSink& sink, Deadline deadline) override;
   io::Task<void> Close() override;
   io::Task<Status> Ping(Deadline deadline);
 
-  // Empty while usable; else why not. `broken_event` is set when it becomes so, or the tablet says GOAWAY.
+  // Empty while usable; else why not. `broken_event` is set when it becomes so, or the tablet says
+  // GOAWAY.
   const std::optional<Error>& broken() const { return broken_; }
   io::Event& broken_event() { return broken_event_; }
   const Hello& peer() const { return peer_; }
@@ -84,7 +87,8 @@ class Client final : public port::QueryService, private Link::Handler {
   bool over_unix_;
   bool greeted_ = false;
   bool closing_ = false;
-  bool lost_ = false;  // the link has ended; broken_ alone may be a GOAWAY, under which calls still end
+  bool lost_ =
+      false;  // the link has ended; broken_ alone may be a GOAWAY, under which calls still end
   Deadline read_deadline_ = Deadline::Never();
   Hello peer_;
   std::optional<Error> broken_;

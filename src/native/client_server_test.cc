@@ -21,8 +21,8 @@ using mysql::wire::Terminator;
 // One row packet per 1000 bytes, or what the statement's text asks for.
 class ScriptedService final : public port::QueryService {
  public:
-  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink,
-                                           Deadline deadline) override {
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline deadline) override {
     ++running;
     max_running = std::max(max_running, running);
     Result<port::QueryEnd> end = co_await Answer(request, sink, deadline);
@@ -35,7 +35,8 @@ class ScriptedService final : public port::QueryService {
     std::string_view text = request.text;
     port::QueryEnd end;
     Terminator ok;
-    if (text == "refuse") co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
+    if (text == "refuse")
+      co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
     if (text == "pin") end.pinned_id = 1000 + ++pins;
     if (text == "unpin") end.pinned_id = 0;
     if (text == "wait") {
@@ -120,7 +121,8 @@ class RecordingSink final : public port::ResultSink {
   }
   void OnPrepared(uint16_t parameter_count, std::string_view p, uint16_t count, std::string_view c,
                   uint16_t) override {
-    columns = std::to_string(parameter_count) + std::string(p) + std::to_string(count) + std::string(c);
+    columns =
+        std::to_string(parameter_count) + std::string(p) + std::to_string(count) + std::string(c);
   }
   bool Full() const override { return full; }
   io::Task<Status> WaitNotFull(Deadline deadline) override {
@@ -170,9 +172,7 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
   }
   void Drain(io::Task<void> task) { Await(AsValue(std::move(task))); }
   // Lets the loop run until `done`, 10 s at most.
-  bool Until(std::function<bool()> done) {
-    return Await(Poll(std::move(done)));
-  }
+  bool Until(std::function<bool()> done) { return Await(Poll(std::move(done))); }
   static io::Task<bool> Poll(std::function<bool()> done) {
     io::Gate gate;
     Deadline end = Deadline::In(10s);
@@ -193,7 +193,8 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
     request.target = {"ks", "0", record::TabletType::kPrimary, ""};
     request.text = running->text;
     request.cancel = &running->cancel;
-    Result<port::QueryEnd> end = co_await client->Execute(request, running->sink, Deadline::In(time));
+    Result<port::QueryEnd> end =
+        co_await client->Execute(request, running->sink, Deadline::In(time));
     running->end = std::move(end);
   }
   // Starts a statement; its end comes when the loop runs.
@@ -268,7 +269,8 @@ TEST_P(ClientServerTest, ASlowReaderHoldsOnlyItsWindow) {
 }
 
 TEST_P(ClientServerTest, LongStatementsArriveWhole) {
-  for (size_t size : {kMaxDataBytes / 2 - 10, kMaxDataBytes / 2 + 10, kMaxDataBytes, 20 * kMaxDataBytes + 17}) {
+  for (size_t size :
+       {kMaxDataBytes / 2 - 10, kMaxDataBytes / 2 + 10, kMaxDataBytes, 20 * kMaxDataBytes + 17}) {
     Running& query = Start("length" + std::string(size, 'x'));
     Running& between = Start("two");
     ASSERT_TRUE(Until([&] { return query.end && between.end; }));

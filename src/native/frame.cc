@@ -24,9 +24,11 @@ uint32_t U32At(const char* at) {
 
 bool Acceptable(const FrameHeader& header) {
   switch (header.type) {
-    case FrameType::kData: return header.length <= kMaxDataBytes && header.meta <= header.length;
+    case FrameType::kData:
+      return header.length <= kMaxDataBytes && header.meta <= header.length;
     case FrameType::kQuery:
-    case FrameType::kQueryPart: return header.length <= kMaxDataBytes;
+    case FrameType::kQueryPart:
+      return header.length <= kMaxDataBytes;
     default:
       return header.type >= FrameType::kHello && header.type <= FrameType::kGoAway &&
              header.length <= kMaxControlBytes;

@@ -1,6 +1,6 @@
-// native/frame.h - the framing of the native data plane: pure bytes, no sockets. README.md holds the table of frames.
-// Every frame is a header of 16 bytes and a payload; integers are little-endian, "lenenc" is MySQL's.
-// Threads: one at a time per object.
+// native/frame.h - the framing of the native data plane: pure bytes, no sockets. README.md holds
+// the table of frames. Every frame is a header of 16 bytes and a payload; integers are
+// little-endian, "lenenc" is MySQL's. Threads: one at a time per object.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,8 @@ namespace paceline::native {
 
 inline constexpr uint32_t kProtocolVersion = 1;
 inline constexpr size_t kHeaderBytes = 16;
-// DATA, QUERY and QUERY_PART carry no more than this, so that no request holds up the others for long.
+// DATA, QUERY and QUERY_PART carry no more than this, so that no request holds up the others for
+// long.
 inline constexpr size_t kMaxDataBytes = 64 * 1024;
 // Any other frame. A larger one is a broken peer.
 inline constexpr size_t kMaxControlBytes = 5 * 1024 * 1024;
@@ -40,10 +41,10 @@ enum class FrameType : uint8_t {
 };
 
 enum FrameFlag : uint8_t {
-  kFlagMore = 0x01,       // QUERY, QUERY_PART: a part follows
-  kFlagMetaEnd = 0x02,    // DATA: the metadata of this result is complete with this frame
-  kFlagLast = 0x04,       // END: nothing of this request follows
-  kFlagReset = 0x08,      // SETTINGS: forget all earlier ones first
+  kFlagMore = 0x01,     // QUERY, QUERY_PART: a part follows
+  kFlagMetaEnd = 0x02,  // DATA: the metadata of this result is complete with this frame
+  kFlagLast = 0x04,     // END: nothing of this request follows
+  kFlagReset = 0x08,    // SETTINGS: forget all earlier ones first
 };
 
 struct FrameHeader {
@@ -72,7 +73,8 @@ class FrameSplitter {
   };
   enum class Outcome : uint8_t { kNeedInput, kPiece, kBroken };
 
-  // Uses up a front part of *input. kBroken: a frame of unknown type or beyond its limit; close the connection.
+  // Uses up a front part of *input. kBroken: a frame of unknown type or beyond its limit; close the
+  // connection.
   Outcome Next(std::string_view* input, Piece* piece);
   // True while a frame has begun and not ended.
   bool in_frame() const { return header_size_ > 0; }
@@ -81,7 +83,7 @@ class FrameSplitter {
   char header_bytes_[kHeaderBytes];
   size_t header_size_ = 0;
   FrameHeader header_;
-  uint32_t taken_ = 0;   // of a DATA payload
+  uint32_t taken_ = 0;    // of a DATA payload
   std::string gathered_;  // payload so far of any other frame
 };
 

@@ -15,7 +15,8 @@ struct Whole {
   friend bool operator==(const Whole&, const Whole&) = default;
 };
 
-// Feeds `bytes` in the given chunks and joins the pieces of each frame. False when the splitter broke.
+// Feeds `bytes` in the given chunks and joins the pieces of each frame. False when the splitter
+// broke.
 bool Split(std::string_view bytes, const std::vector<size_t>& cuts, std::vector<Whole>* frames) {
   FrameSplitter splitter;
   std::string payload;
@@ -44,7 +45,8 @@ bool Split(std::string_view bytes, const std::vector<size_t>& cuts, std::vector<
 std::vector<Whole> Sample() {
   return {
       {{.length = 0, .request = 1, .type = FrameType::kPing}, ""},
-      {{.length = 5, .request = 7, .type = FrameType::kData, .flags = kFlagMetaEnd, .meta = 3}, "abcde"},
+      {{.length = 5, .request = 7, .type = FrameType::kData, .flags = kFlagMetaEnd, .meta = 3},
+       "abcde"},
       {{.length = 0, .request = 7, .type = FrameType::kData}, ""},
       {{.length = 4, .request = 9, .type = FrameType::kQuery, .flags = kFlagMore}, "wxyz"},
       {{.length = 2, .request = 7, .type = FrameType::kEnd, .flags = kFlagLast}, "ok"},

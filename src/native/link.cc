@@ -18,6 +18,11 @@ struct NextTick {
   void await_resume() const {}
 };
 
+Status NothingCame(io::Wake wake) {
+  if (wake == io::Wake::kTimeout) return Fail(Code::kDeadlineExceeded, "timed out reading");
+  return Fail(Code::kCanceled, "connection was shut down");
+}
+
 }  // namespace
 
 Link::Link(io::StreamPtr stream)
@@ -28,18 +33,21 @@ io::Task<Status> Link::ReadAll(Handler& handler, const Deadline& deadline) {
   // A plain socket is waited for without a coroutine frame per wait.
   auto* plain = dynamic_cast<io::Socket*>(stream_.get());
   for (int reads = 0;; ++reads) {
+    if (plain != nullptr) {
+      // Ready at once when the last read left something: no system call finds that nothing is
+      // there.
+      io::Socket::ReadableAwaiter readable = plain->Readable(deadline);
+      if (!readable.await_ready()) reads = 0;
+      io::Wake wake = co_await readable;
+      if (wake != io::Wake::kDone) co_return NothingCame(wake);
+    }
     Result<size_t> got = stream_->TryRead(loop.scratch(), io::Loop::kScratchSize);
     if (!got) co_return Fail(got.error());
     if (*got == 0) {
       reads = 0;
-      io::Wake wake = io::Wake::kDone;
-      if (plain != nullptr) {
-        wake = co_await plain->Readable(deadline);
-      } else {
-        wake = co_await stream_->WaitReadable(deadline);
-      }
-      if (wake == io::Wake::kTimeout) co_return Fail(Code::kDeadlineExceeded, "timed out reading");
-      if (wake == io::Wake::kClosed) co_return Fail(Code::kCanceled, "connection was shut down");
+      if (plain != nullptr) continue;
+      io::Wake wake = co_await stream_->WaitReadable(deadline);
+      if (wake != io::Wake::kDone) co_return NothingCame(wake);
       continue;
     }
     std::string_view input(loop.scratch(), *got);
@@ -48,7 +56,8 @@ io::Task<Status> Link::ReadAll(Handler& handler, const Deadline& deadline) {
       FrameSplitter::Outcome outcome = splitter_.Next(&input, &piece);
       if (outcome == FrameSplitter::Outcome::kNeedInput) break;
       if (outcome == FrameSplitter::Outcome::kBroken) {
-        co_return Fail(Code::kUnavailable, "native connection: malformed frame of type {} and {} bytes",
+        co_return Fail(Code::kUnavailable,
+                       "native connection: malformed frame of type {} and {} bytes",
                        static_cast<int>(piece.header.type), piece.header.length);
       }
       Status handled = handler.OnPiece(piece);

@@ -1,5 +1,5 @@
-// native/link.h - one native connection, either end: cuts what comes into frames, gathers what a tick writes.
-// Threads: its loop's. Lifetime: outlives ReadAll.
+// native/link.h - one native connection, either end: cuts what comes into frames, gathers what a
+// tick writes. Threads: its loop's. Lifetime: outlives ReadAll.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ class Link {
   class Handler {
    public:
     virtual ~Handler() = default;
-    // An error ends the connection. Must not start work that reads: `piece` lies in the loop's scratch buffer.
+    // An error ends the connection. Must not start work that reads: `piece` lies in the loop's
+    // scratch buffer.
     virtual Status OnPiece(const FrameSplitter::Piece& piece) = 0;
     // All that was read has been handed on; now work may start.
     virtual void OnBatchEnd() = 0;
@@ -26,8 +27,8 @@ class Link {
 
   explicit Link(io::StreamPtr stream);
 
-  // Until the connection breaks; answers why. Ends with kDeadlineExceeded when nothing comes until `deadline`, which
-  // is asked for anew before each wait.
+  // Until the connection breaks; answers why. Ends with kDeadlineExceeded when nothing comes until
+  // `deadline`, which is asked for anew before each wait.
   io::Task<Status> ReadAll(Handler& handler, const Deadline& deadline);
 
   // For encoding in place: append whole frames, then call Wrote().
@@ -35,7 +36,8 @@ class Link {
   void Wrote() { writer_.Changed(); }
   io::Writer& writer() { return writer_; }
   bool broken() const { return !writer_.status() || shut_; }
-  // Bytes since the start that the kernel has taken, and that were appended. REQUIRES for appended(): !broken().
+  // Bytes since the start that the kernel has taken, and that were appended. REQUIRES for
+  // appended(): !broken().
   uint64_t taken() const { return counting_.taken; }
   uint64_t appended() const { return counting_.taken + writer_.backlog(); }
 
@@ -47,7 +49,9 @@ class Link {
   class CountingStream final : public io::Stream {
    public:
     explicit CountingStream(io::Stream& inner) : inner_(inner) {}
-    Result<size_t> TryRead(char* buffer, size_t size) override { return inner_.TryRead(buffer, size); }
+    Result<size_t> TryRead(char* buffer, size_t size) override {
+      return inner_.TryRead(buffer, size);
+    }
     Result<size_t> TryWrite(const iovec* parts, int count) override {
       Result<size_t> put = inner_.TryWrite(parts, count);
       if (put) taken += *put;

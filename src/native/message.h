@@ -1,5 +1,5 @@
-// native/message.h - the payloads of the frames: pure encoders and decoders. Encoders append a whole frame.
-// Decoders answer false for malformed input and never read outside it. Threads: any.
+// native/message.h - the payloads of the frames: pure encoders and decoders. Encoders append a
+// whole frame. Decoders answer false for malformed input and never read outside it. Threads: any.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,9 @@ struct Hello {
   uint32_t version = kProtocolVersion;
   record::TabletAlias tablet;  // server: who it is. Client: whom it expects, or empty
   std::string program;         // "vtgate 0.1.0", for logs
-  std::string unix_path;       // server: where it listens for clients of the same host; may be empty
-  uint64_t instance = 0;       // server: random per process, so that a path is known to lead to the same one
+  std::string unix_path;  // server: where it listens for clients of the same host; may be empty
+  uint64_t instance =
+      0;  // server: random per process, so that a path is known to lead to the same one
 };
 void AppendHello(std::string* out, const Hello& hello);
 bool DecodeHello(std::string_view payload, Hello* out);
@@ -29,13 +30,14 @@ bool DecodeHello(std::string_view payload, Hello* out);
 void AppendSettings(std::string* out, const port::Settings& settings, bool reset);
 bool DecodeSettings(std::string_view payload, port::Settings* out);
 
-// QUERY: all of a request. The statement and its parameters may be long; what exceeds kMaxDataBytes goes on in
-// QUERY_PART frames, and the decoder gets the payloads joined.
+// QUERY: all of a request. The statement and its parameters may be long; what exceeds kMaxDataBytes
+// goes on in QUERY_PART frames, and the decoder gets the payloads joined.
 void EncodeQuery(std::string* out, const port::QueryRequest& request, Duration time_left);
 struct DecodedQuery {
   uint64_t settings_id = 0;
   Duration time_left{0};
-  std::string_view target, caller;  // still encoded: a server compares them with the last ones it has seen
+  std::string_view target,
+      caller;  // still encoded: a server compares them with the last ones it has seen
   uint64_t pinned_id = 0;
   bool reserve = false, found_rows = false;
   port::StatementKind kind = port::StatementKind::kText;
@@ -45,7 +47,8 @@ bool DecodeQuery(std::string_view payload, DecodedQuery* out);
 bool DecodeTarget(std::string_view bytes, record::Target* out);
 bool DecodeCaller(std::string_view bytes, port::Caller* out);
 
-// END: how a result ended, and with kFlagLast which connection is pinned and what the statement warned of.
+// END: how a result ended, and with kFlagLast which connection is pinned and what the statement
+// warned of.
 void AppendEnd(std::string* out, uint32_t request, const mysql::wire::Terminator& end);
 // The last one in two steps: the terminator when it comes, the rest when the call returns.
 void EncodeTerminator(std::string* out, const mysql::wire::Terminator& end);

@@ -38,7 +38,8 @@ TEST(Message, EndCarriesAllOfATerminator) {
   error.sqlstate = "23000";
   error.message = "Duplicate entry";
   for (const Terminator& end : {Terminator(), FullTerminator(), error}) {
-    port::QueryEnd call{.pinned_id = 77, .warnings = {{"Note", 1051, "Unknown table"}, {"Warning", 9, ""}}};
+    port::QueryEnd call{.pinned_id = 77,
+                        .warnings = {{"Note", 1051, "Unknown table"}, {"Warning", 9, ""}}};
     std::string encoded, bytes;
     EncodeTerminator(&encoded, end);
     AppendLastEnd(&bytes, 5, encoded, call);
@@ -122,9 +123,15 @@ TEST(Message, SmallOnesComeBack) {
   EXPECT_EQ(error.mysql_errno(), 1290);
 
   bytes.clear();
-  port::TabletHealth health{.alias = {"zone1", 5}, .target = {"ks", "0", record::TabletType::kReplica, "zone1"},
-                            .serving = true, .term = 9, .replication_lag = std::chrono::seconds(2),
-                            .error = "late", .qps = 12.5, .position = "MySQL56/x", .changed_tables = {"a", "b"}};
+  port::TabletHealth health{.alias = {"zone1", 5},
+                            .target = {"ks", "0", record::TabletType::kReplica, "zone1"},
+                            .serving = true,
+                            .term = 9,
+                            .replication_lag = std::chrono::seconds(2),
+                            .error = "late",
+                            .qps = 12.5,
+                            .position = "MySQL56/x",
+                            .changed_tables = {"a", "b"}};
   health.primary_term_start.unix_ns = -5;
   AppendHealth(&bytes, 8, health);
   port::TabletHealth back;
@@ -149,7 +156,8 @@ TEST(Message, NoiseIsRefusedOrReadNeverMore) {
   SeededRng rng(7);
   for (int round = 0; round < 50000; ++round) {
     std::string noise;
-    for (uint64_t size = rng.Below(64); size > 0; --size) noise.push_back(static_cast<char>(rng.Next()));
+    for (uint64_t size = rng.Below(64); size > 0; --size)
+      noise.push_back(static_cast<char>(rng.Next()));
     Terminator end;
     port::QueryEnd call;
     DecodedQuery query;

@@ -1,7 +1,8 @@
-// native/server.h - the tablet's end: accepts native connections and runs their calls on a QueryService.
-// One loop accepts and hands connections round robin to the loops that serve; each connection lives on one of them, and
-// its calls use that loop's service. Connections pinned for a client go back when its connection breaks.
-// Threads: Listen and Close on the accepting loop. Lifetime: Close() before destroying; services and loops outlive it.
+// native/server.h - the tablet's end: accepts native connections and runs their calls on a
+// QueryService. One loop accepts and hands connections round robin to the loops that serve; each
+// connection lives on one of them, and its calls use that loop's service. Connections pinned for a
+// client go back when its connection breaks. Threads: Listen and Close on the accepting loop.
+// Lifetime: Close() before destroying; services and loops outlive it.
 #pragma once
 
 #include <atomic>
@@ -21,10 +22,11 @@ struct ServerOptions {
   std::vector<io::Address> addresses;  // TCP and unix; port 0 chooses one
   record::TabletAlias tablet;
   std::string program = "vttablet";
-  size_t max_connections = 4096;             // of all loops
+  size_t max_connections = 4096;  // of all loops
   size_t max_calls_per_connection = 16384;
   size_t max_statement_bytes = size_t{1} << 30;
-  size_t max_gathered_bytes = size_t{2} << 30;  // of statements of one connection that are still arriving
+  size_t max_gathered_bytes = size_t{2}
+                              << 30;  // of statements of one connection that are still arriving
 };
 
 class Session;

@@ -38,9 +38,7 @@ class Session::Call final : public port::ResultSink {
     request = {};
   }
 
-  void OnColumns(uint64_t, std::string_view packets) override {
-    PutData(packets, Part::kMetadata);
-  }
+  void OnColumns(uint64_t, std::string_view packets) override { PutData(packets, Part::kMetadata); }
   void OnRows(std::string_view bytes) override { PutData(bytes, Part::kRows); }
   void OnEnd(const mysql::wire::Terminator& end, bool last) override {
     if (session_.link_.broken()) return;
@@ -69,7 +67,8 @@ class Session::Call final : public port::ResultSink {
   io::Task<Status> WaitNotFull(Deadline deadline) override {
     while (credit <= 0 && !session_.ended_ && !cancel.requested()) {
       bool granted = co_await credit_event.Wait(deadline);
-      if (!granted) co_return Fail(Code::kDeadlineExceeded, "the reader took nothing until the deadline");
+      if (!granted)
+        co_return Fail(Code::kDeadlineExceeded, "the reader took nothing until the deadline");
     }
     if (session_.ended_ || cancel.requested()) {
       co_return Fail(Code::kCanceled, "the reader has gone");
@@ -96,7 +95,7 @@ class Session::Call final : public port::ResultSink {
   }
 
   uint32_t id = 0;
-  bool gathering = false;       // more QUERY_PARTs come
+  bool gathering = false;  // more QUERY_PARTs come
   bool running = false;
   bool canceled_early = false;  // while gathering
   std::string body;
@@ -181,7 +180,8 @@ io::Task<void> Session::ReleasePinned() {
   for (auto& [id, target] : pinned) {
     Deadline deadline = Deadline::After(loop_.clock(), kReleaseTime);
     Status released = co_await service_.Release(target, id, deadline);
-    if (!released) LOG_WARNING("native: releasing connection {}: {}", id, released.error().message());
+    if (!released)
+      LOG_WARNING("native: releasing connection {}: {}", id, released.error().message());
   }
 }
 
@@ -197,8 +197,10 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
   if (!greeted_) return OnHello(piece);
   const uint32_t request = piece.header.request;
   switch (piece.header.type) {
-    case FrameType::kQuery: return OnQuery(piece);
-    case FrameType::kQueryPart: return OnQueryPart(piece);
+    case FrameType::kQuery:
+      return OnQuery(piece);
+    case FrameType::kQueryPart:
+      return OnQueryPart(piece);
     case FrameType::kSettings: {
       if (piece.header.flags & kFlagReset) settings_.clear();
       auto settings = std::make_shared<port::Settings>();
@@ -245,8 +247,8 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
         return Fail(Code::kInvalidArgument, "malformed RELEASE frame");
       }
       Deadline deadline = Deadline::After(loop_.clock(), std::min(left, kLongest));
-      loop_.Post([pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this, request,
-                  target, pinned_id, deadline] {
+      loop_.Post([pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this,
+                  request, target, pinned_id, deadline] {
         if (*pass) io::Detach(RunRelease(this, request, target, pinned_id, deadline));
       });
       return {};
@@ -256,9 +258,10 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
       link_.Wrote();
       return {};
     case FrameType::kWatchHealth:
-      loop_.Post([pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this, request] {
-        if (*pass) io::Detach(RunHealth(this, request));
-      });
+      loop_.Post(
+          [pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this, request] {
+            if (*pass) io::Detach(RunHealth(this, request));
+          });
       return {};
     default:
       return Fail(Code::kInvalidArgument, "unexpected frame of type {}",
@@ -335,9 +338,11 @@ Status Session::OnQueryPart(const FrameSplitter::Piece& piece) {
   call->body.append(piece.bytes);
   gathered_ += piece.bytes.size();
   if (call->body.size() > options_.max_statement_bytes || gathered_ > options_.max_gathered_bytes) {
-    Refuse(call->id, Error(Code::kResourceExhausted,
-                           fmt::format("statement is longer than {} bytes, or too many long ones are "
-                                       "arriving", options_.max_statement_bytes)));
+    Refuse(call->id,
+           Error(Code::kResourceExhausted,
+                 fmt::format("statement is longer than {} bytes, or too many long ones are "
+                             "arriving",
+                             options_.max_statement_bytes)));
     Free(call);
     return {};
   }

@@ -1,5 +1,5 @@
-// native/session.h - one client's connection at the tablet: its calls, their credit, its pinned connections.
-// Threads: its loop's. Internal to the room.
+// native/session.h - one client's connection at the tablet: its calls, their credit, its pinned
+// connections. Threads: its loop's. Internal to the room.
 #pragma once
 
 #include <map>

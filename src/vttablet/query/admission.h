@@ -1,5 +1,5 @@
-// vttablet/query/admission.h - who may run what, asked before a statement gets a connection. Implementations: table ACLs,
-// query rules. Threads: asked on query loops, several at once.
+// vttablet/query/admission.h - who may run what, asked before a statement gets a connection.
+// Implementations: table ACLs, query rules. Threads: asked on query loops, several at once.
 #pragma once
 
 #include "base/error.h"
@@ -10,7 +10,8 @@ namespace paceline::vttablet {
 class Admission {
  public:
   virtual ~Admission() = default;
-  // An error refuses the statement: kPermissionDenied, kInvalidArgument, kResourceExhausted. Quick and without waiting.
+  // An error refuses the statement: kPermissionDenied, kInvalidArgument, kResourceExhausted. Quick
+  // and without waiting.
   virtual Status Admit(const port::QueryRequest& request) const = 0;
 };
 

@@ -21,15 +21,19 @@ using mysql::wire::Terminator;
 
 namespace {
 
-// What the gate and we ourselves learn from terminators: the GTID of an own write, a changed default schema, and that
-// any other session state changed, so that it never passes on to another session unseen.
+// What the gate and we ourselves learn from terminators: the GTID of an own write, a changed
+// default schema, and that any other session state changed, so that it never passes on to another
+// session unseen.
 constexpr std::string_view kSetUpMysql =
-    "SET NAMES utf8mb4, @@session.session_track_gtids = OWN_GTID, @@session.session_track_schema = ON, "
+    "SET NAMES utf8mb4, @@session.session_track_gtids = OWN_GTID, @@session.session_track_schema = "
+    "ON, "
     "@@session.session_track_state_change = ON, @@session.session_track_transaction_info = 'OFF'";
 // MariaDB tells its GTID as a tracked variable, and changed variables only by their names.
 constexpr std::string_view kSetUpMariadb =
-    "SET NAMES utf8mb4, @@session.session_track_schema = ON, @@session.session_track_state_change = ON, "
-    "@@session.session_track_transaction_info = 'OFF', @@session.session_track_system_variables = '*'";
+    "SET NAMES utf8mb4, @@session.session_track_schema = ON, @@session.session_track_state_change "
+    "= ON, "
+    "@@session.session_track_transaction_info = 'OFF', @@session.session_track_system_variables = "
+    "'*'";
 
 constexpr size_t kMaxLoginPacket = 64 * 1024;
 
@@ -64,7 +68,8 @@ io::Task<Result<ConnectionPtr>> Connection::Dial(MysqldOptions options, bool fou
   co_return connection;
 }
 
-io::Task<Status> Connection::Login(const MysqldOptions& options, bool found_rows, Deadline deadline) {
+io::Task<Status> Connection::Login(const MysqldOptions& options, bool found_rows,
+                                   Deadline deadline) {
   mysql::wire::ClientHandshakeOptions login;
   login.user = options.user;
   login.password = options.password;
@@ -153,12 +158,12 @@ io::Task<Result<Terminator>> Connection::Run(Command command, std::string_view b
                                              Deadline deadline) {
   Status sent = Send(command, body);
   if (!sent) co_return Fail(sent.error());
-  Result<Terminator> end = co_await Query({}, nullptr, 0, deadline);
+  Result<Terminator> end = co_await Query(kNoBody, nullptr, 0, deadline);
   co_return end;
 }
 
-io::Task<Result<Terminator>> Connection::Query(std::string_view sql, std::string* rows, size_t limit,
-                                               Deadline deadline) {
+io::Task<Result<Terminator>> Connection::Query(std::string_view sql, std::string* rows,
+                                               size_t limit, Deadline deadline) {
   if (!sql.empty()) {
     Status sent = Send(Command::kQuery, sql);
     if (!sent) co_return Fail(sent.error());
@@ -203,7 +208,7 @@ io::Task<Result<Terminator>> Connection::Query(std::string_view sql, std::string
 
 io::Task<Status> Connection::Reset(Deadline deadline) {
   tainted = true;
-  Result<Terminator> reset = co_await Run(Command::kResetConnection, {}, deadline);
+  Result<Terminator> reset = co_await Run(Command::kResetConnection, kNoBody, deadline);
   if (!reset) co_return Fail(reset.error());
   if (reset->is_error()) co_return Fail(mysql::wire::ErrorOf(*reset));
   prepared_.Clear();

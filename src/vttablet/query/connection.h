@@ -1,5 +1,5 @@
-// vttablet/query/connection.h - one connection to mysqld as the pools keep it: what session state it holds, what is
-// prepared on it, and raw commands out. Its answers are read by query/pump.h.
+// vttablet/query/connection.h - one connection to mysqld as the pools keep it: what session state
+// it holds, what is prepared on it, and raw commands out. Its answers are read by query/pump.h.
 // Threads: its loop's.
 #pragma once
 
@@ -27,36 +27,44 @@ struct MysqldOptions {
   size_t prepared_statements = 64;  // per connection; mysqld's max_prepared_stmt_count is for all
 };
 
+// For commands that are their first byte alone; as a text of Query: what was sent already.
+inline constexpr std::string_view kNoBody;
+
 class Connection;
 using ConnectionPtr = std::unique_ptr<Connection>;
 
 class Connection {
  public:
-  // Logs in and sets the session up. Errors: kUnavailable, kDeadlineExceeded, kUnauthenticated; mysqld's own.
-  static io::Task<Result<ConnectionPtr>> Dial(MysqldOptions options, bool found_rows, Deadline deadline);
+  // Logs in and sets the session up. Errors: kUnavailable, kDeadlineExceeded, kUnauthenticated;
+  // mysqld's own.
+  static io::Task<Result<ConnectionPtr>> Dial(MysqldOptions options, bool found_rows,
+                                              Deadline deadline);
 
-  // Sends one command whose body is `command` and `parts`; long ones in several packets. At once, as far as the
-  // socket takes it; when something is left, await Flush before reading. Prepares scanner() for the answer.
+  // Sends one command whose body is `command` and `parts`; long ones in several packets. At once,
+  // as far as the socket takes it; when something is left, await Flush before reading. Prepares
+  // scanner() for the answer.
   Status Send(mysql::wire::Command command, std::string_view part, std::string_view more = {});
   // Sends a command that has no answer, together with the next one.
   void SendLater(mysql::wire::Command command, std::string_view body);
   bool flushed() const { return writer_.backlog() == 0; }
   io::Task<Status> Flush(Deadline deadline) { return writer_.Flush(deadline); }
 
-  // Sends and reads to the end, rows thrown away; answers the last terminator. Errors: kUnavailable, kDeadlineExceeded:
-  // the connection is then of no use.
+  // Sends and reads to the end, rows thrown away; answers the last terminator. Errors:
+  // kUnavailable, kDeadlineExceeded: the connection is then of no use.
   io::Task<Result<mysql::wire::Terminator>> Run(mysql::wire::Command command, std::string_view body,
                                                 Deadline deadline);
   // The same, with the rows of a text result as packets behind each other, at most `limit` bytes.
-  io::Task<Result<mysql::wire::Terminator>> Query(std::string_view sql, std::string* rows, size_t limit,
-                                                  Deadline deadline);
-  // Brings the session to `wanted` (null: clean), by one SET or, where something must be undone, through
-  // COM_RESET_CONNECTION. Error answers of mysqld come back as such; the session is then in no known state.
+  io::Task<Result<mysql::wire::Terminator>> Query(std::string_view sql, std::string* rows,
+                                                  size_t limit, Deadline deadline);
+  // Brings the session to `wanted` (null: clean), by one SET or, where something must be undone,
+  // through COM_RESET_CONNECTION. Error answers of mysqld come back as such; the session is then in
+  // no known state.
   io::Task<Status> Apply(port::SettingsPtr wanted, Deadline deadline);
   // Ends a transaction and forgets all session state.
   io::Task<Status> Reset(Deadline deadline);
 
-  // False when the peer has closed or sent something unasked. Costs no system call unless something happened.
+  // False when the peer has closed or sent something unasked. Costs no system call unless something
+  // happened.
   bool LooksAlive();
   void Shutdown() { stream_->Shutdown(); }
 
@@ -72,9 +80,9 @@ class Connection {
   uint64_t settings_id() const { return settings_ != nullptr ? settings_->id : 0; }
 
   // Set by who uses it:
-  bool tainted = false;       // session state beyond `settings` may be there: Reset before others use it
+  bool tainted = false;  // session state beyond `settings` may be there: Reset before others use it
   bool schema_changed = false;  // the default database is another one
-  uint16_t status_flags = 0;  // of the last OK or EOF
+  uint16_t status_flags = 0;    // of the last OK or EOF
   Time idle_since;
   enum class Permit : uint8_t { kNone, kQuery, kTransaction } permit = Permit::kNone;
 

@@ -16,8 +16,9 @@ constexpr size_t kListBytes = 16 * 1024 * 1024;
 // Both flavors' states begin so: "Waiting for semi-sync ACK from replica", "... from slave".
 constexpr std::string_view kAckWait = "Waiting for semi-sync ACK";
 
-// The state of a thread in the rows of SHOW PROCESSLIST (information_schema's and performance_schema's tables of the same
-// name each lack on some server). Id, User, Host, db, Command, Time, State, Info.
+// The state of a thread in the rows of SHOW PROCESSLIST (information_schema's and
+// performance_schema's tables of the same name each lack on some server). Id, User, Host, db,
+// Command, Time, State, Info.
 std::optional<std::string> StateOf(std::string_view rows, uint32_t thread_id) {
   constexpr int kBetween = 5;
   constexpr uint8_t kNull = 0xfb;

@@ -1,6 +1,6 @@
-// vttablet/query/killer.h - ends statements by KILL QUERY over one side connection, in order. Never a session that waits
-// for a semi-sync acknowledgement: killing it would commit what must not be committed.
-// Threads: its loop's.
+// vttablet/query/killer.h - ends statements by KILL QUERY over one side connection, in order. Never
+// a session that waits for a semi-sync acknowledgement: killing it would commit what must not be
+// committed. Threads: its loop's.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,8 @@ struct KillTicket {
 
 class Killer {
  public:
-  Killer(MysqldOptions options, QueryMetrics& metrics) : options_(std::move(options)), metrics_(metrics) {}
+  Killer(MysqldOptions options, QueryMetrics& metrics)
+      : options_(std::move(options)), metrics_(metrics) {}
 
   // Starts at once; ticket->done is set within some seconds.
   void Kill(std::shared_ptr<KillTicket> ticket);

@@ -1,4 +1,5 @@
-// vttablet/query/metrics.h - what the query path counts, for export. Written by one loop, read by any thread.
+// vttablet/query/metrics.h - what the query path counts, for export. Written by one loop, read by
+// any thread.
 #pragma once
 
 #include <atomic>
@@ -20,13 +21,13 @@ class Counter {
 };
 
 struct QueryMetrics {
-  Counter queries;            // statements sent to mysqld
-  Counter mysql_errors;       // of them, answered with ERR
-  Counter refused;            // by state, target or admission
-  Counter failed;             // calls that ended with an error of ours
-  Counter rows_bytes;         // passed to sinks
-  Counter query_ns;           // time from receipt to end
-  Counter waits, wait_ns;     // for a connection
+  Counter queries;         // statements sent to mysqld
+  Counter mysql_errors;    // of them, answered with ERR
+  Counter refused;         // by state, target or admission
+  Counter failed;          // calls that ended with an error of ours
+  Counter rows_bytes;      // passed to sinks
+  Counter query_ns;        // time from receipt to end
+  Counter waits, wait_ns;  // for a connection
   Counter wait_timeouts, wait_refused;
   Counter dials, dial_errors, resets, closed_idle, closed_lifetime, closed_broken;
   Counter kills, kills_withheld;  // withheld: the session waited for a semi-sync acknowledgement

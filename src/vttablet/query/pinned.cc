@@ -17,8 +17,8 @@ std::string TimeText(WallTime at) {
   time_t seconds = at.unix_ns / 1'000'000'000;
   tm parts{};
   gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace
@@ -51,7 +51,8 @@ Result<Pinned*> PinnedTable::Take(uint64_t id) {
     pinned->busy = true;
     return pinned;
   }
-  if (pinned != nullptr) return Fail(Code::kAborted, "transaction {}: in use: for another statement", id);
+  if (pinned != nullptr)
+    return Fail(Code::kAborted, "transaction {}: in use: for another statement", id);
   auto ended = ended_.find(id);
   if (ended == ended_.end()) return Fail(Code::kAborted, "transaction {}: not found", id);
   return Fail(Code::kAborted, "transaction {}: {}", id, ended->second);

@@ -1,7 +1,7 @@
-// vttablet/query/pinned.h - connections that belong to a session for a while: in a transaction, or reserved.
-// An id is 24 random bits of this process, 6 of its loop and a counter, so that none comes back after a restart; ended
-// ones are remembered for a while with the reason, for the error that the next use gets.
-// Threads: its loop's.
+// vttablet/query/pinned.h - connections that belong to a session for a while: in a transaction, or
+// reserved. An id is 24 random bits of this process, 6 of its loop and a counter, so that none
+// comes back after a restart; ended ones are remembered for a while with the reason, for the error
+// that the next use gets. Threads: its loop's.
 #pragma once
 
 #include <deque>

@@ -42,7 +42,8 @@ ConnectionPtr Pool::PickIdle(bool found_rows, uint64_t settings_id, bool only_eq
     }
     if (best_rank == 0 || (only_equal && best_rank < 3)) return nullptr;
     // Rather a new connection than undoing another session's settings, while there is room.
-    if (best_rank == 1 && connections_ < options_.statements + options_.transactions) return nullptr;
+    if (best_rank == 1 && connections_ < options_.statements + options_.transactions)
+      return nullptr;
     ConnectionPtr connection = RemoveIdle(best);
     if (connection->LooksAlive()) return connection;
     metrics_.closed_broken.Add();
@@ -87,7 +88,8 @@ io::Task<Result<ConnectionPtr>> Pool::Take(Want want, Deadline deadline) {
       metrics_.wait_timeouts.Add();
       co_return Fail(Code::kResourceExhausted, "{} pool timed out: no {} became free", what, what);
     }
-    if (!acquired) co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
+    if (!acquired)
+      co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
   }
   uint64_t settings_id = want.settings != nullptr ? want.settings->id : 0;
   ConnectionPtr connection = PickIdle(want.found_rows, settings_id, false);

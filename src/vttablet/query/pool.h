@@ -1,7 +1,8 @@
-// vttablet/query/pool.h - the bounded set of mysqld connections of one loop. Two kinds of permits bound it: one for
-// single statements, one for transactions and reservations, so that open transactions cannot starve the rest. Who finds
-// none free waits in line; the line is bounded too.
-// Threads: its loop's. Each loop has a pool of its own with its share of the capacity; there is no borrowing yet.
+// vttablet/query/pool.h - the bounded set of mysqld connections of one loop. Two kinds of permits
+// bound it: one for single statements, one for transactions and reservations, so that open
+// transactions cannot starve the rest. Who finds none free waits in line; the line is bounded too.
+// Threads: its loop's. Each loop has a pool of its own with its share of the capacity; there is no
+// borrowing yet.
 #pragma once
 
 #include <memory>
@@ -35,11 +36,12 @@ class Pool {
   Pool(io::Loop& loop, PoolOptions options, QueryMetrics& metrics);
   ~Pool();
 
-  // A connection that has these settings already, when there is one and nobody waits. Null: use Take.
+  // A connection that has these settings already, when there is one and nobody waits. Null: use
+  // Take.
   ConnectionPtr TryTake(bool transaction, bool found_rows, uint64_t settings_id);
-  // A connection with a permit; its settings are the best that was there, the caller applies its own. Errors:
-  // kResourceExhausted when the line is full or the wait too long; kClusterEvent when mysqld cannot be reached:
-  // nothing has run.
+  // A connection with a permit; its settings are the best that was there, the caller applies its
+  // own. Errors: kResourceExhausted when the line is full or the wait too long; kClusterEvent when
+  // mysqld cannot be reached: nothing has run.
   io::Task<Result<ConnectionPtr>> Take(Want want, Deadline deadline);
   // Back, with its permit. A tainted one must not come here.
   void Give(ConnectionPtr connection);
@@ -72,8 +74,8 @@ class Pool {
   io::Semaphore statements_;
   io::Semaphore transactions_;
   bool closed_ = false;
-  size_t connections_ = 0;            // open ones, lent or idle
-  std::vector<ConnectionPtr> idle_;   // most recently used last
+  size_t connections_ = 0;           // open ones, lent or idle
+  std::vector<ConnectionPtr> idle_;  // most recently used last
 };
 
 }  // namespace paceline::vttablet

@@ -1,5 +1,6 @@
-// vttablet/query/prepared_cache.h - the prepared statements that live on one mysqld connection: which text under which
-// settings has which id. Bounded; the least recently used goes first. Threads: one at a time.
+// vttablet/query/prepared_cache.h - the prepared statements that live on one mysqld connection:
+// which text under which settings has which id. Bounded; the least recently used goes first.
+// Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ class PreparedCache {
  public:
   struct Entry {
     std::string text;
-    uint64_t settings_id = 0;  // of the connection at prepare: sql_mode and the like are kept with the statement
+    uint64_t settings_id =
+        0;  // of the connection at prepare: sql_mode and the like are kept with the statement
     uint32_t statement_id = 0;
   };
 
@@ -68,7 +70,8 @@ class PreparedCache {
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index_;
 };
 
-inline const PreparedCache::Entry* PreparedCache::Find(std::string_view text, uint64_t settings_id) {
+inline const PreparedCache::Entry* PreparedCache::Find(std::string_view text,
+                                                       uint64_t settings_id) {
   auto found = index_.find({text, settings_id});
   if (found == index_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, found->second);

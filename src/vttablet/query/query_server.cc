@@ -23,7 +23,8 @@ std::string IdBytes(uint32_t id) {
   return bytes;
 }
 
-// MariaDB does not tell of variables set with two at signs ("SET @@sql_mode = ...", 10.11), so the text has to.
+// MariaDB does not tell of variables set with two at signs ("SET @@sql_mode = ...", 10.11), so the
+// text has to.
 bool MaySetUnseen(std::string_view text) {
   if (text.find("@@") == std::string_view::npos) return false;
   auto same = [](char a, char b) { return (a | 0x20) == b; };
@@ -124,8 +125,9 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
 
   const bool plain = pumped && lent.pinned == nullptr && run.ticket == nullptr && !run.failed &&
                      !run.saw_transaction && !request.reserve && request.begin.empty() &&
-                     !run.connection->tainted && run.connection->scanner().terminator().warnings == 0 &&
-                     !state_.has_lease() && !closing_;
+                     !run.connection->tainted &&
+                     run.connection->scanner().terminator().warnings == 0 && !state_.has_lease() &&
+                     !closing_;
   if (plain) [[likely]] {
     pool_.Give(std::move(lent.connection));
     co_return port::QueryEnd{0, options_.alias, {}};
@@ -148,7 +150,8 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
     const bool same = lent.pinned->reserved || request.settings == nullptr ||
                       wanted == lent.connection->settings_id();
     if (same) co_return Status();
-    // In a transaction nothing can be reset; the settings come on top and the session is cleaned afterwards.
+    // In a transaction nothing can be reset; the settings come on top and the session is cleaned
+    // afterwards.
     Result<Terminator> set =
         co_await lent.connection->Run(Command::kQuery, request.settings->apply, deadline);
     lent.connection->tainted = true;
@@ -166,7 +169,8 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
     co_return Status();
   }
   Pool::Want want{!request.begin.empty() || request.reserve, request.found_rows, request.settings};
-  // A connection may have died between two statements without our knowing: then the next one, a few times.
+  // A connection may have died between two statements without our knowing: then the next one, a few
+  // times.
   for (int attempt = 0;; ++attempt) {
     Result<ConnectionPtr> taken = co_await pool_.Take(want, deadline);
     if (!taken) co_return Fail(taken.error());
@@ -188,14 +192,16 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
       co_return Status();
     }
     if (applied.error().code() == Code::kDeadlineExceeded) co_return Fail(applied.error());
-    if (attempt >= 2) co_return Fail(Code::kClusterEvent, "no connection to mysqld: {}", applied.error().message());
+    if (attempt >= 2)
+      co_return Fail(Code::kClusterEvent, "no connection to mysqld: {}", applied.error().message());
   }
 }
 
 // BEGIN by itself, for commands that cannot be joined with it.
 io::Task<Status> QueryServer::RunBegin(Running& run, std::string_view begin) {
   Result<Terminator> began = co_await run.connection->Run(Command::kQuery, begin, run.limit);
-  if (!began) co_return Fail(Code::kUnavailable, "starting a transaction: {}", began.error().message());
+  if (!began)
+    co_return Fail(Code::kUnavailable, "starting a transaction: {}", began.error().message());
   run.saw_transaction = true;
   if (began->is_error()) {
     run.failed = true;
@@ -204,7 +210,8 @@ io::Task<Status> QueryServer::RunBegin(Running& run, std::string_view begin) {
   co_return Status();
 }
 
-Status QueryServer::SendExecute(Running& run, const port::QueryRequest& request, uint32_t statement_id) {
+Status QueryServer::SendExecute(Running& run, const port::QueryRequest& request,
+                                uint32_t statement_id) {
   run.executing = true;
   std::string id = IdBytes(statement_id);
   return run.connection->Send(Command::kStmtExecute, id, request.parameters);
@@ -277,41 +284,47 @@ void QueryServer::GiveUp(Running& run, bool Running::*why) {
   killer_.Kill(run.ticket);
 }
 
-// Errors: kUnavailable, kInternal: the connection is of no use; kDeadlineExceeded: the answer is still to come.
+// Errors: kUnavailable, kInternal: the connection is of no use; kDeadlineExceeded: the answer is
+// still to come.
 io::Task<Status> QueryServer::Pump(Running& run) {
   Connection& connection = *run.connection;
   if (!connection.flushed()) {
     Status flushed = co_await connection.Flush(run.limit);
-    if (!flushed) co_return Fail(Code::kUnavailable, "sending the statement: {}", flushed.error().message());
+    if (!flushed)
+      co_return Fail(Code::kUnavailable, "sending the statement: {}", flushed.error().message());
   }
   io::Socket* plain = connection.plain_socket();
   char held[mysql::wire::ResultScanner::kMaxHeldBytes];
   size_t held_size = 0;
   for (;;) {
+    // The answer is not there yet when we have just sent: wait first, then read.
+    io::Wake wake = io::Wake::kDone;
+    if (plain != nullptr) wake = co_await plain->Readable(run.limit);
     char* buffer = loop_.scratch();
     memcpy(buffer, held, held_size);
-    Result<size_t> got =
-        connection.stream().TryRead(buffer + held_size, io::Loop::kScratchSize - held_size);
-    if (!got) {
-      co_return Fail(Code::kUnavailable, "connection to mysqld lost while the statement ran: {}",
-                     got.error().message());
-    }
-    if (*got == 0) {
-      io::Wake wake = io::Wake::kDone;
-      if (plain != nullptr) {
-        wake = co_await plain->Readable(run.limit);
-      } else {
+    size_t taken = 0;
+    if (wake == io::Wake::kDone) {
+      Result<size_t> got =
+          connection.stream().TryRead(buffer + held_size, io::Loop::kScratchSize - held_size);
+      if (!got) {
+        co_return Fail(Code::kUnavailable, "connection to mysqld lost while the statement ran: {}",
+                       got.error().message());
+      }
+      taken = *got;
+      if (taken == 0 && plain == nullptr) {
         wake = co_await connection.stream().WaitReadable(run.limit);
       }
-      if (wake == io::Wake::kClosed) co_return Fail(Code::kUnavailable, "closed while the statement ran");
-      if (wake == io::Wake::kTimeout) {
-        if (run.expired) co_return Fail(Code::kDeadlineExceeded, "the statement does not end");
-        GiveUp(run, &Running::expired);
-        run.limit = Deadline::After(loop_.clock(), options_.kill_grace);
-      }
-      continue;
     }
-    std::string_view input(buffer, held_size + *got);
+    if (wake == io::Wake::kClosed) {
+      co_return Fail(Code::kUnavailable, "closed while the statement ran");
+    }
+    if (wake == io::Wake::kTimeout) {
+      if (run.expired) co_return Fail(Code::kDeadlineExceeded, "the statement does not end");
+      GiveUp(run, &Running::expired);
+      run.limit = Deadline::After(loop_.clock(), options_.kill_grace);
+    }
+    if (taken == 0) continue;
+    std::string_view input(buffer, held_size + taken);
     Running::Outcome outcome = run.Deliver(&input);
     if (outcome == Running::Outcome::kDone) co_return Status();
     if (outcome == Running::Outcome::kInfile) {
@@ -367,12 +380,14 @@ io::Task<Status> QueryServer::Release(record::Target, uint64_t pinned_id, Deadli
   co_return Status();
 }
 
-void QueryServer::SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term) {
+void QueryServer::SetServing(record::TabletType type, bool serving, std::string reason,
+                             uint64_t term) {
   const bool ends = !serving || type != state_.type();
   state_.Set(type, serving, reason, term);
   if (!ends) return;
   std::vector<uint64_t> all = pinned_.Select([](const Pinned&) { return true; });
-  if (!all.empty()) KillPinned(all, serving ? "the tablet changed its type" : "the tablet stopped serving");
+  if (!all.empty())
+    KillPinned(all, serving ? "the tablet changed its type" : "the tablet stopped serving");
 }
 
 void QueryServer::SetHealth(port::TabletHealth health) {
@@ -389,7 +404,8 @@ io::Task<Status> QueryServer::StreamHealth(port::HealthSink& sink, Deadline dead
     port::TabletHealth health = health_;
     sink.OnHealth(health);
     if (version != health_version_) continue;
-    if (deadline.Passed(loop_.Now())) co_return Fail(Code::kDeadlineExceeded, "the health stream's time is over");
+    if (deadline.Passed(loop_.Now()))
+      co_return Fail(Code::kDeadlineExceeded, "the health stream's time is over");
     Deadline beat = Deadline::After(loop_.clock(), options_.health_beat).EarlierOf(deadline);
     [[maybe_unused]] bool changed = co_await health_changed_.Wait(beat);
   }

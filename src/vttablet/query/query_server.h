@@ -1,6 +1,7 @@
-// vttablet/query/query_server.h - the tablet's query service on one loop: statements in, over pooled connections to
-// mysqld, raw packets out. A process has one per query loop (query/query_group.h holds them together).
-// Threads: its loop's, metrics() apart. Lifetime: Close() before destroying.
+// vttablet/query/query_server.h - the tablet's query service on one loop: statements in, over
+// pooled connections to mysqld, raw packets out. A process has one per query loop
+// (query/query_group.h holds them together). Threads: its loop's, metrics() apart. Lifetime:
+// Close() before destroying.
 #pragma once
 
 #include <memory>
@@ -28,7 +29,8 @@ struct QueryServerOptions {
   Duration query_timeout{0};  // zero: the request's deadline alone
   Duration transaction_timeout = std::chrono::seconds(30);
   Duration reserved_idle_timeout = std::chrono::minutes(30);
-  Duration kill_grace = std::chrono::milliseconds(500);  // past the deadline, for a killed statement to end
+  Duration kill_grace =
+      std::chrono::milliseconds(500);  // past the deadline, for a killed statement to end
   Duration health_beat = std::chrono::milliseconds(250);
 };
 
@@ -37,8 +39,8 @@ class QueryServer final : public port::QueryService {
   QueryServer(io::Loop& loop, QueryServerOptions options);
   ~QueryServer() override;
 
-  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink,
-                                           Deadline deadline) override;
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline deadline) override;
   io::Task<Status> Release(record::Target target, uint64_t pinned_id, Deadline deadline) override;
   io::Task<Status> StreamHealth(port::HealthSink& sink, Deadline deadline) override;
   io::Task<void> Close() override;
@@ -46,8 +48,8 @@ class QueryServer final : public port::QueryService {
   // From the manager. Not serving refuses everything, open transactions included.
   void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term);
   ServingState& state() { return state_; }
-  // Refuses new work, waits until statements and transactions have ended or `grace` has passed, then kills the rest.
-  // True when nothing had to be killed. SetServing follows it.
+  // Refuses new work, waits until statements and transactions have ended or `grace` has passed,
+  // then kills the rest. True when nothing had to be killed. SetServing follows it.
   io::Task<bool> Drain(Deadline grace);
   // What health streams say; sent to all watchers at once when it differs.
   void SetHealth(port::TabletHealth health);
@@ -77,8 +79,8 @@ class QueryServer final : public port::QueryService {
   void GiveUp(Running& run, bool Running::*why);
 
   // Where the connection goes after its statement.
-  io::Task<Result<port::QueryEnd>> Settle(Lent& lent, Running& run, const port::QueryRequest& request,
-                                          Status pumped);
+  io::Task<Result<port::QueryEnd>> Settle(Lent& lent, Running& run,
+                                          const port::QueryRequest& request, Status pumped);
   Error WhyGivenUp(const Lent& lent, const Running& run) const;
   io::Task<Status> AwaitKill(Running& run);
   io::Task<void> FetchWarnings(Connection& connection, std::vector<port::Warning>* warnings);

@@ -144,7 +144,8 @@ class QueryServerTest : public ::testing::TestWithParam<gtid::Flavor> {
     one.request.cancel = &one.cancel;
     if (change) change(one.request);
     Deadline deadline = Deadline::In(time);
-    servers->loop.Post([this, at = &one, deadline] { io::Detach(RunTo(server.get(), at, deadline)); });
+    servers->loop.Post(
+        [this, at = &one, deadline] { io::Detach(RunTo(server.get(), at, deadline)); });
     return one;
   }
   Statement& Run(std::string text, std::function<void(port::QueryRequest&)> change = {},
@@ -177,10 +178,12 @@ class QueryServerTest : public ::testing::TestWithParam<gtid::Flavor> {
     std::string source = mysql() ? "source" : "master";
     std::string replica = mysql() ? "replica" : "slave";
     if (on) {
-      servers->Ask(*instance, "SET GLOBAL rpl_semi_sync_" + source + "_wait_no_" + replica + " = 1");
+      servers->Ask(*instance,
+                   "SET GLOBAL rpl_semi_sync_" + source + "_wait_no_" + replica + " = 1");
       servers->Ask(*instance, "SET GLOBAL rpl_semi_sync_" + source + "_timeout = 100000000");
     }
-    servers->Ask(*instance, "SET GLOBAL rpl_semi_sync_" + source + "_enabled = " + (on ? "1" : "0"));
+    servers->Ask(*instance,
+                 "SET GLOBAL rpl_semi_sync_" + source + "_enabled = " + (on ? "1" : "0"));
   }
 
   static inline std::map<gtid::Flavor, std::unique_ptr<mysqld::TestServers>> servers_;
@@ -269,9 +272,8 @@ TEST_P(QueryServerTest, AFailedStatementTellsWhetherTheTransactionLives) {
   EXPECT_EQ(Run("SELECT COUNT(*) FROM t WHERE v = 3").sink.First(), "1");
   Run("DELETE FROM t");
   // A BEGIN that fails takes its statement with it.
-  Statement& begin = Run("INSERT INTO t (v) VALUES (4)", [](port::QueryRequest& request) {
-    request.begin = "start transactio";
-  });
+  Statement& begin = Run("INSERT INTO t (v) VALUES (4)",
+                         [](port::QueryRequest& request) { request.begin = "start transactio"; });
   EXPECT_EQ(begin.sink.end().error_number, 1064);
   EXPECT_EQ(begin.pinned(), 0u);
   EXPECT_EQ(Run("SELECT COUNT(*) FROM t").sink.First(), "0");
@@ -344,9 +346,8 @@ TEST_P(QueryServerTest, PreparedStatementsOnWhicheverConnection) {
   EXPECT_TRUE(prepare.sink.prepared);
   EXPECT_EQ(prepare.sink.parameters, 1);
   EXPECT_EQ(prepare.sink.column_count, 2u);
-  Statement& wrong = Run("SELEC ?", [](port::QueryRequest& request) {
-    request.kind = port::StatementKind::kPrepare;
-  });
+  Statement& wrong = Run(
+      "SELEC ?", [](port::QueryRequest& request) { request.kind = port::StatementKind::kPrepare; });
   EXPECT_EQ(wrong.sink.end().error_number, 1064);
   std::string five = OneInteger(5);
   auto execute = [&](port::QueryRequest& request) {
@@ -407,7 +408,8 @@ TEST_P(QueryServerTest, PacketsOf16MegabytesAndMoreBothWays) {
   Serve();
   const size_t size = 40'000'000;
   for (size_t length : {size_t{0xffffff} - 2, size_t{0xffffff} - 1, size_t{0xffffff}, size}) {
-    std::string long_text = "SELECT LENGTH('" + std::string(length - 17, 'x') + "')";  // body: command byte and this
+    std::string long_text =
+        "SELECT LENGTH('" + std::string(length - 17, 'x') + "')";  // body: command byte and this
     ASSERT_EQ(long_text.size(), length);
     Statement& up = Run(long_text);
     ASSERT_TRUE(*up.end) << up.error();
@@ -423,7 +425,8 @@ TEST_P(QueryServerTest, ASlowReaderOfAHundredMegabytesHoldsMysqldBack) {
   Serve();
   Run("DELETE FROM big");
   Run("INSERT INTO big VALUES (1, REPEAT('b', 1000000))");
-  for (int i = 0; i < 7; ++i) Run("INSERT INTO big SELECT id + (SELECT COUNT(*) FROM big), b FROM big");
+  for (int i = 0; i < 7; ++i)
+    Run("INSERT INTO big SELECT id + (SELECT COUNT(*) FROM big), b FROM big");
   Statement& slow = Start("SELECT b FROM big LIMIT 100", [](port::QueryRequest&) {});
   slow.sink.keep = false;
   slow.sink.full = true;
@@ -523,7 +526,8 @@ TEST_P(QueryServerTest, AConnectionLostMidResult) {
   slow.sink.keep = false;
   slow.sink.full = true;
   ASSERT_TRUE(servers->Until([&] { return slow.sink.row_bytes > 0; }));
-  std::string id = servers->Ask(*instance, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'vt_app' LIMIT 1");
+  std::string id = servers->Ask(
+      *instance, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'vt_app' LIMIT 1");
   servers->Ask(*instance, "KILL " + id);
   Do([&] {
     slow.sink.full = false;
@@ -538,7 +542,11 @@ TEST_P(QueryServerTest, AConnectionLostMidResult) {
 TEST_P(QueryServerTest, IdleConnectionsThatDiedAreNotUsed) {
   Serve();
   Run("SELECT 1");
-  servers->Ask(*instance, "KILL " + servers->Ask(*instance, "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'vt_app' LIMIT 1"));
+  servers->Ask(
+      *instance,
+      "KILL " + servers->Ask(
+                    *instance,
+                    "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = 'vt_app' LIMIT 1"));
   uint64_t gone = 0;
   servers->Until([&] { return ++gone > 5; });
   Statement& next = Run("SELECT 2");
@@ -586,7 +594,8 @@ TEST_P(QueryServerTest, StatesAndTheirTexts) {
   EXPECT_EQ(other.error(), "wrong tablet type: REPLICA, want: PRIMARY or []");
   EXPECT_EQ(Run("SELECT 1", at("no", "0", record::TabletType::kPrimary)).error(),
             "invalid keyspace no does not match expected ks");
-  EXPECT_EQ(Run("SELECT 1", at("ks", "1", record::TabletType::kPrimary)).code(), Code::kClusterEvent);
+  EXPECT_EQ(Run("SELECT 1", at("ks", "1", record::TabletType::kPrimary)).code(),
+            Code::kClusterEvent);
   uint64_t id = Run("SELECT 1", Begin).pinned();
   ASSERT_NE(id, 0u) << Run("SELECT 1", Begin).error();
   Do([&] { server->SetServing(record::TabletType::kPrimary, false, "", 2); });
@@ -598,7 +607,8 @@ TEST_P(QueryServerTest, StatesAndTheirTexts) {
   });
   EXPECT_NE(gone.error().find("stopped serving"), std::string::npos) << gone.error();
   Do([&] { server->state().SetLease(Time{1}); });
-  EXPECT_EQ(Run("SELECT 1", at("ks", "0", record::TabletType::kReplica)).code(), Code::kClusterEvent);
+  EXPECT_EQ(Run("SELECT 1", at("ks", "0", record::TabletType::kReplica)).code(),
+            Code::kClusterEvent);
 }
 
 TEST_P(QueryServerTest, DrainWaitsAndThenKills) {
@@ -627,7 +637,8 @@ TEST_P(QueryServerTest, DrainWaitsAndThenKills) {
   EXPECT_EQ(runs.code(), Code::kUnavailable);
   EXPECT_EQ(server->metrics().pinned.value(), 0);
   Do([&] { server->SetServing(record::TabletType::kPrimary, true, "", 1); });
-  EXPECT_EQ(Run("SELECT COUNT(*) FROM t").sink.First(), "1") << "the killed transaction was rolled back";
+  EXPECT_EQ(Run("SELECT COUNT(*) FROM t").sink.First(), "1")
+      << "the killed transaction was rolled back";
   Run("DELETE FROM t");
 }
 
@@ -642,7 +653,8 @@ TEST_P(QueryServerTest, HealthIsPushedAtOnceAndBeats) {
   Serve();
   HealthList list;
   std::optional<Status> ended;
-  auto watch = [](QueryServer* server, HealthList* list, std::optional<Status>* out) -> io::Task<void> {
+  auto watch = [](QueryServer* server, HealthList* list,
+                  std::optional<Status>* out) -> io::Task<void> {
     Status end = co_await server->StreamHealth(*list, Deadline::Never());
     *out = end;
   };

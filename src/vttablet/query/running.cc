@@ -16,10 +16,12 @@ namespace {
 constexpr size_t kMaxMetadata = 16 * 1024 * 1024;
 constexpr std::string_view kLastGtid = "last_gtid";
 
-// Errors after which the statement must be prepared anew on this connection: unknown handler, needs re-preparing.
+// Errors after which the statement must be prepared anew on this connection: unknown handler, needs
+// re-preparing.
 bool WantsNewPrepare(uint16_t number) { return number == 1243 || number == 1615; }
 
-// Whether a session state change must not pass on to another session; takes MariaDB's GTID out on the way.
+// Whether a session state change must not pass on to another session; takes MariaDB's GTID out on
+// the way.
 bool Taints(std::string_view state, std::string* gtid, bool* schema_changed) {
   bool taints = false;
   mysql::wire::Reader in(state);
@@ -70,11 +72,18 @@ Running::Outcome Running::Deliver(std::string_view* input) {
       meta.append(fresh);
     }
     switch (step.event) {
-      case ScanEvent::kNeedInput: return Outcome::kMore;
-      case ScanEvent::kResultEnd: OnTerminator(false); break;
-      case ScanEvent::kDone: OnTerminator(true); return Outcome::kDone;
-      case ScanEvent::kLocalInfile: return Outcome::kInfile;
-      case ScanEvent::kBroken: return Outcome::kBroken;
+      case ScanEvent::kNeedInput:
+        return Outcome::kMore;
+      case ScanEvent::kResultEnd:
+        OnTerminator(false);
+        break;
+      case ScanEvent::kDone:
+        OnTerminator(true);
+        return Outcome::kDone;
+      case ScanEvent::kLocalInfile:
+        return Outcome::kInfile;
+      case ScanEvent::kBroken:
+        return Outcome::kBroken;
     }
   }
 }

@@ -1,5 +1,5 @@
-// vttablet/query/running.h - one statement on its way through a connection, and how its answer is handed on.
-// Internal to the room; threads: its loop's.
+// vttablet/query/running.h - one statement on its way through a connection, and how its answer is
+// handed on. Internal to the room; threads: its loop's.
 #pragma once
 
 #include <memory>
@@ -15,19 +15,19 @@ struct Running {
   Running(port::ResultSink& to, Deadline until) : sink(&to), limit(until) {}
 
   Connection* connection = nullptr;
-  port::ResultSink* sink;  // null once nobody wants the rest of the answer
-  Deadline limit;          // the request's, or its transaction's; after it, of the grace to end in
-  bool preparing = false;  // the answer is one to COM_STMT_PREPARE
-  bool executing = false;  // to COM_STMT_EXECUTE: some errors mean that it must be prepared again
-  bool skip_first = false; // the first result is that of BEGIN
+  port::ResultSink* sink;   // null once nobody wants the rest of the answer
+  Deadline limit;           // the request's, or its transaction's; after it, of the grace to end in
+  bool preparing = false;   // the answer is one to COM_STMT_PREPARE
+  bool executing = false;   // to COM_STMT_EXECUTE: some errors mean that it must be prepared again
+  bool skip_first = false;  // the first result is that of BEGIN
   bool expired = false, canceled = false, killed = false;  // why the rest is thrown away
-  bool repeat = false;           // prepare again and execute once more: nothing was handed on
+  bool repeat = false;  // prepare again and execute once more: nothing was handed on
   bool delivered = false;
   bool saw_transaction = false;  // some result left the session in a transaction
   bool failed = false;           // the answer ended with ERR, which carries no status
   std::shared_ptr<KillTicket> ticket;
-  std::string meta;              // metadata of which more is to come
-  size_t index = 0;              // in QueryServer's list
+  std::string meta;  // metadata of which more is to come
+  size_t index = 0;  // in QueryServer's list
   int64_t rows_bytes = 0;
 
   bool given_up() const { return expired || canceled || killed; }

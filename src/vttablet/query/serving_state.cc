@@ -19,8 +19,10 @@ void ServingState::Set(record::TabletType type, bool serving, std::string reason
 }
 
 Status ServingState::Check(const record::Target& target, bool pinned, Time now) const {
-  const bool matches = target.type == type_ && target.keyspace == keyspace_ && target.shard == shard_;
-  if (matches && serving_ && !draining_ && LeaseHolds(now)) [[likely]] return {};
+  const bool matches =
+      target.type == type_ && target.keyspace == keyspace_ && target.shard == shard_;
+  if (matches && serving_ && !draining_ && LeaseHolds(now)) [[likely]]
+    return {};
   return Refuse(target, pinned, now);
 }
 
@@ -37,19 +39,22 @@ Status ServingState::Refuse(const record::Target& target, bool pinned, Time now)
     return Fail(Code::kClusterEvent, "operation not allowed in state SHUTTING_DOWN{}", because());
   }
   if (target.keyspace != keyspace_) {
-    return Fail(Code::kClusterEvent, "invalid keyspace {} does not match expected {}", target.keyspace,
-                keyspace_);
+    return Fail(Code::kClusterEvent, "invalid keyspace {} does not match expected {}",
+                target.keyspace, keyspace_);
   }
   if (target.shard != shard_) {
-    return Fail(Code::kClusterEvent, "invalid shard {} does not match expected {}", target.shard, shard_);
+    return Fail(Code::kClusterEvent, "invalid shard {} does not match expected {}", target.shard,
+                shard_);
   }
-  if (target.type != type_ && std::ranges::find(also_allowed_, target.type) == also_allowed_.end()) {
+  if (target.type != type_ &&
+      std::ranges::find(also_allowed_, target.type) == also_allowed_.end()) {
     std::string allowed;
     for (record::TabletType type : also_allowed_) {
       allowed += (allowed.empty() ? "" : " ") + Upper(record::TabletTypeName(type));
     }
     return Fail(Code::kClusterEvent, "wrong tablet type: {}, want: {} or [{}]",
-                Upper(record::TabletTypeName(target.type)), Upper(record::TabletTypeName(type_)), allowed);
+                Upper(record::TabletTypeName(target.type)), Upper(record::TabletTypeName(type_)),
+                allowed);
   }
   return {};
 }

@@ -1,6 +1,6 @@
-// vttablet/query/serving_state.h - whether requests are let in, and the texts that say why not. vtgate's buffering
-// (Vitess's too) reads these texts: "operation not allowed in state NOT_SERVING", "... SHUTTING_DOWN", "wrong tablet
-// type". Threads: set and asked on one loop.
+// vttablet/query/serving_state.h - whether requests are let in, and the texts that say why not.
+// vtgate's buffering (Vitess's too) reads these texts: "operation not allowed in state
+// NOT_SERVING", "... SHUTTING_DOWN", "wrong tablet type". Threads: set and asked on one loop.
 #pragma once
 
 #include <string>
@@ -20,7 +20,8 @@ class ServingState {
   void Set(record::TabletType type, bool serving, std::string reason, uint64_t term);
   // New work is refused; transactions that are open go on until the drain ends.
   void BeginDrain() { draining_ = true; }
-  // The lease: nothing is served, and no answer given, after it. Time{INT64_MAX}: no lease is in use.
+  // The lease: nothing is served, and no answer given, after it. Time{INT64_MAX}: no lease is in
+  // use.
   void SetLease(Time until) { lease_until_ = until; }
   // Other types that requests may name, as Vitess's "also allow" after a promotion.
   void SetAlsoAllowed(std::vector<record::TabletType> types) { also_allowed_ = std::move(types); }

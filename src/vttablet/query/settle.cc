@@ -1,4 +1,5 @@
-// The second half of QueryServer: where connections go after their statements, and what ends by itself.
+// The second half of QueryServer: where connections go after their statements, and what ends by
+// itself.
 #include <algorithm>
 #include <utility>
 
@@ -16,22 +17,26 @@ using mysql::wire::Terminator;
 namespace {
 
 constexpr Duration kSweepEvery = std::chrono::seconds(1);
-constexpr Duration kAfterwards = std::chrono::seconds(5);  // for the round trips that follow a statement
+constexpr Duration kAfterwards =
+    std::chrono::seconds(5);  // for the round trips that follow a statement
 constexpr size_t kMaxWarnings = 64;
 
 }  // namespace
 
 Error QueryServer::WhyGivenUp(const Lent& lent, const Running& run) const {
-  if (run.killed) return Error(Code::kUnavailable, "ended because the tablet stops serving: outcome unknown");
+  if (run.killed)
+    return Error(Code::kUnavailable, "ended because the tablet stops serving: outcome unknown");
   if (run.canceled) return Error(Code::kCanceled, "canceled by the client");
   const char* note = run.ticket != nullptr && run.ticket->withheld
-                         ? "; it waits for a semi-sync acknowledgement: outcome unknown" : "";
+                         ? "; it waits for a semi-sync acknowledgement: outcome unknown"
+                         : "";
   if (lent.limited_by_transaction) {
-    return Error(Code::kAborted,
-                 fmt::format("transaction {}: exceeded timeout: {}s{}",
-                             lent.pinned != nullptr ? lent.pinned->id : 0,
-                             std::chrono::duration_cast<std::chrono::seconds>(
-                                 options_.transaction_timeout).count(), note));
+    return Error(
+        Code::kAborted,
+        fmt::format(
+            "transaction {}: exceeded timeout: {}s{}", lent.pinned != nullptr ? lent.pinned->id : 0,
+            std::chrono::duration_cast<std::chrono::seconds>(options_.transaction_timeout).count(),
+            note));
   }
   return Error(Code::kDeadlineExceeded,
                fmt::format("the statement did not end before its deadline{}", note));
@@ -51,7 +56,8 @@ io::Task<Status> QueryServer::AwaitKill(Running& run) {
 }
 
 io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
-                                                     const port::QueryRequest& request, Status pumped) {
+                                                     const port::QueryRequest& request,
+                                                     Status pumped) {
   Connection& connection = *lent.connection;
   const bool was_pinned = lent.pinned != nullptr;
   if (!pumped) {
@@ -76,10 +82,11 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
   if (run.ticket != nullptr) usable = co_await AwaitKill(run);
   // ERR does not say whether the transaction is still there.
   const bool unsure = run.failed || run.ticket != nullptr;
-  if (usable && unsure && (was_pinned || run.saw_transaction || !request.begin.empty() || request.reserve ||
-                           !(connection.status_flags & mysql::wire::kStatusAutocommit))) {
+  if (usable && unsure &&
+      (was_pinned || run.saw_transaction || !request.begin.empty() || request.reserve ||
+       !(connection.status_flags & mysql::wire::kStatusAutocommit))) {
     Deadline soon = Deadline::After(loop_.clock(), kAfterwards);
-    Result<Terminator> ping = co_await connection.Run(Command::kPing, {}, soon);
+    Result<Terminator> ping = co_await connection.Run(Command::kPing, kNoBody, soon);
     if (!ping) usable = Fail(ping.error());
   }
   if (!usable) {
@@ -112,12 +119,14 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
     PutBack(std::move(lent.connection));
   }
   if (!state_.LeaseHolds(loop_.Now())) {
-    co_return Fail(Code::kUnavailable, "the primary's lease ended while the statement ran: outcome unknown");
+    co_return Fail(Code::kUnavailable,
+                   "the primary's lease ended while the statement ran: outcome unknown");
   }
   co_return end;
 }
 
-// Pins what is in a transaction or reserved and answers its id. Else 0, and the connection is left in `lent`.
+// Pins what is in a transaction or reserved and answers its id. Else 0, and the connection is left
+// in `lent`.
 uint64_t QueryServer::Keep(Lent& lent, const port::QueryRequest& request) {
   Connection& connection = *lent.connection;
   Pinned* pinned = lent.pinned;
@@ -151,7 +160,8 @@ uint64_t QueryServer::Keep(Lent& lent, const port::QueryRequest& request) {
   return id;
 }
 
-io::Task<void> QueryServer::FetchWarnings(Connection& connection, std::vector<port::Warning>* warnings) {
+io::Task<void> QueryServer::FetchWarnings(Connection& connection,
+                                          std::vector<port::Warning>* warnings) {
   constexpr size_t kMaxBytes = 256 * 1024;
   Deadline soon = Deadline::After(loop_.clock(), kAfterwards);
   std::string rows;
@@ -201,15 +211,15 @@ io::Task<void> QueryServer::Recycle(QueryServer* self, ConnectionPtr connection)
   }
 }
 
-// A statement that neither its deadline nor a KILL could end: it waits for an acknowledgement, or rolls back long. The
-// connection keeps its permit meanwhile and is closed afterwards.
+// A statement that neither its deadline nor a KILL could end: it waits for an acknowledgement, or
+// rolls back long. The connection keeps its permit meanwhile and is closed afterwards.
 io::Task<void> QueryServer::Outlast(QueryServer* self, ConnectionPtr connection,
                                     std::shared_ptr<KillTicket> ticket) {
   std::optional<io::Gate::Pass> pass = self->gate_.Enter();
   if (pass) {
     self->outlasting_.push_back(connection.get());
     [[maybe_unused]] Result<Terminator> ended =
-        co_await connection->Query({}, nullptr, 0, Deadline::Never());
+        co_await connection->Query(kNoBody, nullptr, 0, Deadline::Never());
     std::erase(self->outlasting_, connection.get());
   }
   ticket->over = true;

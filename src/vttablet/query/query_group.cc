@@ -1,0 +1,142 @@
+#include "vttablet/query/query_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "io/blocking.h"
+
+namespace paceline::vttablet {
+namespace {
+
+size_t Share(size_t all, size_t parts) { return std::max<size_t>((all + parts - 1) / parts, 1); }
+
+io::Task<bool> ApplyOne(std::function<void(QueryServer&)> change, QueryServer* server) {
+  change(*server);
+  co_return true;
+}
+io::Task<bool> DrainOne(QueryServer* server, Deadline grace) {
+  bool in_time = co_await server->Drain(grace);
+  co_return in_time;
+}
+io::Task<bool> CloseOne(QueryServer* server) {
+  co_await server->Close();
+  co_return true;
+}
+
+}  // namespace
+
+QueryGroup::QueryGroup(std::vector<io::Loop*> loops, const QueryServerOptions& options)
+    : loops_(std::move(loops)) {
+  const size_t parts = loops_.size();
+  for (size_t i = 0; i < parts; ++i) {
+    QueryServerOptions own = options;
+    own.loop_index = static_cast<uint32_t>(i);
+    own.pool.statements = Share(options.pool.statements, parts);
+    own.pool.transactions = Share(options.pool.transactions, parts);
+    own.pool.max_waiting = Share(options.pool.max_waiting, parts);
+    servers_.push_back(std::make_unique<QueryServer>(*loops_[i], std::move(own)));
+  }
+}
+
+io::Task<bool> QueryGroup::OnAll(Work work) {
+  io::Loop* home = &io::Loop::Current();
+  size_t open = servers_.size();
+  bool good = true;
+  io::Event all_done;
+  for (size_t i = 0; i < servers_.size(); ++i) {
+    QueryServer* server = servers_[i].get();
+    std::function<io::Task<bool>()> make = [work, server] { return work(*server); };
+    std::function<void(bool)> done = [home, &open, &good, &all_done](bool one) {
+      home->Post([&open, &good, &all_done, one] {
+        good = good && one;
+        if (--open == 0) all_done.Set();
+      });
+    };
+    io::StartOn(*loops_[i], std::move(make), std::move(done));
+  }
+  [[maybe_unused]] bool ended = co_await all_done.Wait(Deadline::Never());
+  co_return good;
+}
+
+io::Task<void> QueryGroup::Apply(std::function<void(QueryServer&)> change) {
+  Work work = [change](QueryServer& server) { return ApplyOne(change, &server); };
+  [[maybe_unused]] bool good = co_await OnAll(std::move(work));
+}
+
+io::Task<void> QueryGroup::SetServing(record::TabletType type, bool serving, std::string reason,
+                                      uint64_t term) {
+  std::function<void(QueryServer&)> change = [=](QueryServer& server) {
+    server.SetServing(type, serving, reason, term);
+  };
+  co_await Apply(std::move(change));
+}
+
+io::Task<void> QueryGroup::SetAlsoAllowed(std::vector<record::TabletType> types) {
+  std::function<void(QueryServer&)> change = [types](QueryServer& server) {
+    server.state().SetAlsoAllowed(types);
+  };
+  co_await Apply(std::move(change));
+}
+
+io::Task<void> QueryGroup::SetAdmission(std::vector<const Admission*> admission) {
+  std::function<void(QueryServer&)> change = [admission](QueryServer& server) {
+    server.SetAdmission(admission);
+  };
+  co_await Apply(std::move(change));
+}
+
+io::Task<void> QueryGroup::DropConnections(std::string reason) {
+  std::function<void(QueryServer&)> change = [reason](QueryServer& server) {
+    server.DropConnections(reason);
+  };
+  co_await Apply(std::move(change));
+}
+
+io::Task<bool> QueryGroup::Drain(Deadline grace) {
+  Work work = [grace](QueryServer& server) { return DrainOne(&server, grace); };
+  bool in_time = co_await OnAll(std::move(work));
+  co_return in_time;
+}
+
+io::Task<void> QueryGroup::Close() {
+  Work work = [](QueryServer& server) { return CloseOne(&server); };
+  [[maybe_unused]] bool closed = co_await OnAll(std::move(work));
+}
+
+void QueryGroup::SetHealth(const port::TabletHealth& health) {
+  for (size_t i = 0; i < servers_.size(); ++i) {
+    loops_[i]->Post([server = servers_[i].get(), health] { server->SetHealth(health); });
+  }
+}
+
+void QueryGroup::SetLease(Time until) {
+  for (size_t i = 0; i < servers_.size(); ++i) {
+    loops_[i]->Post([server = servers_[i].get(), until] { server->state().SetLease(until); });
+  }
+}
+
+QueryTotals QueryGroup::Totals() const {
+  QueryTotals sum;
+  for (const auto& server : servers_) {
+    const QueryMetrics& one = server->metrics();
+    sum.queries += one.queries.value();
+    sum.mysql_errors += one.mysql_errors.value();
+    sum.refused += one.refused.value();
+    sum.failed += one.failed.value();
+    sum.query_ns += one.query_ns.value();
+    sum.waits += one.waits.value();
+    sum.wait_ns += one.wait_ns.value();
+    sum.connections += one.connections.value();
+    sum.idle += one.idle.value();
+    sum.pinned += one.pinned.value();
+    sum.running += one.running.value();
+    sum.waiting += one.waiting.value();
+    sum.kills += one.kills.value();
+    sum.transactions += one.transactions.value();
+    sum.transactions_killed += one.transactions_killed.value();
+    sum.dial_errors += one.dial_errors.value();
+  }
+  return sum;
+}
+
+}  // namespace paceline::vttablet

@@ -1,0 +1,56 @@
+// vttablet/query/query_group.h - the query services of a tablet's loops as one, for the manager:
+// what it says reaches each of them on its own loop, and is in force everywhere when the call
+// returns. Threads: coroutines on any loop, one at a time; server(i) on its loop. Lifetime: Close()
+// before destroying.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vttablet/query/query_server.h"
+
+namespace paceline::vttablet {
+
+struct QueryTotals {
+  int64_t queries = 0, mysql_errors = 0, refused = 0, failed = 0, query_ns = 0;
+  int64_t waits = 0, wait_ns = 0, connections = 0, idle = 0, pinned = 0, running = 0, waiting = 0;
+  int64_t kills = 0, transactions = 0, transactions_killed = 0, dial_errors = 0;
+};
+
+class QueryGroup {
+ public:
+  // `options` hold the limits of the whole tablet; each loop gets its share, at least one of each.
+  QueryGroup(std::vector<io::Loop*> loops, const QueryServerOptions& options);
+
+  size_t size() const { return servers_.size(); }
+  QueryServer& server(size_t i) { return *servers_[i]; }
+  io::Loop& loop(size_t i) { return *loops_[i]; }
+
+  io::Task<void> SetServing(record::TabletType type, bool serving, std::string reason,
+                            uint64_t term);
+  io::Task<void> SetAlsoAllowed(std::vector<record::TabletType> types);
+  // True when no loop had to kill anything.
+  io::Task<bool> Drain(Deadline grace);
+  io::Task<void> DropConnections(std::string reason);
+  io::Task<void> SetAdmission(std::vector<const Admission*> admission);
+  io::Task<void> Close();
+  // Posted: in force soon. Any thread.
+  void SetHealth(const port::TabletHealth& health);
+  void SetLease(Time until);
+
+  // Any thread.
+  QueryTotals Totals() const;
+
+ private:
+  using Work = std::function<io::Task<bool>(QueryServer&)>;
+  // Runs `work` on every loop and waits for all. True when all answered true.
+  io::Task<bool> OnAll(Work work);
+  io::Task<void> Apply(std::function<void(QueryServer&)> change);
+
+  std::vector<io::Loop*> loops_;
+  std::vector<std::unique_ptr<QueryServer>> servers_;
+};
+
+}  // namespace paceline::vttablet

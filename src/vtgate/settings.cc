@@ -1,5 +1,6 @@
 #include "vtgate/settings.h"
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "base/strings.h"

@@ -1,0 +1,22 @@
+// web/views.h - what pages.h's structs look like as tables. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "web/html.h"
+#include "web/pages.h"
+
+namespace paceline::web {
+
+std::vector<Table> ProgramTables(const Program& program, Duration uptime, WallTime now);
+std::vector<Table> FlagTables(const Program& program);
+std::vector<Table> ClusterTables(const ClusterView& view);
+std::vector<Table> TabletTables(const TabletView& view);
+std::vector<Table> GateTables(const GateView& view);
+// Vitess's list of {"Key", "Class", "Value"}.
+std::string StatusDetailsJson(const TabletView& view);
+// One sample for each keyspace, shard and type that has tablets that serve.
+std::vector<MetricSample> HealthcheckConnections(const GateView& view);
+
+}  // namespace paceline::web

@@ -212,6 +212,7 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
 
 io::Task<void> Stop(Tablet& t) {
   if (t.native_server) t.native_server->GoAway("the tablet is shutting down");
+  if (t.agent_channel) co_await t.agent_channel->Close();  // ends the watch on mysqld, which the manager waits for
   if (t.manager) co_await t.manager->Stop(Deadline::In(10s));
   if (t.query) {
     bool clean = co_await t.query->Drain(Deadline::In(3s));
@@ -223,7 +224,6 @@ io::Task<void> Stop(Tablet& t) {
     if (!down) LOG_WARNING("{}", down.error().ToString());
   }
   if (t.query) co_await t.query->Close();
-  if (t.agent_channel) co_await t.agent_channel->Close();
   if (t.topo) co_await t.topo->Stop();
 }
 

@@ -43,7 +43,25 @@ std::string_view ClientSink::Renamed(std::string_view packets, std::string* scra
 
 void ClientSink::OnColumns(uint64_t column_count, std::string_view packets) {
   begun_ = true;
-  client_.WriteColumns(column_count, Renamed(packets, &scratch_), StatusFlags(0, false));
+  packets = Renamed(packets, &scratch_);
+  std::string show_tables;
+  if (!rename_from_.empty()) show_tables = RenameTablesIn(packets);
+  client_.WriteColumns(column_count, show_tables.empty() ? packets : show_tables, StatusFlags(0, false));
+}
+
+// SHOW TABLES calls its column after the database. Empty when there is none such.
+std::string ClientSink::RenameTablesIn(std::string_view packets) const {
+  std::string name = "Tables_in_" + rename_from_;
+  if (packets.find(name) == std::string_view::npos) return "";
+  Result<std::vector<mysql::wire::ColumnDefinition>> columns = mysql::wire::ParseColumns(packets);
+  if (!columns) return "";
+  for (mysql::wire::ColumnDefinition& column : *columns) {
+    if (column.name.starts_with(name)) column.name = "Tables_in_" + rename_to_ + column.name.substr(name.size());
+  }
+  std::string renamed;
+  uint8_t sequence = 1;
+  mysql::wire::AppendColumns(&renamed, *columns, &sequence);
+  return renamed;
 }
 
 void ClientSink::OnRows(std::string_view bytes) { client_.WriteRows(bytes); }

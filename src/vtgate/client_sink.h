@@ -47,6 +47,7 @@ class ClientSink final : public AnswerSink {
   uint16_t StatusFlags(uint16_t flags, bool more) const;
   mysql::wire::Terminator Shown(const mysql::wire::Terminator& end, bool last) const;
   std::string_view Renamed(std::string_view packets, std::string* scratch) const;
+  std::string RenameTablesIn(std::string_view packets) const;
 
   mysql::ServerConnection& client_;
   std::string rename_from_, rename_to_, scratch_;

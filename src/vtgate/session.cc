@@ -16,6 +16,7 @@ using plan::PinReason;
 
 Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect dialect)
     : gate_(gate), identity_(std::move(identity)), dialect_(dialect), first_dialect_(dialect) {
+  caller_.principal = identity_.principal;
   caller_.user = identity_.user;
   caller_.groups = identity_.groups;
   values_.connection_id = identity_.connection_id;
@@ -57,6 +58,12 @@ std::string Session::PinnedBecause() const {
   if (in_transaction_ && pinned_.id != 0) names.emplace_back("transaction");
   for (PinReason reason : pins_) names.emplace_back(plan::PinReasonName(reason));
   return Join(names, ",");
+}
+
+void Session::Recall(uint64_t last_insert_id, uint64_t found_rows, int64_t row_count) {
+  values_.last_insert_id = last_insert_id;
+  values_.found_rows = found_rows;
+  values_.row_count = row_count;
 }
 
 void Session::KillQuery() {

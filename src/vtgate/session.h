@@ -63,6 +63,7 @@ struct SessionIdentity {
   std::string user;
   std::string host;
   std::vector<std::string> groups;
+  std::string principal;  // the effective caller of a gRPC client
   bool found_rows = false;
   bool multi_statements = false;
 };
@@ -103,6 +104,22 @@ class Session {
   uint16_t StatusFlags() const;
   const std::string& running() const { return running_; }
   bool closing() const { return closing_; }
+
+  // For fronts whose clients carry the session from call to call.
+  struct Pin {
+    uint64_t id = 0;  // 0: none
+    record::TabletAlias tablet;
+    record::Target target;
+    bool reserved = false;  // for more than a transaction
+  };
+  Pin pin() const { return {pinned_.id, pinned_.on.alias, pinned_.target, !pins_.empty()}; }
+  const plan::SessionValues& values() const { return values_; }
+  const std::vector<port::Warning>& warnings() const { return warnings_; }
+  const SessionSettings& settings() const { return settings_; }
+  // What the statement before left behind, in a session made anew.
+  void Recall(uint64_t last_insert_id, uint64_t found_rows, int64_t row_count);
+  void SetFoundRows(bool on) { identity_.found_rows = on; }
+  void SetMultiStatements(bool on) { identity_.multi_statements = on; }
 
  private:
   struct Pinned {

@@ -21,6 +21,10 @@ class SessionSettings {
 
   // The value as SQL text, or null when it has its default.
   const std::string* Find(std::string_view name) const;
+  // "NAMES 'utf8mb4' COLLATE '...'", "NAMES DEFAULT" or empty.
+  const std::string& names() const { return names_; }
+  const std::map<std::string, std::string, std::less<>>& variables() const { return variables_; }
+  const std::map<std::string, std::string, std::less<>>& user_variables() const { return user_variables_; }
   bool HasUserVariables() const { return !user_variables_.empty(); }
   bool empty() const { return names_.empty() && variables_.empty() && user_variables_.empty(); }
   // Null when empty. The same object until something changes.

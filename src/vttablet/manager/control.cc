@@ -140,6 +140,13 @@ io::Task<Status> Manager::Fence(const agent::FenceRequest& request, agent::Fence
 
 io::Task<Status> Manager::Promote(const agent::PromoteRequest& request, agent::PromoteResponse& response,
                                   Deadline deadline) {
+  Status promoted = co_await PromoteWhen(request, true, deadline);
+  if (!promoted) co_return promoted;
+  Status filled = co_await FillState(*response.mutable_state(), deadline);
+  co_return filled;
+}
+
+io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers, Deadline deadline) {
   Turn turn(action_);
   Status taken = co_await turn.Take(deadline);
   if (!taken) co_return taken;
@@ -167,11 +174,11 @@ io::Task<Status> Manager::Promote(const agent::PromoteRequest& request, agent::P
       co_return Fail(Code::kFailedPrecondition, "{} lacks {}: it must not be promoted", tablet_.alias.ToString(),
                      must->Subtract(*position).ToString());
     }
-    Status promoted = co_await BecomePrimary(request.term(), request.acknowledgements(), request.action(), deadline);
+    Status promoted = co_await BecomePrimary(request.term(), request.acknowledgements(), request.action(),
+                                             wait_for_ackers, deadline);
     if (!promoted) co_return promoted;
   }
-  Status filled = co_await FillState(*response.mutable_state(), deadline);
-  co_return filled;
+  co_return Status();
 }
 
 io::Task<Status> Manager::Demote(const agent::DemoteRequest& request, agent::DemoteResponse& response,

@@ -117,7 +117,7 @@ io::Task<void> Manager::LookAtReplication() {
   }
   if (gone) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
-  if (!role_known_) {
+  if (!role_known_ && !confirming_) {
     Status role = co_await TakeUpRole(Deadline::In(60s));
     if (!role) {
       LOG_WARNING("taking up the role: {}", role.error().ToString());

@@ -20,6 +20,7 @@
 #include "topo/server.h"
 #include "vttablet/manager/durable_state.h"
 #include "vttablet/manager/query_side.h"
+#include "vttablet/manager/sidecar.h"
 
 namespace paceline::vttablet {
 
@@ -91,7 +92,11 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> ResumePrimary(Deadline deadline);
   io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start, std::optional<bool> semi_sync,
                                    Deadline deadline);
-  io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action, Deadline deadline);
+  // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by itself.
+  io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action, bool wait_for_ackers,
+                                 Deadline deadline);
+  io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
+  io::Task<Status> PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers, Deadline deadline);
   io::Task<Status> StepDown(Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> PublishType(Deadline deadline);
@@ -132,6 +137,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   uint64_t agent_start_count_ = 0;
   uint32_t acknowledgements_ = 0;
   bool action_running_ = false;
+  bool confirming_ = false;  // a promotion without waiting is under way
 };
 
 }  // namespace paceline::vttablet

@@ -127,8 +127,7 @@ CALL(InitPrimary) {
   promote.set_term(state_.promised_term + 1);
   promote.set_acknowledgements(request.semisync() ? 1 : 0);
   promote.set_action("InitPrimary");
-  agent::PromoteResponse promoted;
-  Status done = co_await Promote(promote, promoted, deadline);
+  Status done = co_await PromoteWhen(promote, false, deadline);
   if (!done) co_return done;
   Result<gtid::Set> position = co_await replication_->Position(deadline);
   if (!position) co_return Fail(position.error());
@@ -143,8 +142,7 @@ CALL(PromoteReplica) {
   Result<uint32_t> acks = co_await AcknowledgementsWanted(deadline);
   promote.set_acknowledgements(request.semisync() ? (acks ? std::max<uint32_t>(*acks, 1) : 1) : 0);
   promote.set_action("PromoteReplica");
-  agent::PromoteResponse promoted;
-  Status done = co_await Promote(promote, promoted, deadline);
+  Status done = co_await PromoteWhen(promote, false, deadline);
   if (!done) co_return done;
   Result<gtid::Set> position = co_await replication_->Position(deadline);
   if (!position) co_return Fail(position.error());
@@ -160,6 +158,8 @@ CALL(PopulateReparentJournal) {
   entry.primary_alias = record::TabletAlias{request.primary_alias().cell(), request.primary_alias().uid()}.ToString();
   entry.position = request.replication_position();
   entry.created_ns = request.time_created_ns();
+  Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
+  if (!sidecar) co_return sidecar;
   Status written = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
   co_return written;
 }

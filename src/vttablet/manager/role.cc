@@ -106,8 +106,10 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
     ShowServing();
     co_return replica;
   }
-  Status safe = co_await replication_->SetReadOnly(true, deadline);
-  if (!safe) co_return safe;
+  // Nobody leads, as far as the record tells. Sessions of a promotion that was never published may wait for an
+  // acknowledgement, and then this cannot be had; nothing is served meanwhile, and the next reparent takes it from here.
+  Status safe = co_await replication_->SetReadOnly(true, Deadline::In(3s).EarlierOf(deadline));
+  if (!safe) LOG_WARNING("staying as it is until the next reparent: {}", safe.error().ToString());
   role_known_ = true;
   ShowServing();
   co_return Status();
@@ -241,7 +243,7 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
 }
 
 io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
-                                        Deadline deadline) {
+                                        bool wait_for_ackers, Deadline deadline) {
   Status forgotten = co_await replication_->ForgetSource(deadline);
   if (!forgotten) co_return forgotten;
   Status replica_off = co_await replication_->SetSemiSyncReplica(false, false, deadline);
@@ -264,28 +266,54 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
     Status role = co_await needs_.agent->SetRole(true, Deadline::In(10s));
     if (!role) co_return Fail(role.error().Context("telling mysqlctld the role"));
   }
-  // Writable for this connection's journal row first; clients come when it is acknowledged.
+  // Writable for this tablet's own rows first; clients come when those are acknowledged.
   Status writable = co_await replication_->SetReadOnly(false, deadline);
   if (!writable) co_return writable;
+  tablet_.type = TabletType::kPrimary;
+  tablet_.primary_term_start = {now};
+  role_known_ = false;
+  lag_.reset();
+  health_error_.clear();
+  JournalEntry entry{term, std::move(action), tablet_.alias.ToString(), position->ToEncoded(), now};
+  if (wait_for_ackers) {
+    Status confirmed = co_await ConfirmPrimary(std::move(entry), deadline);
+    co_return confirmed;
+  }
+  // Vitess's coordinators attach the replicas only after this call has answered.
+  struct Later {
+    static io::Task<void> Confirm(Manager& self, JournalEntry entry) {
+      std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+      if (!pass) co_return;
+      self.confirming_ = true;
+      Status confirmed = co_await self.ConfirmPrimary(std::move(entry), Deadline::In(60s));
+      self.confirming_ = false;
+      if (!confirmed) LOG_WARNING("becoming primary: {}", confirmed.error().ToString());
+    }
+  };
+  io::Detach(Later::Confirm(*this, std::move(entry)));
+  co_return Status();
+}
+
+io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) {
+  uint64_t term = entry.term;
+  std::string position = entry.position;
   Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
   if (!sidecar) co_return sidecar;
   std::string database = "CREATE DATABASE IF NOT EXISTS `" + tablet_.DbName() + "`";
   Result<mysql::QueryResult> made = co_await needs_.dba->Query(std::move(database), deadline);
   if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
-  JournalEntry entry{term, std::move(action), tablet_.alias.ToString(), position->ToEncoded(), now};
   Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
   if (!journaled) co_return journaled;
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
-  tablet_.type = TabletType::kPrimary;
-  tablet_.primary_term_start = {now};
+  if (state_.primary_term != term || !is_primary()) {
+    co_return Fail(Code::kAborted, "term {} was over before it was confirmed", term);
+  }
   role_known_ = true;
-  lag_.reset();
-  health_error_.clear();
   ShowServing();
   Status published = co_await PublishType(Deadline::In(5s));
   if (!published) LOG_WARNING("{}", published.error().ToString());
-  LOG_INFO("primary of term {} from {}", term, position->ToEncoded());
+  LOG_INFO("primary of term {} from {}", term, position);
   co_return Status();
 }
 

@@ -57,16 +57,21 @@ Result<std::string> BindVariableToSql(std::string_view name, const query::BindVa
   return list + ")";
 }
 
-Result<std::string> FillIn(const query::BoundQuery& query) {
-  const std::string& sql = query.sql();
-  if (query.bind_variables().empty()) return sql;
-  std::string out;
-  out.reserve(sql.size() + 16 * query.bind_variables().size());
+namespace {
+
+// Replaces each place of `sql`: `put(name, is_list, &out)`, with an empty name for a "?".
+template <class Put>
+Status ForEachPlace(std::string_view sql, std::string& out, Put put) {
   for (size_t at = 0; at < sql.size();) {
     size_t behind = SkipOpaque(sql, at);
     if (behind > at) {
       out.append(sql, at, behind - at);
       at = behind;
+      continue;
+    }
+    if (sql[at] == '?') {
+      RETURN_IF_ERROR(put(std::string(), false));
+      ++at;
       continue;
     }
     size_t begin = at;
@@ -80,14 +85,46 @@ Result<std::string> FillIn(const query::BoundQuery& query) {
     }
     size_t end = begin;
     while (end < sql.size() && IsNamePart(sql[end])) ++end;
-    std::string name = sql.substr(begin, end - begin);
+    RETURN_IF_ERROR(put(std::string(sql.substr(begin, end - begin)), begin == at + 2));
+    at = end;
+  }
+  return Status();
+}
+
+}  // namespace
+
+Result<std::string> FillIn(const query::BoundQuery& query) {
+  const std::string& sql = query.sql();
+  if (query.bind_variables().empty()) return sql;
+  std::string out;
+  out.reserve(sql.size() + 16 * query.bind_variables().size());
+  size_t marks = 0;
+  auto put = [&](std::string name, bool) -> Status {
+    bool mark = name.empty();
+    if (mark) name = fmt::format("v{}", ++marks);
     auto found = query.bind_variables().find(name);
+    if (found == query.bind_variables().end() && mark) {
+      out += '?';
+      return Status();
+    }
     if (found == query.bind_variables().end())
       return Fail(Code::kInvalidArgument, "missing bind var {}", name);
     ASSIGN_OR_RETURN(std::string text, BindVariableToSql(name, found->second));
     out += text;
-    at = end;
-  }
+    return Status();
+  };
+  RETURN_IF_ERROR(ForEachPlace(sql, out, put));
+  return out;
+}
+
+std::string PlacesAsMarks(std::string_view sql) {
+  std::string out;
+  auto put = [&out](const std::string&, bool list) -> Status {
+    out += list ? "(?)" : "?";
+    return Status();
+  };
+  Status always = ForEachPlace(sql, out, put);
+  (void)always;
   return out;
 }
 

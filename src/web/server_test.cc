@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "web/testing.h"
@@ -180,9 +181,12 @@ TEST_F(ServerTest, HandlersThatDoNotAnswer) {
   Start(limits);
   EXPECT_EQ(Get(port(), "/dropped").status, 500);
   EXPECT_EQ(Get(port(), "/never").status, 504);
-  ASSERT_TRUE(kept_);
-  kept_(TextResponse(200, "too late"));
-  kept_(TextResponse(200, "twice"));
+  std::promise<Completion> promise;
+  loop_.Post([&] { promise.set_value(std::exchange(kept_, nullptr)); });
+  const Completion kept = promise.get_future().get();
+  ASSERT_TRUE(kept);
+  kept(TextResponse(200, "too late"));
+  kept(TextResponse(200, "twice"));
   EXPECT_EQ(Get(port(), "/hi").body, "hi ");
 }
 

@@ -155,6 +155,13 @@ io::Task<void> Manager::LookAtReplication() {
       Status set = co_await replication_->SetSemiSyncSource(*wanted > 0, *wanted, Deadline::In(3s));
       if (set) acknowledgements_ = *wanted;
     }
+    bool recorded = shard_.primary_alias == tablet_.alias;
+    unpublished_looks_ = recorded ? 0 : unpublished_looks_ + 1;
+    if (unpublished_looks_ * options_.status_interval > 5s) {
+      Status published = co_await PublishShard(Deadline::In(3s));
+      if (!published) LOG_WARNING("{}", published.error().ToString());
+      unpublished_looks_ = 0;
+    }
   }
   action_.Unlock();
 }

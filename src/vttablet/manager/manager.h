@@ -100,6 +100,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> StepDown(Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> PublishType(Deadline deadline);
+  io::Task<Status> PublishShard(Deadline deadline);
   io::Task<Status> CheckTerm(uint64_t term);
   io::Task<Status> FillState(agent::TabletStateResponse& out, Deadline deadline);
   io::Task<Result<uint32_t>> AcknowledgementsWanted(Deadline deadline);
@@ -137,6 +138,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   uint64_t agent_start_count_ = 0;
   uint32_t acknowledgements_ = 0;
   bool action_running_ = false;
+  int unpublished_looks_ = 0;  // status loops in which this serving primary was not the recorded one
   bool confirming_ = false;  // a promotion without waiting is under way
 };
 

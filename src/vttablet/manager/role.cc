@@ -85,12 +85,31 @@ io::Task<Status> Manager::PublishType(Deadline deadline) {
   co_return Status();
 }
 
+// What a coordinator publishes; done here where it was Vitess's, or where the record has been wrong for a while (I6).
+io::Task<Status> Manager::PublishShard(Deadline deadline) {
+  record::TabletAlias alias = tablet_.alias;
+  WallTime start = tablet_.primary_term_start;
+  topo::Server::ShardFn update = [alias, start](record::Shard& stored) -> Result<bool> {
+    if (stored.primary_term_start > start || stored.primary_alias == alias) return false;
+    stored.primary_alias = alias;
+    stored.primary_term_start = start;
+    return true;
+  };
+  auto updated = co_await needs_.topo->UpdateShardFields(tablet_.keyspace, tablet_.shard, std::move(update), deadline);
+  if (!updated) co_return Fail(updated.error().Context("recording the primary of the shard"));
+  shard_ = *updated;
+  co_return Status();
+}
+
 io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
   auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard, Deadline::In(3s).EarlierOf(deadline));
   if (shard) shard_ = shard->value;
   bool recorded_as_primary = shard_.primary_alias == tablet_.alias;
   bool led_last = state_.primary_term != 0 && state_.primary_term == state_.promised_term;
-  if (led_last && (recorded_as_primary || !shard)) {
+  // A record older than our own term only means that the promotion was not published: whoever else had been promoted
+  // since would hold the acknowledgements that ResumePrimary waits for.
+  bool record_is_older = shard_.primary_term_start.unix_ns < state_.primary_term_start_ns;
+  if (led_last && (recorded_as_primary || record_is_older || !shard)) {
     Status resumed = co_await ResumePrimary(deadline);
     co_return resumed;
   }
@@ -287,6 +306,7 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
       self.confirming_ = true;
       Status confirmed = co_await self.ConfirmPrimary(std::move(entry), Deadline::In(60s));
       self.confirming_ = false;
+      if (confirmed) confirmed = co_await self.PublishShard(Deadline::In(10s));  // which Vitess leaves to the tablet
       if (!confirmed) LOG_WARNING("becoming primary: {}", confirmed.error().ToString());
     }
   };

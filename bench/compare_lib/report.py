@@ -44,7 +44,7 @@ def summarise(case):
             "cpu_us": {p: statistics.median(s["cpu_us_per_query"][p] for s in slices) for p in processes},
             "cpu_us_middle": statistics.median(sum(s["cpu_us_per_query"][p] for p in middle) for s in slices),
             "rss_mb": {p: max(s["rss_mb"][p] for s in slices) for p in slices[0]["rss_mb"]},
-            "errors": sum(s["errors"] for s in slices),
+            "errors": sum(s["errors"] for s in slices), "failed_starts": sum(s["failed_starts"] for s in slices),
             "others_busy": statistics.median(s["others_busy"] for s in slices),
             "stolen": statistics.median(s["stolen"] for s in slices)})
     return rows
@@ -80,9 +80,13 @@ def case_text(case):
     table = [HEADER, *(cells(row) for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(HEADER))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in table]
-    lines += [f"{row['name']}: {row['errors']} statements failed and were retried by sysbench" for row in rows if row["errors"]]
-    lines += [f"{name}: FAILED: {error}" for name, error in case["failures"].items()]
-    return "\n".join([heading(case), *lines, f"({noise_note(rows)})", ""])
+    return "\n".join([heading(case), *lines, *remarks(case, rows), f"({noise_note(rows)})", ""])
+
+
+def remarks(case, rows):
+    lines = [f"{row['name']}: {row['errors']} transactions met a deadlock or lock timeout and ran again" for row in rows if row["errors"]]
+    lines += [f"{row['name']}: sysbench failed to log in {row['failed_starts']} times" for row in rows if row["failed_starts"]]
+    return lines + [f"{name}: FAILED: {error}" for name, error in case["failures"].items()]
 
 
 def result(options, backend, cases):
@@ -108,6 +112,6 @@ def markdown(outcome):
         rows = case["summary"]
         lines += [f"### {heading(case)}", "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
         lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
-        lines += [f"\n{name} failed: {error}" for name, error in case["failures"].items()]
-        lines += ["", noise_note(rows).capitalize() + ".", ""]
+        notes = [*remarks(case, rows), noise_note(rows)]
+        lines += ["", " ".join(note[0].upper() + note[1:] + "." for note in notes), ""]
     return "\n".join(lines)

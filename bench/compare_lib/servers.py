@@ -29,8 +29,8 @@ def find_backend(options, folder, stack):
         raise BenchError(f"nothing answers on 127.0.0.1:{gate_port}, vtgate's MySQL port: start a cluster with ./run --detach "
                          "--flavor=mysql, or take --cluster=own or --cluster=none")
     port = options.direct_port or find_primary(options, base)
-    tablet_web = base + 100 + (port - base - 2100)
-    ours = {"vtgate": pid_of("vtgate", gate_port), "vttablet": pid_of("vttablet", tablet_web)}
+    tablet_grpc = port - 1000  # 16100 + i and 17100 + i in a local cluster
+    ours = {"vtgate": pid_of("vtgate", gate_port), "vttablet": pid_of("vttablet", tablet_grpc)}
     if ours["vtgate"] == ours["vttablet"]:
         del ours["vttablet"]
     return describe(options, port, gate_port, ours)

@@ -34,7 +34,8 @@ def test_reads_what_sysbench_reports():
 
 
 def one_slice(turn, qps, **middle):
-    return {"round": turn, "qps": qps, "queries": qps, "events": qps, "errors": 0, "histogram_ms": [(0.5, qps)],
+    return {"round": turn, "qps": qps, "queries": qps, "events": qps, "errors": 0, "failed_starts": 0,
+            "histogram_ms": [(0.5, qps)],
             "cpu_us_per_query": {**middle, "mysqld": 50.0, "sysbench": 20.0}, "rss_mb": {**dict.fromkeys(middle, 20.0), "mysqld": 400.0},
             "others_busy": 0.01, "stolen": 0.0}
 

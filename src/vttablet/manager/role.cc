@@ -241,6 +241,7 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   }
   tablet_.type = is_primary() ? TabletType::kReplica : tablet_.type;
   if (options_.tablet.type != TabletType::kPrimary && state_.primary_term != 0) tablet_.type = options_.tablet.type;
+  tablet_.primary_term_start = {};
   bool was_leader = state_.primary_term != 0 || state_.demoted;
   state_.primary_term = 0;
   state_.demoted = false;

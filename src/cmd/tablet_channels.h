@@ -1,0 +1,26 @@
+// cmd/tablet_channels.h - one gRPC channel for each tablet address, kept and shared. Threads: one loop.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "io/loop.h"
+#include "port/tablet_manager.h"
+#include "record/record.h"
+#include "rpc/channel.h"
+
+namespace paceline::cmd {
+
+class TabletChannels {
+ public:
+  explicit TabletChannels(io::Loop& loop) : loop_(loop) {}
+  std::shared_ptr<port::TabletManager> Connect(const record::Tablet& tablet);
+  io::Task<void> Close();
+
+ private:
+  io::Loop& loop_;
+  std::map<std::string, rpc::ChannelPtr> channels_;
+};
+
+}  // namespace paceline::cmd

@@ -1,0 +1,61 @@
+#include <signal.h>
+
+#include "base/log.h"
+#include "cmd/common_flags.h"
+#include "cmd/mains.h"
+#include "cmd/tablet_channels.h"
+#include "io/blocking.h"
+#include "io/signal.h"
+#include "rpc/server.h"
+#include "rpc/vtctld.h"
+#include "vtctld/vtctld.h"
+
+namespace paceline::cmd {
+namespace {
+
+io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals) {
+  Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.topo);
+  if (!topo) co_return FailWith(topo.error().Context("vtctld"));
+  TabletChannels channels(loop);
+  vtctld::Connect connect = [&channels](const record::Tablet& tablet) { return channels.Connect(tablet); };
+  vtctld::Vtctld vtctld(**topo, connect);
+  rpc::Server grpc;
+  rpc::AddVtctld(grpc, loop, vtctld);
+  rpc::ServerOptions listen;
+  listen.address = flags.GrpcListenAddress();
+  listen.cert_file = flags.grpc_cert;
+  listen.key_file = flags.grpc_key;
+  listen.client_ca_file = flags.grpc_ca;
+  Status listening = grpc.Start(listen);
+  int code = 0;
+  if (!listening) {
+    code = FailWith(listening.error().Context("vtctld"));
+  } else {
+    LOG_INFO("vtctld listens on {}", listen.address);
+    std::optional<int> number;
+    while (!number) number = co_await signals.Wait(Deadline::Never());
+    LOG_INFO("stopping on signal {}", *number);
+  }
+  Status down = co_await grpc.Shutdown(Deadline::In(5s));
+  if (!down) LOG_WARNING("{}", down.error().ToString());
+  co_await channels.Close();
+  co_await (*topo)->Stop();
+  co_return code;
+}
+
+}  // namespace
+
+int VtctldMain(const std::vector<std::string>& arguments) {
+  CommonFlags common;
+  common.port = 15000;
+  common.grpc_port = 15999;
+  FlagSet flags("vtctld", "--cell <cell> [flags]", "The administration of a cluster, for vtctldclient and vtctlclient.");
+  common.AddTo(flags);
+  if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
+  io::Loop loop;
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  StartProgramLog("vtctld", common.log_level);
+  return io::RunUntilDone(loop, Serve(common, loop, signals));
+}
+
+}  // namespace paceline::cmd

@@ -113,12 +113,15 @@ io::Task<Result<std::string>> Cluster::Vtctldclient(std::vector<std::string> arg
   co_return std::move(done->output);
 }
 
-io::Task<Status> Cluster::WaitForTcp(int port, std::string what, Duration limit) const {
+io::Task<Status> Cluster::WaitForTcp(const Supervisor& supervisor, int port, std::string what,
+                                     Duration limit) const {
   Deadline deadline = Deadline::In(limit);
   for (;;) {
     io::Address address = io::Address::Tcp(kHost, static_cast<uint16_t>(port));
     Result<std::unique_ptr<io::Socket>> socket = co_await io::Connect(address, Deadline::In(1s));
     if (socket) co_return Status();
+    Status starts = supervisor.NoneFailsToStart();
+    if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded, "{} does not listen on port {} after {}: its log is {}", what, port,
                      DurationText(limit), layout_.LogFile(what));
@@ -131,10 +134,7 @@ io::Task<Status> Cluster::WaitForTcp(int port, std::string what, Duration limit)
 
 namespace {
 
-bool SaysItExists(const Error& error) {
-  return error.message().find("already exists") != std::string::npos ||
-         error.message().find("node already exists") != std::string::npos;
-}
+bool SaysItExists(const Error& error) { return error.message().find("exists") != std::string::npos; }
 
 }  // namespace
 
@@ -151,7 +151,7 @@ io::Task<Status> Cluster::CreateTopology() {
   co_return Status();
 }
 
-io::Task<Status> Cluster::WaitForTablets() {
+io::Task<Status> Cluster::WaitForTablets(const Supervisor& supervisor) {
   Deadline deadline = Deadline::In(90s);
   std::vector<std::string> list = {"GetTablets", "--keyspace", layout_.options().keyspace};
   for (;;) {
@@ -159,6 +159,8 @@ io::Task<Status> Cluster::WaitForTablets() {
     if (!tablets) co_return Fail(tablets.error());
     long lines = std::count(tablets->begin(), tablets->end(), '\n');
     if (lines >= layout_.options().tablets) co_return Status();
+    Status starts = supervisor.NoneFailsToStart();
+    if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded, "only {} of {} tablets have registered: see the logs in {}/log", lines,
                      layout_.options().tablets, layout_.options().data_dir);
@@ -193,7 +195,7 @@ io::Task<Status> Cluster::ApplySchema() {
   co_return Status();
 }
 
-io::Task<Status> Cluster::WaitForGate() {
+io::Task<Status> Cluster::WaitForGate(const Supervisor& supervisor) {
   Deadline deadline = Deadline::In(30s);
   for (;;) {
     mysql::ConnectOptions options;
@@ -209,6 +211,8 @@ io::Task<Status> Cluster::WaitForGate() {
     } else {
       last = connection.error();
     }
+    Status starts = supervisor.NoneFailsToStart();
+    if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded, "vtgate does not serve {}: {} (log: {})", layout_.options().keyspace,
                      last.ToString(), layout_.LogFile("vtgate"));
@@ -228,7 +232,7 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
       if (!kept) co_return kept;
     }
     for (int i = 0; i < 3; ++i) {
-      Status up = co_await WaitForTcp(layout_.EtcdClient(i), fmt::format("etcd-{}", i), 20s);
+      Status up = co_await WaitForTcp(supervisor, layout_.EtcdClient(i), fmt::format("etcd-{}", i), 20s);
       if (!up) co_return up;
     }
   }
@@ -240,7 +244,7 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
   say("vtctld");
   Status kept = supervisor.Keep(Vtctld());
   if (!kept) co_return kept;
-  Status up = co_await WaitForTcp(layout_.VtctldGrpc(), "vtctld", 30s);
+  Status up = co_await WaitForTcp(supervisor, layout_.VtctldGrpc(), "vtctld", 30s);
   if (!up) co_return up;
   if (o.init) {
     say("keyspace " + o.keyspace);
@@ -255,13 +259,13 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
     kept = supervisor.Keep(Vttablet(i));
     if (!kept) co_return kept;
   }
-  Status tablets = co_await WaitForTablets();
+  Status tablets = co_await WaitForTablets(supervisor);
   if (!tablets || !o.init) co_return tablets;
   say("electing the first primary");
   Status elected = co_await ElectFirstPrimary();
   if (!elected) co_return elected;
   say("waiting for vtgate to serve " + o.keyspace);
-  Status serving = co_await WaitForGate();
+  Status serving = co_await WaitForGate(supervisor);
   if (!serving) co_return serving;
   Status applied = co_await ApplySchema();
   co_return applied;

@@ -38,11 +38,11 @@ class Cluster {
   const Layout& layout() const { return layout_; }
 
  private:
-  io::Task<Status> WaitForTcp(int port, std::string what, Duration limit) const;
+  io::Task<Status> WaitForTcp(const Supervisor& supervisor, int port, std::string what, Duration limit) const;
   io::Task<Status> CreateTopology();
-  io::Task<Status> WaitForTablets();
+  io::Task<Status> WaitForTablets(const Supervisor& supervisor);
   io::Task<Status> ElectFirstPrimary();
-  io::Task<Status> WaitForGate();
+  io::Task<Status> WaitForGate(const Supervisor& supervisor);
   io::Task<Status> ApplySchema();
   std::map<std::string, std::string> Env() const;
 

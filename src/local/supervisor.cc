@@ -24,6 +24,7 @@ struct Supervisor::Kept {
   bool stopping = false;
   bool gone = false;  // nobody watches it any more
   int quick_deaths = 0;
+  bool gave_up = false;  // its last end was its own will, not a signal
   io::Event stopped;
 };
 
@@ -69,6 +70,15 @@ bool StillRuns(const ProcessRecord& record) {
   return record.pid > 0 && ticks && *ticks == record.start_ticks;
 }
 
+Status NobodySupervises(const Layout& layout) {
+  Result<SupervisorState> state = ReadState(layout.StateFile());
+  if (!state || !StillRuns({"supervisor", state->supervisor_pid, state->supervisor_ticks})) return {};
+  return Fail(Code::kAlreadyExists,
+              "a local cluster already runs in {} (supervisor process {}): see \"paceline status\", or stop it with "
+              "\"paceline down\"",
+              layout.options().data_dir, state->supervisor_pid);
+}
+
 Supervisor::Supervisor(Layout layout) : layout_(std::move(layout)) {}
 
 Supervisor::~Supervisor() {
@@ -80,10 +90,9 @@ Status Supervisor::Lock() {
   if (lock_fd_ < 0) return Fail(Code::kInvalidArgument, "cannot write {}: {}", layout_.LockFile(), strerror(errno));
   Result<SupervisorState> before = ReadState(layout_.StateFile());
   if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    return Fail(Code::kAlreadyExists,
-                "a local cluster already runs in {} (supervisor process {}): see \"paceline status\", or stop it with "
-                "\"paceline down\"",
-                layout_.options().data_dir, before ? before->supervisor_pid : 0);
+    RETURN_IF_ERROR(NobodySupervises(layout_));
+    return Fail(Code::kAlreadyExists, "another \"paceline up\" or \"down\" is at work in {}: try again when it has ended",
+                layout_.options().data_dir);
   }
   if (before) {
     for (const ProcessRecord& record : before->processes) {
@@ -162,6 +171,7 @@ io::Task<void> Supervisor::Watch(Supervisor& self, std::shared_ptr<Kept> kept) {
     if (kept->stopping) break;
     bool quick = io::Loop::Current().Now() - started < 10s;
     kept->quick_deaths = quick ? kept->quick_deaths + 1 : 0;
+    kept->gave_up = exit->signal == 0;
     LOG_WARNING("{} ended ({}), starting it again; its log: {}", kept->spec.name, exit->ToString(),
                 self.layout_.LogFile(kept->spec.name));
     if (kept->quick_deaths > 1) {
@@ -197,6 +207,19 @@ io::Task<void> Supervisor::StopKeeping(std::string name, Deadline deadline) {
 bool Supervisor::TookOver(const std::string& name) const {
   return std::any_of(kept_.begin(), kept_.end(),
                      [&](const auto& kept) { return kept->spec.name == name && kept->took_over; });
+}
+
+Status Supervisor::NoneFailsToStart() const {
+  for (const auto& kept : kept_) {
+    if (kept->quick_deaths < 3 || !kept->gave_up) continue;
+    std::ifstream log(layout_.LogFile(kept->spec.name));
+    std::string last;
+    for (std::string line; std::getline(log, line);) {
+      if (!line.empty()) last = line;
+    }
+    return Fail(Code::kFailedPrecondition, "{} does not start: {}", kept->spec.name, last);
+  }
+  return {};
 }
 
 std::vector<std::string> Supervisor::Names() const {

@@ -37,6 +37,8 @@ Result<SupervisorState> ReadState(const std::string& path);
 Status WriteState(const std::string& path, const SupervisorState& state);  // atomic
 // The process is alive and the same one.
 bool StillRuns(const ProcessRecord& record);
+// Errors: kAlreadyExists naming the pid of the supervisor that runs in this data directory.
+Status NobodySupervises(const Layout& layout);
 
 class Supervisor {
  public:
@@ -52,6 +54,8 @@ class Supervisor {
   io::Task<void> StopKeeping(std::string name, Deadline deadline);
   Status SetPhase(std::string phase);
   bool TookOver(const std::string& name) const;
+  // One of the processes has ended by itself each time it was started. The error names it and the last line of its log.
+  Status NoneFailsToStart() const;
   // Ends the watching of processes; they keep running.
   io::Task<void> Leave();
   std::vector<std::string> Names() const;

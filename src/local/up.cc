@@ -80,7 +80,7 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   return options;
 }
 
-// Makes the folders. A cluster that is there already keeps its shape.
+// A cluster that is there already keeps its shape. Writes nothing but empty folders.
 Status Prepare(ClusterOptions& wanted) {
   Layout layout(wanted);
   std::error_code error;
@@ -106,11 +106,28 @@ Status Prepare(ClusterOptions& wanted) {
     if (!kept->flavor.empty()) RETURN_IF_ERROR(differs("flavor", kept->flavor, wanted.flavor));
     if (wanted.mysqld_path.empty()) wanted.mysqld_path = kept->mysqld_path;
   }
-  std::ofstream file(layout.OptionsFile(), std::ios::trunc);
-  file << OptionsToJson(wanted);
-  file.close();
-  if (!file) return Fail(Code::kPermissionDenied, "cannot write {}", layout.OptionsFile());
   return {};
+}
+
+Status WriteOptions(const ClusterOptions& options) {
+  std::string path = Layout(options).OptionsFile();
+  std::ofstream file(path, std::ios::trunc);
+  file << OptionsToJson(options);
+  file.close();
+  if (!file) return Fail(Code::kPermissionDenied, "cannot write {}: is the disk full?", path);
+  return {};
+}
+
+// A first start that failed before any tablet had data leaves only its logs: the next one may be told otherwise.
+void ForgetWhatNeverWas(const Layout& layout) {
+  std::error_code error;
+  const ClusterOptions& o = layout.options();
+  for (int i = 0; i < o.tablets; ++i) {
+    if (std::filesystem::exists(layout.TabletDir(i), error)) return;
+  }
+  std::filesystem::remove_all(o.data_dir + "/topo", error);
+  for (int i = 0; i < 3; ++i) std::filesystem::remove_all(fmt::format("{}/etcd-{}", o.data_dir, i), error);
+  for (const std::string& file : {layout.OptionsFile(), layout.StateFile()}) std::filesystem::remove(file, error);
 }
 
 io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
@@ -122,9 +139,16 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     for (const ProcessRecord& record : before->processes) leftovers = leftovers || StillRuns(record);
   }
   Status locked = supervisor.Lock();
-  if (locked && !leftovers) locked = CheckPortsFree(cluster.layout());
   if (!locked) {
     Say("FAILED: " + locked.error().ToString());
+    co_return 1;
+  }
+  Status ready;
+  if (!leftovers) ready = CheckPortsFree(cluster.layout());
+  if (ready) ready = WriteOptions(options.cluster);
+  if (!ready) {
+    ForgetWhatNeverWas(cluster.layout());
+    Say("FAILED: " + ready.error().ToString());
     co_return 1;
   }
   Time began = io::Loop::Current().Now();
@@ -135,8 +159,13 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
   Status started = co_await cluster.Start(supervisor, say);
   if (!started) {
     Status told = supervisor.SetPhase("failed: " + started.error().ToString());
-    Say("FAILED: " + started.error().ToString());
     if (!told) Say(told.error().ToString());
+    if (leftovers) {  // it may well serve without us: stopping it is for "paceline down"
+      co_await supervisor.Leave();
+      Say("FAILED: " + started.error().ToString() + " (what ran before goes on)");
+      co_return 1;
+    }
+    say("failed, stopping what was started");
   } else {
     say("serving");
     Status told = supervisor.SetPhase("ready");
@@ -161,6 +190,10 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
   Status stopping = supervisor.SetPhase(started ? "stopping" : "failed: " + started.error().ToString());
   co_await cluster.Stop(supervisor, say);
   co_await supervisor.Leave();
+  if (!started) {
+    ForgetWhatNeverWas(cluster.layout());
+    Say("FAILED: " + started.error().ToString());
+  }
   if (stopping && started) Say("stopped; the data stays in " + options.cluster.data_dir);
   co_return started ? 0 : 1;
 }
@@ -168,6 +201,11 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
 // Starts the supervisor in the background and waits until it says ready or failed.
 io::Task<int> Detach(UpOptions options, std::vector<std::string> arguments) {
   Layout layout(options.cluster);
+  Status alone = NobodySupervises(layout);
+  if (!alone) {  // before its log is replaced by ours
+    Say("FAILED: " + alone.error().ToString());
+    co_return 1;
+  }
   std::error_code error;
   std::filesystem::remove(layout.LogFile("supervisor"), error);
   io::ProcessOptions process;

@@ -1,5 +1,6 @@
 """A local cluster of real processes, for tests: started under its own folder and ports, stopped and removed afterwards."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -42,18 +43,52 @@ def wait_until(condition, seconds, what):
         time.sleep(0.05)
 
 
+# Within a group the ports of two clusters never meet: they lie 250 apart, and reach 3150 above the base.
+BASE_PORTS = [group + 250 * k for group in (21000, 10000) for k in range(4)]
+_reserved = []  # open lock files: a base port is ours until this process ends
+
+
 def free_base_port():
-    """A base port whose main listeners are free. Ports reach up to 3200 above it."""
-    for base in range(20000, 28000, 200):
+    """A base port whose main listeners are free, reserved among all test processes of this machine."""
+    folder = pathlib.Path(tempfile.gettempdir()) / "paceline-test-ports"
+    folder.mkdir(exist_ok=True)
+    for base in BASE_PORTS:
+        lock = open(folder / str(base), "w")
         try:
-            for offset in (0, 1, 306, 991, 999, 100, 1100, 2100, 3100):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for offset in (0, 1, 100, 306, 790, 991, 999, 1100, 2100, 3100):
                 with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", base + offset))
+            _reserved.append(lock)
             return base
         except OSError:
-            continue
-    raise AssertionError("no free range of ports between 20000 and 28000")
+            lock.close()
+    raise AssertionError(f"no free range of ports among {BASE_PORTS}")
+
+
+def release_base_port(base):
+    for lock in [lock for lock in _reserved if lock.name.endswith(f"/{base}")]:
+        _reserved.remove(lock)
+        lock.close()
+
+
+def alive(pid):
+    """True while the process runs; a zombie does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def kill(pid, sign=signal.SIGKILL):
+    """Sends a signal; with SIGKILL waits until the process is gone."""
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return
+    if sign == signal.SIGKILL:
+        wait_until(lambda: not alive(pid), 20, f"the death of process {pid}")
 
 
 def run(argv, seconds=60, check=True, **options):
@@ -92,19 +127,29 @@ class LocalCluster:
         if kind is not None:
             self.show_logs()
         self.down(purge=True)
+        for pid in self.leftovers():
+            print(f"process {pid} of {self.data_dir} outlived its cluster and is killed")
+            kill(pid)
         shutil.rmtree(self.data_dir, ignore_errors=True)
+        release_base_port(self.base_port)
 
     def flags(self):
         return [f"--flavor={self.flavor}", f"--mysqld={mysqld_of(self.flavor)}", f"--topo={self.topo}"]
 
+    def up_command(self):
+        return [BIN / "paceline", "up", "--detach", f"--tablets={self.tablets}", f"--cell={self.cell}",
+                f"--keyspace={self.keyspace}", f"--data-dir={self.data_dir}", f"--base-port={self.base_port}",
+                f"--schema={REPO / 'schema/greetings.sql'}", *self.flags()]
+
     def up(self):
-        return run([BIN / "paceline", "up", "--detach", f"--tablets={self.tablets}", f"--cell={self.cell}",
-                    f"--keyspace={self.keyspace}", f"--data-dir={self.data_dir}", f"--base-port={self.base_port}",
-                    f"--schema={REPO / 'schema/greetings.sql'}", *self.flags()], seconds=300)
+        return run(self.up_command(), seconds=300)
 
     def down(self, purge=False):
         return run([BIN / "paceline", "down", f"--data-dir={self.data_dir}", *(["--purge"] if purge else [])],
                    seconds=240, check=False)
+
+    def status(self, check=True):
+        return run([BIN / "paceline", "status", f"--data-dir={self.data_dir}"], check=check)
 
     def port(self, standard):
         """A documented default port as this cluster has it."""
@@ -126,13 +171,65 @@ class LocalCluster:
         """Runs the greeter's load and its ledger check."""
         return run([GREETER, "load", f"--seconds={seconds}", *self.greeter_flags(), *flags], seconds + 120)
 
+    def state(self):
+        """What the supervisor has written down."""
+        return json.loads((self.data_dir / "processes.json").read_text())
+
+    def pids(self):
+        """{name: pid} of the supervised processes, for instance vttablet-100."""
+        return {record["name"]: record["pid"] for record in self.state()["processes"]}
+
     def pid(self, process):
-        """The pid of a supervised process, for instance vttablet-100."""
-        state = json.loads((self.data_dir / "processes.json").read_text())
-        for record in state["processes"]:
-            if record["name"] == process:
-                return record["pid"]
-        raise AssertionError(f"no process {process} in {self.data_dir}/processes.json")
+        pids = self.pids()
+        if process not in pids:
+            raise AssertionError(f"no process {process} in {self.data_dir}/processes.json")
+        return pids[process]
+
+    def uids(self):
+        return range(100, 100 + self.tablets)
+
+    def everything(self):
+        """{name: pid} of all that runs for this cluster: the supervised processes, each mysqld, the supervisor."""
+        found = {name: pid for name, pid in self.pids().items() if alive(pid)}
+        for uid in self.uids():
+            try:
+                found[f"mysqld-{uid}"] = self.mysqld_pid(uid)
+            except AssertionError:
+                pass
+        supervisor = self.state()["supervisor_pid"]
+        if alive(supervisor):
+            found["supervisor"] = supervisor
+        return found
+
+    def leftovers(self):
+        """Processes whose command line names this cluster's folder."""
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if str(self.data_dir).encode() in (entry / "cmdline").read_bytes() and int(entry.name) != os.getpid():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+    def primary(self):
+        """The uid of the shard's primary, by its topology record."""
+        shard = json.loads(self.vtctldclient("GetShard", f"{self.keyspace}/0"))["shard"]
+        return int(shard["primary_alias"]["uid"])
+
+    def mysqld(self, uid, **options):
+        """A connection to a tablet's mysqld itself, for looking, not for going around vtgate."""
+        return pymysql.connect(host="127.0.0.1", port=self.port(17000 + uid), user="vt_bench", database=f"vt_{self.keyspace}",
+                               **{"autocommit": True, "connect_timeout": 5, "read_timeout": 30, **options})
+
+    def serves(self):
+        """True when a write through vtgate succeeds."""
+        connection = self.connect(connect_timeout=2, read_timeout=5)
+        with connection, connection.cursor() as cursor:
+            return cursor.execute("INSERT INTO greetings (name) VALUES ('does it serve')") == 1
+
+    def wait_serving(self, seconds=60):
+        wait_until(self.serves, seconds, "a write through vtgate")
 
     def mysqld_pid(self, uid):
         """The pid of a tablet's mysqld, found by the tablet's folder in its command line."""
@@ -151,7 +248,7 @@ class LocalCluster:
     def kill_tablet(self, uid):
         """kill -9 of a tablet's vttablet and mysqld, as a pod that is gone."""
         for pid in (self.pid(f"vttablet-{uid}"), self.mysqld_pid(uid)):
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
 
     def show_logs(self, lines=15):
         for log in sorted(self.data_dir.glob("log/*.log")):

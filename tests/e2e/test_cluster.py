@@ -1,0 +1,282 @@
+"""A local cluster as a person has it: up, use, down and up again, a killed supervisor, purge."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+
+import pymysql
+import pytest
+from local_cluster import BIN, FLAVORS, GREETER, REPO, LocalCluster, alive, kill, run, wait_until
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+@pytest.fixture(scope="module", params=[*FLAVORS, "mysql-etcd"])
+def cluster(request):
+    flavor, _, topo = request.param.partition("-")
+    if topo == "etcd" and not shutil.which("etcd"):
+        pytest.skip("no etcd in PATH")
+    with LocalCluster(flavor, topo=topo or "embedded") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def sql(cluster):
+    """A function that runs a statement through vtgate and returns the rows."""
+    with cluster.connect() as connection:
+        def query(text, *arguments):
+            with connection.cursor() as cursor:
+                cursor.execute(text, arguments or None)
+                return list(cursor.fetchall())
+        query.connection = connection
+        yield query
+
+
+def test_status_shows_all_and_is_well(cluster):
+    text = cluster.status()
+    for name in cluster.pids():
+        assert name in text
+    assert "ready" in text and "NOT RUNNING" not in text
+    assert f"-P {cluster.port(15306)}" in text
+    tablets = cluster.vtctldclient("GetTablets")
+    assert sorted(line.split()[3] for line in tablets.splitlines()) == ["primary", "replica", "replica"]
+
+
+def test_write_and_read(cluster, sql):
+    sql("INSERT INTO greetings (name, token) VALUES (%s, 'e2e-1')", "Grüße ☃ '\"\\")
+    assert sql("SELECT name FROM greetings WHERE token = 'e2e-1'") == [("Grüße ☃ '\"\\",)]
+    assert sql("UPDATE greetings SET name = 'b' WHERE token = 'e2e-1'") == []
+    assert sql("SELECT ROW_COUNT(), LAST_INSERT_ID() > 0") == [(1, 1)]
+    assert sql("SELECT COUNT(*) FROM greetings WHERE token = 'e2e-1' AND name = 'b'") == [(1,)]
+
+
+def test_names_are_those_of_the_client(cluster, sql):
+    assert sql("SELECT DATABASE()") == [(cluster.keyspace,)]
+    assert (cluster.keyspace,) in sql("SHOW DATABASES")
+    assert ("greetings",) in sql("SHOW TABLES")
+    with sql.connection.cursor() as cursor:
+        cursor.execute("SELECT 1, id FROM greetings LIMIT 1")
+        assert [column[0] for column in cursor.description] == ["1", "id"]
+    with pytest.raises(pymysql.ProgrammingError) as error:
+        sql("SELECT * FROM absent")
+    assert error.value.args[0] == 1146 and f"{cluster.keyspace}.absent" in error.value.args[1]
+
+
+def test_transactions(cluster, sql):
+    connection = sql.connection
+    connection.begin()
+    sql("INSERT INTO greetings (name, token) VALUES ('undone', 'e2e-2')")
+    with cluster.connect() as other, other.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM greetings WHERE token = 'e2e-2'")
+        assert cursor.fetchall() == ((0,),), "another session sees what is not committed"
+    connection.rollback()
+    assert sql("SELECT COUNT(*) FROM greetings WHERE token = 'e2e-2'") == [(0,)]
+    connection.begin()
+    sql("INSERT INTO greetings (name, token) VALUES ('kept', 'e2e-3')")
+    sql("SAVEPOINT here")
+    sql("INSERT INTO greetings (name, token) VALUES ('undone', 'e2e-4')")
+    sql("ROLLBACK TO SAVEPOINT here")
+    connection.commit()
+    assert sql("SELECT token FROM greetings WHERE token IN ('e2e-3', 'e2e-4')") == [("e2e-3",)]
+
+
+def test_a_transaction_ends_with_its_client(cluster, sql):
+    sql("INSERT INTO greetings (name, token) VALUES ('locked', 'e2e-5')")
+    client = cluster.connect(autocommit=False)
+    with client.cursor() as cursor:
+        cursor.execute("UPDATE greetings SET name = 'half' WHERE token = 'e2e-5'")
+    client._force_close()  # as a client that is gone, without COM_QUIT
+    sql("UPDATE greetings SET name = 'free' WHERE token = 'e2e-5'")
+    assert sql("SELECT name FROM greetings WHERE token = 'e2e-5'") == [("free",)]
+
+
+def test_session_state_stays_with_its_session(cluster, sql):
+    with cluster.connect() as other:
+        sql("SET @mine = 7, sql_mode = 'ANSI_QUOTES'")
+        with other.cursor() as cursor:
+            cursor.execute("SELECT @mine, @@sql_mode LIKE '%ANSI_QUOTES%'")
+            assert cursor.fetchall() == ((None, 0),)
+        assert sql("SELECT @mine, @@sql_mode LIKE '%ANSI_QUOTES%'") == [(7, 1)]
+
+
+def test_sessions_side_by_side(cluster):
+    wrong = []
+
+    def work(number):
+        try:
+            with cluster.connect() as connection, connection.cursor() as cursor:
+                for step in range(40):
+                    cursor.execute("SELECT %s, SLEEP(0.001), CONNECTION_ID()", (number * 1000 + step,))
+                    if cursor.fetchone()[0] != number * 1000 + step:
+                        wrong.append(number)
+        except Exception as error:  # noqa: BLE001: shown below
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_large_results_and_values(cluster, sql):
+    assert sql("SELECT LENGTH(%s)", "x" * 3_000_000) == [(3_000_000,)]
+    assert len(sql("SELECT REPEAT('y', 5000000)")[0][0]) == 5_000_000
+    digits = "(SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " \
+             "UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9)"
+    rows = sql(f"SELECT a.d + 10*b.d + 100*c.d + 1000*e.d + 10000*f.d FROM {digits} a, {digits} b, {digits} c, {digits} e, "
+               f"{digits} f")
+    assert sorted(row[0] for row in rows) == list(range(100_000)), "there is no default row limit"
+
+
+def test_prepared_statements(cluster):
+    run([GREETER, "build"], seconds=400)
+    where = f"127.0.0.1:{cluster.port(15306)}/{cluster.keyspace}"
+    libraries = REPO / "examples/greeter/target/lib"
+    assert run(["java", "-cp", f"{libraries}/*", f"{HERE}/Prepared.java", where]).strip() == "ok"
+
+
+def test_prepared_statements_in_text(cluster, sql):
+    sql("PREPARE greet FROM 'SELECT ? + 1'")
+    sql("SET @n = 41")
+    assert [int(value) for value, in sql("EXECUTE greet USING @n")] == [42]
+    sql("DEALLOCATE PREPARE greet")
+
+
+def test_show_vitess(cluster, sql):
+    tablets = sql("SHOW VITESS_TABLETS")
+    assert sorted(row[5] for row in tablets) == [f"{cluster.cell}-0000000{uid}" for uid in cluster.uids()]
+    assert sorted(row[3] for row in tablets) == ["PRIMARY", "REPLICA", "REPLICA"]
+    assert {row[4] for row in tablets} == {"SERVING"}
+    assert sql("SHOW VITESS_SHARDS") == [(f"{cluster.keyspace}/0",)]
+    assert sql("SHOW VITESS_TARGET") == [(cluster.keyspace,)]
+    replicas = sql("SHOW VITESS_REPLICATION_STATUS")
+    assert len(replicas) == 2 and all('"Healthy":true' in row[6] for row in replicas), replicas
+    assert {row[5] for row in replicas} == {f"127.0.0.1:{cluster.port(17000 + cluster.primary())}"}
+
+
+def test_replica_reads(cluster, sql):
+    sql("INSERT INTO greetings (name, token) VALUES ('read at a replica', 'e2e-6')")
+    servers = set()
+    with cluster.connect(database=f"{cluster.keyspace}@replica") as connection, connection.cursor() as cursor:
+        def arrived():
+            return cursor.execute("SELECT 1 FROM greetings WHERE token = 'e2e-6'") == 1
+        wait_until(arrived, 10, "the row at a replica")
+        for _ in range(40):
+            cursor.execute("SELECT @@server_id, @@global.read_only")
+            server, read_only = cursor.fetchone()
+            servers.add(server)
+            assert read_only == 1
+        with pytest.raises(pymysql.MySQLError) as error:
+            cursor.execute("INSERT INTO greetings (name) VALUES ('not here')")
+        assert error.value.args[0] in (1290, 1836, 1105), error.value
+    assert len(servers) == 2, "reads are spread over both replicas"
+    assert sql("SELECT @@global.read_only") == [(0,)]
+    sql(f"USE `{cluster.keyspace}:0@replica`")
+    assert sql("SELECT @@global.read_only") == [(1,)]
+    assert sql("SHOW VITESS_TARGET") == [(f"{cluster.keyspace}:0@replica",)]
+
+
+def test_schema_changes(cluster, sql):
+    cluster.vtctldclient("ApplySchema", "--sql", "CREATE TABLE e2e_tables (id INT PRIMARY KEY)", cluster.keyspace)
+    sql("INSERT INTO e2e_tables VALUES (1)")
+    sql("ALTER TABLE e2e_tables ADD COLUMN more INT DEFAULT 5")
+    assert sql("SELECT * FROM e2e_tables") == [(1, 5)]
+    sql("DROP TABLE e2e_tables")
+
+
+def test_the_greeter(cluster):
+    for way in ("jdbc", "vitess"):
+        text = cluster.greet(2, f"--via={way}")
+        assert "ledger holds" in text and " 0 errors" in text, text
+        print(text)
+
+
+def test_a_second_up_is_refused(cluster):
+    before = cluster.everything()
+    done = subprocess.run([str(word) for word in cluster.up_command()], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "already runs" in done.stdout and str(cluster.data_dir) in done.stdout, done.stdout
+    assert str(cluster.state()["supervisor_pid"]) in done.stdout, done.stdout
+    assert cluster.everything() == before, "the running cluster was touched"
+    cluster.wait_serving(5)
+
+
+def test_a_new_supervisor_takes_over(cluster):
+    before = cluster.everything()
+    kill(before["supervisor"])
+    assert cluster.serves(), "the cluster serves without its supervisor"
+    status = cluster.status(check=False)
+    assert "not running" in status and "paceline up" in status
+    cluster.up()
+    after = cluster.everything()
+    assert after.pop("supervisor") != before.pop("supervisor")
+    assert after == before, "every other process is the same one"
+    cluster.wait_serving(5)
+    gate = after["vtgate"]  # and it is watched again
+    kill(gate)
+    cluster.wait_serving(20)
+    assert cluster.pid("vtgate") != gate
+
+
+def test_down_without_a_supervisor(cluster):
+    running = cluster.everything()
+    kill(running["supervisor"])
+    cluster.down()
+    assert [name for name, pid in running.items() if alive(pid)] == []
+    cluster.up()
+    cluster.wait_serving(30)
+
+
+def test_down_and_up_again(cluster, sql):
+    sql("INSERT INTO greetings (name, token) VALUES ('stays', 'e2e-7')")
+    running = cluster.everything()
+    primary = cluster.primary()
+    text = cluster.down()
+    assert "did not" not in text and "killed" not in text, text
+    assert [name for name, pid in running.items() if alive(pid)] == []
+    assert cluster.leftovers() == []
+    cluster.up()
+    assert cluster.primary() == primary
+    with cluster.connect() as connection, connection.cursor() as cursor:
+        assert cursor.execute("SELECT 1 FROM greetings WHERE token = 'e2e-7'") == 1
+    cluster.wait_serving(30)
+
+
+def test_ctrl_c_stops_what_is_started_in_the_foreground(cluster):
+    cluster.down()
+    command = [str(word) for word in cluster.up_command() if word != "--detach"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        text = ""
+        while "Ctrl-C" not in text:
+            line = process.stdout.readline()
+            assert line, f"ended with {process.wait()}:\n{text}"
+            text += line
+        running = cluster.everything()
+        assert cluster.serves()
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=90)
+        assert process.returncode == 0, rest
+        assert [name for name, pid in running.items() if alive(pid)] == []
+    finally:
+        if process.poll() is None:
+            process.kill()
+    cluster.up()
+
+
+def test_down_purge_leaves_nothing(cluster):
+    """The last test of this cluster."""
+    running = cluster.everything()
+    text = cluster.down(purge=True)
+    assert "deleting" in text, text
+    assert not cluster.data_dir.exists()
+    assert [name for name, pid in running.items() if alive(pid)] == []
+    assert cluster.leftovers() == []
+    done = subprocess.run([str(BIN / "paceline"), "status", f"--data-dir={cluster.data_dir}"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+    assert done.returncode != 0 and "no local cluster" in done.stdout

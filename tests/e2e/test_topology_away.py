@@ -1,0 +1,73 @@
+"""The topology is a cache of truth that the tablets carry: without it queries go on, and a gate starts from its copy."""
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+from ledger import Ledger
+from local_cluster import LocalCluster, kill, wait_until
+
+AWAY_SECONDS = 10
+
+
+@pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd in PATH")
+def test_all_etcd_members_stopped():
+    with LocalCluster("mysql", topo="etcd") as cluster:
+        members = [cluster.pid(f"etcd-{n}") for n in range(3)]
+        with Ledger(cluster, writers=2) as ledger:
+            wait_until(lambda: len(ledger.acknowledged) > 20, 20, "the load to be under way")
+            assert (cluster.data_dir / "vtgate.topo").stat().st_size > 0, "the gate keeps a local copy"
+            for pid in members:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                began = time.monotonic()
+                while time.monotonic() - began < AWAY_SECONDS:
+                    before = len(ledger.acknowledged)
+                    wait_until(lambda: len(ledger.acknowledged) > before + 20, 5, "writes while etcd is away")
+                assert ledger.open == [], f"errors while etcd was away: {ledger.errors}"
+                # A gate that starts now has its copy only.
+                gate = cluster.pid("vtgate")
+                kill(gate)
+                wait_until(lambda: cluster.pid("vtgate") != gate and cluster.serves(), 30, "a gate started from its local copy")
+                # So has a tablet: a replica's, then the primary's.
+                for uid in (102, 100):
+                    tablet = cluster.pid(f"vttablet-{uid}")
+                    kill(tablet)
+                    wait_until(lambda: cluster.pid(f"vttablet-{uid}") != tablet and cluster.serves(), 60,
+                               f"writes after vttablet-{uid} started without the topology")
+            finally:
+                for pid in members:
+                    os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: len(cluster.vtctldclient("GetTablets", check=False).splitlines()) == 3, 30, "vtctld to answer again")
+            cluster.wait_serving(20)
+        print(ledger.summary())
+        with cluster.connect() as connection:
+            ledger.verify(connection, "after the topology came back")
+        with cluster.connect() as connection, connection.cursor() as cursor:
+            def all_serve():
+                cursor.execute("SHOW VITESS_TABLETS")
+                return [row[4] for row in cursor.fetchall()] == ["SERVING"] * 3
+            wait_until(all_serve, 30, "all tablets to serve")
+
+
+def test_embedded_file_gone():
+    """The file of the embedded topology is moved away for a while."""
+    with LocalCluster("mariadb") as cluster:
+        folder = cluster.data_dir / "topo"
+        with Ledger(cluster, writers=2) as ledger:
+            wait_until(lambda: len(ledger.acknowledged) > 20, 20, "the load to be under way")
+            away = cluster.data_dir / "topo-away"
+            folder.rename(away)
+            try:
+                began = time.monotonic()
+                while time.monotonic() - began < AWAY_SECONDS / 2:
+                    before = len(ledger.acknowledged)
+                    wait_until(lambda: len(ledger.acknowledged) > before + 20, 5, "writes while the file is away")
+                assert ledger.open == [], f"errors while the file was away: {ledger.errors}"
+            finally:
+                away.rename(folder)
+        with cluster.connect() as connection:
+            ledger.verify(connection, "after the topology came back")
+        wait_until(lambda: len(cluster.vtctldclient("GetTablets").splitlines()) == 3, 30, "vtctld to answer")

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cmd/common_flags.h"
 #include "cmd/mains.h"
+#include "cmd/status_pages.h"
 #include "cmd/tablet_channels.h"
 #include "io/blocking.h"
 #include "io/signal.h"
@@ -27,6 +28,11 @@ io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals)
   listen.key_file = flags.grpc_key;
   listen.client_ca_file = flags.grpc_ca;
   Status listening = grpc.Start(listen);
+  StatusPages web = MakePages(loop, "vtctld", "", flags.bind_address, flags.port, [] { return Status(); });
+  if (listening && web.server) {
+    web.pages->AddCluster(ClusterSource(**topo));
+    listening = web.server->Start();
+  }
   int code = 0;
   if (!listening) {
     code = FailWith(listening.error().Context("vtctld"));
@@ -36,6 +42,8 @@ io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals)
     while (!number) number = co_await signals.Wait(Deadline::Never());
     LOG_INFO("stopping on signal {}", *number);
   }
+  if (web.server) web.server->Stop();
+  web = {};
   Status down = co_await grpc.Shutdown(Deadline::In(5s));
   if (!down) LOG_WARNING("{}", down.error().ToString());
   co_await channels.Close();

@@ -7,8 +7,12 @@
 #include "cmd/common_flags.h"
 #include "cmd/loop_thread.h"
 #include "cmd/mains.h"
+#include "cmd/status_pages.h"
 #include "cmd/tablet_dialer.h"
 #include "io/signal.h"
+#include "rpc/server.h"
+#include "rpc/vtgate.h"
+#include "rpc/vtgate_front.h"
 #include "vtgate/gate.h"
 #include "vtgate/static_users.h"
 
@@ -116,7 +120,54 @@ struct Process {
   std::vector<std::unique_ptr<io::Listener>> listeners;
   size_t next = 0;
   io::Gate accepting;
+  // The first thread's gate also serves gRPC and the pages.
+  std::unique_ptr<rpc::VtgateFront> grpc_front;
+  std::unique_ptr<rpc::Server> grpc;
+  StatusPages web;
 };
+
+io::Task<bool> StartFront(Process* p) {
+  p->grpc_front->Start();
+  co_return true;
+}
+
+io::Task<bool> StopFront(Process* p, Deadline deadline) {
+  co_await p->grpc_front->Stop(deadline);
+  co_return true;
+}
+
+io::Task<Status> StartGrpc(Process& p) {
+  GateFlags& f = p.flags;
+  GateThread* first = p.threads[0].get();
+  if (f.common.grpc_port != 0) {
+    rpc::VtgateFrontOptions options;
+    if (f.server_version.find("MariaDB") != std::string::npos) options.flavor = sql::Flavor::kMariadb;
+    p.grpc_front =
+        std::make_unique<rpc::VtgateFront>(first->thread.loop(), first->gate->context(), p.table, options);
+    Process* process = &p;
+    std::function<io::Task<bool>()> start = [process] { return StartFront(process); };
+    bool started = co_await first->thread.Call<bool>(std::move(start));
+    (void)started;
+    p.grpc = std::make_unique<rpc::Server>();
+    rpc::AddVtgate(*p.grpc, first->thread.loop(), *p.grpc_front);
+    rpc::ServerOptions listen;
+    listen.address = f.common.GrpcListenAddress();
+    listen.cert_file = f.common.grpc_cert;
+    listen.key_file = f.common.grpc_key;
+    listen.client_ca_file = f.common.grpc_ca;
+    Status listening = p.grpc->Start(listen);
+    if (!listening) co_return listening;
+  }
+  vtgate::Gate* gate = first->gate.get();
+  std::string cell = f.common.cell;
+  p.web = MakePages(first->thread.loop(), "vtgate", cell, f.common.bind_address, f.common.port, [] { return Status(); });
+  if (p.web.server) {
+    p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); }, [gate] { return VschemaJson(*gate); });
+    Status served = p.web.server->Start();
+    if (!served) co_return served;
+  }
+  co_return Status();
+}
 
 io::Task<void> AcceptLoop(Process& p, io::Listener& listener) {
   std::optional<io::Gate::Pass> pass = p.accepting.Enter();
@@ -164,7 +215,8 @@ io::Task<Status> Start(Process& p, io::Loop& loop, std::shared_ptr<const vtgate:
     io::Detach(AcceptLoop(p, *p.listeners.back()));
     LOG_INFO("MySQL on {}", address.ToString());
   }
-  co_return Status();
+  Status grpc = co_await StartGrpc(p);
+  co_return grpc;
 }
 
 io::Task<void> Stop(Process& p) {
@@ -172,6 +224,19 @@ io::Task<void> Stop(Process& p) {
   bool left = co_await p.accepting.Close(Deadline::In(2s));
   if (!left) LOG_WARNING("a listener did not close in time");
   Deadline deadline = Deadline::In(p.flags.drain);
+  if (p.web.server) p.web.server->Stop();
+  p.web = {};
+  if (p.grpc) {
+    Status down = co_await p.grpc->Shutdown(deadline);
+    if (!down) LOG_WARNING("{}", down.error().ToString());
+  }
+  if (p.grpc_front) {
+    Process* process = &p;
+    std::function<io::Task<bool>()> stop = [process, deadline] { return StopFront(process, deadline); };
+    bool stopped = co_await p.threads[0]->thread.Call<bool>(std::move(stop));
+    (void)stopped;
+    p.grpc_front.reset();
+  }
   for (auto& thread : p.threads) {
     GateThread* raw = thread.get();
     std::function<io::Task<bool>()> make = [raw, deadline] { return StopGate(raw, deadline); };

@@ -7,6 +7,7 @@
 #include "cmd/common_flags.h"
 #include "cmd/mains.h"
 #include "cmd/query_threads.h"
+#include "cmd/status_pages.h"
 #include "io/signal.h"
 #include "rpc/mysqlctl.h"
 #include "rpc/query_service.h"
@@ -98,6 +99,7 @@ struct Tablet {
   std::unique_ptr<vttablet::Manager> manager;
   std::unique_ptr<native::Server> native_server;
   std::unique_ptr<rpc::Server> grpc;
+  StatusPages web;
 };
 
 Status Prepare(Tablet& t) {
@@ -206,11 +208,24 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   grpc_options.client_ca_file = f.common.grpc_ca;
   Status listening = t.grpc->Start(grpc_options);
   if (!listening) co_return listening;
+  vttablet::Manager* manager = t.manager.get();
+  std::function<Status()> ready = [manager]() -> Status {
+    if (manager->serving()) return {};
+    return Fail(Code::kUnavailable, "not serving: {}", manager->why_not_serving());
+  };
+  t.web = MakePages(loop, "vttablet", t.record.alias.ToString(), f.common.bind_address, f.common.port, ready);
+  if (t.web.server) {
+    t.web.pages->AddTablet([manager] { return ViewOf(*manager); });
+    Status served = t.web.server->Start();
+    if (!served) co_return served;
+  }
   Status started = co_await t.manager->Start(deadline);
   co_return started;
 }
 
 io::Task<void> Stop(Tablet& t) {
+  if (t.web.server) t.web.server->Stop();
+  t.web = {};
   if (t.native_server) t.native_server->GoAway("the tablet is shutting down");
   if (t.agent_channel) co_await t.agent_channel->Close();  // ends the watch on mysqld, which the manager waits for
   if (t.manager) co_await t.manager->Stop(Deadline::In(10s));

@@ -42,6 +42,7 @@ class Gate {
 
   MysqlFront& front() { return *front_; }
   GateContext& context() { return context_; }
+  const GateContext& context() const { return context_; }
   health::Watcher& watcher() { return *watcher_; }
 
  private:

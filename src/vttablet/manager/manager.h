@@ -55,6 +55,11 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
 
   const record::Tablet& tablet() const { return tablet_; }
   bool serving() const { return serving_; }
+  const std::string& why_not_serving() const { return why_not_; }
+  uint64_t promised_term() const { return state_.promised_term; }
+  bool mysqld_running() const { return mysqld_running_; }
+  std::optional<Duration> lag() const { return lag_; }
+  const std::string& replication_error() const { return health_error_; }
 
   // paceline.agent.TabletControl
   io::Task<Status> PromiseTerm(const agent::PromiseTermRequest&, agent::PromiseTermResponse&, Deadline) override;

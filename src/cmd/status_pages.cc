@@ -1,0 +1,110 @@
+#include "cmd/status_pages.h"
+
+#include <nlohmann/json.hpp>
+
+namespace paceline::cmd {
+
+StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about, const std::string& address,
+                      int port, std::function<Status()> ready) {
+  StatusPages made;
+  if (port == 0) return made;
+  web::ServerOptions options;
+  options.address = address;
+  options.port = static_cast<uint16_t>(port);
+  made.server = std::make_unique<web::Server>(loop, options);
+  web::Program named;
+  named.name = program;
+  named.about = about;
+  named.version = "0.1.0";
+  made.pages = std::make_unique<web::Pages>(*made.server, Metrics::Process(), named, std::move(ready));
+  return made;
+}
+
+namespace {
+
+io::Task<Result<web::ClusterView>> ReadCluster(topo::Server* topo) {
+  Deadline deadline = Deadline::In(5s);
+  web::ClusterView view;
+  auto cells = co_await topo->ListCells(deadline);
+  if (!cells) co_return Fail(cells.error());
+  for (const std::string& name : *cells) {
+    auto info = co_await topo->GetCellInfo(name, deadline);
+    if (info) view.cells.push_back({name, info->value});
+  }
+  auto keyspaces = co_await topo->ListKeyspaces(deadline);
+  if (!keyspaces) co_return Fail(keyspaces.error());
+  for (const std::string& name : *keyspaces) {
+    auto keyspace = co_await topo->GetKeyspace(name, deadline);
+    if (keyspace) view.keyspaces.push_back({name, keyspace->value});
+    auto shards = co_await topo->GetShards(name, deadline);
+    if (!shards) continue;
+    for (const auto& [shard, stored] : *shards) {
+      view.shards.push_back({{name, shard}, stored.value});
+      if (stored.value.primary_alias.empty()) {
+        view.problems.push_back(fmt::format("{}/{} has no primary: run vtctldclient PlannedReparentShard {}/{}", name,
+                                            shard, name, shard));
+      }
+    }
+  }
+  auto tablets = co_await topo->ListTablets(deadline);
+  if (!tablets) co_return Fail(tablets.error());
+  for (const auto& stored : tablets->tablets) {
+    web::TabletRow row;
+    row.tablet = stored.value;
+    row.serving = true;  // the record is all that is known here; health is the gates'
+    view.tablets.push_back(std::move(row));
+  }
+  for (const auto& [cell, error] : tablets->failed_cells) {
+    view.problems.push_back(fmt::format("cell {} does not answer: {}", cell, error.ToString()));
+  }
+  co_return view;
+}
+
+}  // namespace
+
+web::Source<web::ClusterView> ClusterSource(topo::Server& topo) {
+  topo::Server* server = &topo;
+  return web::FromTask<web::ClusterView>([server] { return ReadCluster(server); });
+}
+
+web::TabletView ViewOf(const vttablet::Manager& manager) {
+  web::TabletView view;
+  view.tablet = manager.tablet();
+  view.serving = manager.serving();
+  view.reason = manager.why_not_serving();
+  view.term = manager.promised_term();
+  view.mysqld_alive = manager.mysqld_running();
+  view.lag = manager.lag();
+  view.replication_error = manager.replication_error();
+  return view;
+}
+
+web::GateView ViewOf(vtgate::Gate& gate, const std::string& cell) {
+  web::GateView view;
+  view.cell = cell;
+  for (const health::TabletStatus& status : gate.watcher().view().List()) {
+    web::TabletRow row;
+    row.tablet = status.tablet;
+    row.tablet.type = status.target.type;
+    row.serving = status.healthy();
+    row.lag = status.replication_lag;
+    row.position = status.position;
+    row.error = status.error;
+    view.tablets.push_back(std::move(row));
+  }
+  return view;
+}
+
+std::string VschemaJson(const vtgate::Gate& gate) {
+  nlohmann::json json = {{"keyspaces", nlohmann::json::object()}};
+  const vtgate::TopologyView& topology = *gate.context().topology;
+  for (const std::string& name : topology.vschema->KeyspaceNames()) {
+    const vschema::KeyspaceEntry* entry = topology.vschema->Find(name);
+    nlohmann::json tables = nlohmann::json::object();
+    for (const auto& [table, value] : entry->vschema.tables) tables[table] = {{"type", value.type}};
+    json["keyspaces"][name] = {{"sharded", entry->vschema.sharded}, {"tables", tables}};
+  }
+  return json.dump(2);
+}
+
+}  // namespace paceline::cmd

@@ -27,7 +27,8 @@ io::Task<void> TopologyFeed::Run(TopologyFeed& self) {
     if (!looked && !away) LOG_WARNING("the topology does not answer, going on with what is known: {}", looked.error().ToString());
     if (looked && away) LOG_INFO("the topology answers again");
     away = !looked;
-    bool open = co_await io::Sleep(self.gate_, Deadline::In(self.shown_.empty() ? 100ms : 1s));
+    Duration pause = self.shown_.empty() ? Duration(100ms) : Duration(1s);
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(pause));
     if (!open) co_return;
   }
 }

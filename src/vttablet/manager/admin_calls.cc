@@ -31,16 +31,20 @@ CALL(Sleep) {
 namespace {
 
 // One statement or several with what must surround them on the same session.
-io::Task<Result<mysql::QueryResult>> RunSql(mysqld::Admin& admin, std::string database, std::vector<std::string> before,
-                                            std::string sql, std::vector<std::string> after, Deadline deadline) {
+struct Around {
+  std::vector<std::string> before, after;
+};
+
+io::Task<Result<mysql::QueryResult>> RunSql(mysqld::Admin& admin, std::string database, std::string sql, Around around,
+                                            Deadline deadline) {
   std::string text;
   if (!database.empty()) text += "USE " + QuoteIdentifier(database) + "; ";
-  for (const std::string& one : before) text += one + "; ";
+  for (const std::string& one : around.before) text += one + "; ";
   text += sql;
-  for (const std::string& one : after) text += "; " + one;
+  for (const std::string& one : around.after) text += "; " + one;
   Result<std::vector<mysql::QueryResult>> results = co_await admin.QueryAll(std::move(text), deadline);
   if (!results) co_return Fail(results.error());
-  size_t index = (database.empty() ? 0 : 1) + before.size();
+  size_t index = (database.empty() ? 0 : 1) + around.before.size();
   if (index >= results->size()) co_return Fail(Code::kInternal, "mysqld answered fewer results than statements");
   co_return std::move((*results)[index]);
 }
@@ -48,16 +52,16 @@ io::Task<Result<mysql::QueryResult>> RunSql(mysqld::Admin& admin, std::string da
 }  // namespace
 
 CALL(ExecuteFetchAsDba) {
-  std::vector<std::string> before, after;
+  Around around;
   if (request.disable_binlogs()) {
-    before.emplace_back("SET sql_log_bin = OFF");
-    after.emplace_back("SET sql_log_bin = ON");
+    around.before.emplace_back("SET sql_log_bin = OFF");
+    around.after.emplace_back("SET sql_log_bin = ON");
   }
   if (request.disable_foreign_key_checks()) {
-    before.emplace_back("SET SESSION foreign_key_checks = OFF");
-    after.emplace_back("SET SESSION foreign_key_checks = ON");
+    around.before.emplace_back("SET SESSION foreign_key_checks = OFF");
+    around.after.emplace_back("SET SESSION foreign_key_checks = ON");
   }
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.dba, request.db_name(), before, request.query(), after, deadline);
+  Result<mysql::QueryResult> result = co_await RunSql(*needs_.dba, request.db_name(), request.query(), around, deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -76,7 +80,7 @@ CALL(ExecuteMultiFetchAsDba) {
 }
 
 CALL(ExecuteFetchAsAllPrivs) {
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.allprivs, request.db_name(), {}, request.query(), {}, deadline);
+  Result<mysql::QueryResult> result = co_await RunSql(*needs_.allprivs, request.db_name(), request.query(), Around(), deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -84,7 +88,7 @@ CALL(ExecuteFetchAsAllPrivs) {
 
 CALL(ExecuteFetchAsApp) {
   std::string database = tablet_.DbName();
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.app, database, {}, request.query(), {}, deadline);
+  Result<mysql::QueryResult> result = co_await RunSql(*needs_.app, database, request.query(), Around(), deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -92,7 +96,7 @@ CALL(ExecuteFetchAsApp) {
 
 CALL(ExecuteQuery) {
   std::string database = request.db_name().empty() ? tablet_.DbName() : request.db_name();
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.app, database, {}, request.query(), {}, deadline);
+  Result<mysql::QueryResult> result = co_await RunSql(*needs_.app, database, request.query(), Around(), deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -184,12 +188,12 @@ CALL(ApplySchema) {
   wanted.views = true;
   Status before = co_await ReadSchema(*needs_.dba, wanted, response.mutable_before_schema(), deadline);
   if (!before) co_return before;
-  std::vector<std::string> around;
-  if (!request.allow_replication()) around.emplace_back("SET sql_log_bin = OFF");
-  std::vector<std::string> undo;
-  if (!request.allow_replication()) undo.emplace_back("SET sql_log_bin = ON");
-  Result<mysql::QueryResult> done =
-      co_await RunSql(*needs_.dba, wanted.database, around, request.sql(), undo, deadline);
+  Around around;
+  if (!request.allow_replication()) {
+    around.before.emplace_back("SET sql_log_bin = OFF");
+    around.after.emplace_back("SET sql_log_bin = ON");
+  }
+  Result<mysql::QueryResult> done = co_await RunSql(*needs_.dba, wanted.database, request.sql(), around, deadline);
   if (!done) co_return Fail(done.error());
   Status after = co_await ReadSchema(*needs_.dba, wanted, response.mutable_after_schema(), deadline);
   co_return after;

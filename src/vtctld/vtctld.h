@@ -1,0 +1,102 @@
+// vtctld/vtctld.h - the administration of a cluster: every method of vtctlservice.Vtctld that
+// Paceline offers, and the legacy commands on top of them. Names, fields and meanings are Vitess's.
+// Threads: one loop, the topology's. Lifetime: calls must have ended before it is destroyed (the
+// gRPC server's Shutdown). Errors: kNotFound, kAlreadyExists, kInvalidArgument and so on, naming
+// the record and what to do next; those of tablets carry the tablet's alias.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "port/vtctld.h"
+#include "reparent/view.h"
+#include "topo/server.h"
+#include "vtctld/connect.h"
+
+namespace tabletmanagerdata {
+class SchemaDefinition;
+}
+
+namespace paceline::vtctld {
+
+// Where a tablet of one shard stands, in the order the run-book prints: primary first, then the
+// most advanced.
+class Vtctld final : public port::Vtctld {
+ public:
+  Vtctld(topo::Server& topo, Connect connect) : topo_(topo), connect_(std::move(connect)) {}
+
+#define PACELINE_METHOD(Method)                                        \
+  io::Task<Status> Method(const ::vtctldata::Method##Request& request, \
+                          ::vtctldata::Method##Response& response, Deadline deadline) override;
+  PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
+#undef PACELINE_METHOD
+
+  // Words as typed; "--legacy-names" before the command makes tablet types say "master".
+  io::Task<Status> ExecuteVtctlCommand(std::vector<std::string> args, port::CommandOutput& output,
+                                       Deadline deadline) override;
+
+  struct ReparentAsked {
+    record::KeyspaceShard shard;
+    reparent::Request request;
+    Duration wait_replicas{0};  // zero: 30 s
+    bool wait_for_all = false;  // refuse when a tablet cannot be reached
+  };
+  struct Reparented {
+    record::TabletAlias primary;
+    std::vector<std::string> events;
+  };
+  // What all reparent commands come to; `told` gets each step as it is taken.
+  io::Task<Result<Reparented>> Reparent(ReparentAsked asked, std::function<void(std::string)> told,
+                                        Deadline deadline);
+
+  // Writes a record from JSON, by its topology path, for repair.
+  io::Task<Status> WriteTopologyPath(std::string path, std::string json, Deadline deadline);
+
+ private:
+  // A tablet's record and the way to it.
+  struct Reached {
+    record::Tablet tablet;
+    std::shared_ptr<port::TabletManager> manager;
+  };
+  io::Task<Result<Reached>> Reach(record::TabletAlias alias, Deadline deadline);
+  // The shard's primary. Errors: kFailedPrecondition when the shard has none.
+  io::Task<Result<Reached>> ReachPrimary(record::KeyspaceShard shard, Deadline deadline);
+  // All tablets of a shard; a cell that does not answer is an error.
+  io::Task<Result<std::vector<Reached>>> ReachShard(record::KeyspaceShard shard, Deadline deadline);
+
+  // schema.cc: one statement on one primary.
+  io::Task<Result<uint64_t>> RunDdl(Reached primary, std::string sql, Deadline deadline);
+  io::Task<Status> ReloadShard(record::KeyspaceShard shard, std::string wait_position,
+                               bool include_primary, std::vector<std::string>* events,
+                               Deadline deadline);
+  // validate.cc
+  io::Task<Result<std::vector<std::string>>> CheckShard(record::KeyspaceShard shard, bool ping,
+                                                        Deadline deadline);
+  io::Task<Result<std::vector<std::string>>> CheckKeyspace(std::string keyspace, bool ping,
+                                                           Deadline deadline);
+  io::Task<Result<std::string>> SchemaText(Reached tablet, std::vector<std::string> exclude,
+                                           bool views, Deadline deadline);
+  io::Task<Result<std::string>> VersionText(Reached tablet, Deadline deadline);
+  io::Task<Result<std::string>> PermissionsText(Reached tablet, Deadline deadline);
+  using Sample = io::Task<Result<std::string>> (Vtctld::*)(Reached, Deadline);
+  io::Task<Result<std::vector<std::string>>> Compare(record::KeyspaceShard shard, std::string what,
+                                                     Sample sample, std::string* reference,
+                                                     Deadline deadline);
+  // shards.cc
+  io::Task<Status> DeleteOneShard(record::KeyspaceShard shard, bool recursive, bool even_if_serving,
+                                  bool force, Deadline deadline);
+  io::Task<Status> RemoveCellOfShard(record::KeyspaceShard shard, std::string cell, bool force,
+                                     bool recursive, Deadline deadline);
+  io::Task<Status> DeleteOneTablet(record::TabletAlias alias, bool allow_primary,
+                                   Deadline deadline);
+  // rules.cc
+  io::Task<Result<std::string>> ReadGlobal(std::string path, Deadline deadline);
+  io::Task<Status> WriteGlobal(std::string path, std::string bytes, Deadline deadline);
+  io::Task<Status> MaybeRebuild(bool skip, std::vector<std::string> cells, Deadline deadline);
+
+  topo::Server& topo_;
+  Connect connect_;
+};
+
+}  // namespace paceline::vtctld

@@ -8,30 +8,30 @@
 #include "cmd/loop_thread.h"
 #include "native/server.h"
 #include "vttablet/manager/query_side.h"
-#include "vttablet/query/query_server.h"
+#include "vttablet/query/query_group.h"
 
 namespace paceline::cmd {
 
 class QueryThreads final : public vttablet::QuerySide {
  public:
-  // `options` for one loop; pool sizes are those of the process and are divided.
-  QueryThreads(size_t threads, vttablet::QueryServerOptions options);
+  // `options` hold the limits of the whole tablet.
+  QueryThreads(size_t threads, const vttablet::QueryServerOptions& options);
   ~QueryThreads() override;
 
+  // Posted to each loop: in force before anything that this side asks of it later.
   void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term) override;
-  void SetHealth(const port::TabletHealth& health) override;
-  io::Task<bool> Drain(Deadline grace) override;
+  void SetHealth(const port::TabletHealth& health) override { group_->SetHealth(health); }
+  io::Task<bool> Drain(Deadline grace) override { return group_->Drain(grace); }
   void DropConnections(const std::string& reason) override;
 
-  io::Task<void> Close();
+  io::Task<void> Close() { return group_->Close(); }
   std::vector<native::Server::Shard> Shards();
-  vttablet::QueryServer& server(size_t index) { return *servers_[index]; }
+  vttablet::QueryServer& server(size_t index) { return group_->server(index); }
   io::Loop& loop(size_t index) { return threads_[index]->loop(); }
-  size_t size() const { return servers_.size(); }
 
  private:
   std::vector<std::unique_ptr<LoopThread>> threads_;
-  std::vector<std::unique_ptr<vttablet::QueryServer>> servers_;
+  std::unique_ptr<vttablet::QueryGroup> group_;
 };
 
 }  // namespace paceline::cmd

@@ -1,0 +1,295 @@
+#include "vtgate/session.h"
+
+#include <gtest/gtest.h>
+
+#include "io/blocking.h"
+#include "mysql/wire/ok_packet.h"
+#include "vtgate/like.h"
+#include "vtgate/static_users.h"
+
+namespace paceline::vtgate {
+namespace {
+
+using mysql::wire::Terminator;
+
+// A tablet that notes what it is asked and answers OK; a statement that begins a transaction or reserves stays pinned.
+class NotingTablet final : public port::QueryService {
+ public:
+  struct Seen {
+    std::string text, begin, settings;
+    uint64_t pinned = 0;
+    bool reserve = false;
+    record::Target target;
+  };
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink,
+                                           Deadline) override {
+    seen.push_back({std::string(request.text), std::string(request.begin),
+                    request.settings ? request.settings->apply : "", request.pinned_id, request.reserve,
+                    request.target});
+    if (!refusals.empty()) {
+      Error refusal = refusals.front();
+      refusals.erase(refusals.begin());
+      co_return Fail(refusal);
+    }
+    if (!request.begin.empty()) in_transaction = true;
+    if (request.reserve) reserved = true;
+    if (request.text == "COMMIT" || request.text == "commit" || request.text == "ROLLBACK") in_transaction = false;
+    Terminator end = answer;
+    if (in_transaction) end.status_flags |= mysql::wire::kStatusInTransaction;
+    sink.OnEnd(end, true);
+    port::QueryEnd done;
+    done.pinned_id = in_transaction || reserved ? 77 : 0;
+    done.warnings = warnings;
+    co_return done;
+  }
+  io::Task<Status> Release(record::Target, uint64_t id, Deadline) override {
+    released.push_back(id);
+    in_transaction = reserved = false;
+    co_return Status();
+  }
+  io::Task<Status> StreamHealth(port::HealthSink&, Deadline) override { co_return Status(); }
+  io::Task<void> Close() override { co_return; }
+
+  std::vector<Seen> seen;
+  std::vector<uint64_t> released;
+  std::vector<Error> refusals;
+  std::vector<port::Warning> warnings;
+  Terminator answer;
+  bool in_transaction = false, reserved = false;
+};
+
+class OneTabletGateway final : public Gateway {
+ public:
+  explicit OneTabletGateway(std::shared_ptr<NotingTablet> tablet) : tablet_(std::move(tablet)) {}
+  io::Task<Result<Chosen>> Choose(record::Target target, Deadline) override {
+    asked.push_back(target);
+    co_return Chosen{tablet_, {"zone1", 100}};
+  }
+  Result<Chosen> Find(const record::TabletAlias& alias) override { return Chosen{tablet_, alias}; }
+  std::vector<TabletLine> Tablets() const override { return {}; }
+  std::vector<record::Target> asked;
+
+ private:
+  std::shared_ptr<NotingTablet> tablet_;
+};
+
+class NotingSink final : public AnswerSink {
+ public:
+  void StartStatement(std::string_view, std::string_view, const TerminatorContext& now) override {
+    context = now;
+    begun_ = ended_ = false;
+  }
+  void OnColumns(uint64_t, std::string_view) override { begun_ = true; }
+  void OnRows(std::string_view) override {}
+  void OnEnd(const Terminator& end, bool last) override {
+    last_ = end;
+    begun_ = true;
+    ended_ = last;
+  }
+  void OnPrepared(uint16_t, std::string_view, uint16_t, std::string_view, uint16_t) override { begun_ = ended_ = true; }
+  void WriteTerminator(const Terminator& end) override { OnEnd(end, true); }
+  void WriteError(const Error& error) override { OnEnd(mysql::wire::TerminatorOf(error), true); }
+  void WriteTable(const OwnTable& own) override {
+    table = own;
+    last_ = Terminator();
+    last_.kind = Terminator::Kind::kEof;
+    begun_ = ended_ = true;
+  }
+  bool begun() const override { return begun_; }
+  bool ended() const override { return ended_; }
+  const Terminator& last() const override { return last_; }
+  OwnTable table;
+  TerminatorContext context;
+
+ private:
+  bool begun_ = false, ended_ = false;
+  Terminator last_;
+};
+
+class SessionTest : public testing::Test {
+ protected:
+  SessionTest() : gateway_(tablet_) {
+    auto view = std::make_shared<TopologyView>();
+    record::SrvVSchema vschema;
+    vschema.keyspaces["commerce"];
+    view->vschema = vschema::Snapshot::Build(vschema, {"commerce"});
+    view->shards["commerce"] = {"0"};
+    gate_.topology = view;
+    gate_.gateway = &gateway_;
+    SessionIdentity identity;
+    identity.connection_id = 9;
+    identity.user = "app";
+    identity.host = "localhost";
+    identity.multi_statements = true;
+    session_ = std::make_unique<Session>(gate_, identity, sql::Dialect());
+    EXPECT_TRUE(session_->Use("commerce"));
+  }
+  ~SessionTest() override { io::RunUntilDone(loop_, CloseSession()); }
+
+  io::Task<bool> CloseSession() {
+    co_await session_->Close();
+    co_return true;
+  }
+  io::Task<Status> RunQuery(std::string text) {
+    Status done = co_await session_->Query(text, sink_);
+    co_return done;
+  }
+  // Runs it; the error's number, 0 when it went well, -1 when the connection would be closed.
+  int Run(const std::string& text) {
+    Status done = io::RunUntilDone(loop_, RunQuery(text));
+    if (!done) return -1;
+    return sink_.last().is_error() ? sink_.last().error_number : 0;
+  }
+  const NotingTablet::Seen& Last() { return tablet_->seen.back(); }
+
+  io::Loop loop_;
+  std::shared_ptr<NotingTablet> tablet_ = std::make_shared<NotingTablet>();
+  OneTabletGateway gateway_;
+  GateContext gate_;
+  std::unique_ptr<Session> session_;
+  NotingSink sink_;
+};
+
+TEST_F(SessionTest, SendsAStatementToTheOnlyShardUnderTheTabletsNames) {
+  EXPECT_EQ(Run("SELECT * FROM commerce.orders"), 0);
+  EXPECT_EQ(Last().text, "SELECT * FROM vt_commerce.orders");
+  EXPECT_EQ(Last().target, (record::Target{"commerce", "0", record::TabletType::kPrimary, ""}));
+}
+
+TEST_F(SessionTest, BeginsWithTheFirstStatementAndKeepsItsConnection) {
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_TRUE(tablet_->seen.empty());
+  EXPECT_TRUE(session_->in_transaction());
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+  EXPECT_EQ(Last().begin, "BEGIN");
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (2)"), 0);
+  EXPECT_EQ(Last().begin, "");
+  EXPECT_EQ(Last().pinned, 77u);
+  EXPECT_EQ(Run("COMMIT"), 0);
+  EXPECT_FALSE(session_->in_transaction());
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().pinned, 0u);
+}
+
+TEST_F(SessionTest, AnEmptyTransactionNeedsNoTablet) {
+  EXPECT_EQ(Run("START TRANSACTION"), 0);
+  EXPECT_EQ(Run("ROLLBACK"), 0);
+  EXPECT_TRUE(tablet_->seen.empty());
+}
+
+TEST_F(SessionTest, AutocommitOffBeginsByItself) {
+  EXPECT_EQ(Run("SET autocommit = 0"), 0);
+  EXPECT_EQ(Run("UPDATE orders SET a = 1"), 0);
+  EXPECT_EQ(Last().begin, "START TRANSACTION");
+  EXPECT_EQ(Run("SET autocommit = 1"), 0);
+  EXPECT_EQ(Last().text, "COMMIT");
+  EXPECT_TRUE(session_->autocommit());
+}
+
+TEST_F(SessionTest, SettingsFollowTheSessionAndAreTriedFirst) {
+  EXPECT_EQ(Run("SET sql_mode = 'ANSI', @limit = 5"), 0);
+  EXPECT_EQ(Last().text, "DO 0");
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().settings, "SET @@session.sql_mode = 'ANSI', @`limit` = 5");
+  EXPECT_EQ(session_->PinnedBecause(), "");
+}
+
+TEST_F(SessionTest, ARefusedSettingChangesNothing) {
+  tablet_->answer.kind = Terminator::Kind::kErr;
+  tablet_->answer.error_number = 1193;
+  tablet_->answer.sqlstate = "HY000";
+  EXPECT_EQ(Run("SET nonsense = 1"), 1193);
+  tablet_->answer = Terminator();
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().settings, "");
+}
+
+TEST_F(SessionTest, WhatCannotBeCarriedPinsAndResetUnpins) {
+  EXPECT_EQ(Run("CREATE TEMPORARY TABLE scratch (i INT)"), 0);
+  EXPECT_TRUE(Last().reserve);
+  EXPECT_EQ(session_->PinnedBecause(), "temporary table");
+  EXPECT_EQ(Run("SELECT * FROM scratch"), 0);
+  EXPECT_EQ(Last().pinned, 77u);
+  io::RunUntilDone(loop_, session_->Reset());
+  EXPECT_EQ(tablet_->released, std::vector<uint64_t>{77});
+  EXPECT_EQ(session_->PinnedBecause(), "");
+}
+
+TEST_F(SessionTest, ARefusalBeforeTheStatementRanIsTriedAgain) {
+  tablet_->refusals.emplace_back(Code::kClusterEvent, "not serving");
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+  EXPECT_EQ(tablet_->seen.size(), 2u);
+  EXPECT_EQ(gate_.counters.retries, 1u);
+}
+
+TEST_F(SessionTest, AWriteWhoseOutcomeIsUnknownIsNeverRunAgain) {
+  tablet_->refusals.emplace_back(Code::kUnavailable, "connection lost");
+  EXPECT_NE(Run("INSERT INTO orders VALUES (1)"), 0);
+  EXPECT_EQ(tablet_->seen.size(), 1u);
+}
+
+TEST_F(SessionTest, ALostTransactionIsOverAndSaysSo) {
+  Run("BEGIN");
+  Run("INSERT INTO orders VALUES (1)");
+  tablet_->refusals.emplace_back(Code::kAborted, "transaction 77: ended");
+  EXPECT_NE(Run("INSERT INTO orders VALUES (2)"), 0);
+  EXPECT_FALSE(session_->in_transaction());
+  tablet_->in_transaction = false;
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().pinned, 0u);
+}
+
+TEST_F(SessionTest, WarningsAreTheGatesToTellOnceTheConnectionIsGone) {
+  tablet_->answer.warnings = 1;
+  tablet_->warnings = {{"Warning", 1292, "Truncated"}};
+  Run("SELECT 1 FROM orders");
+  EXPECT_EQ(Run("SHOW WARNINGS"), 0);
+  ASSERT_EQ(sink_.table.rows.size(), 1u);
+  EXPECT_EQ(sink_.table.rows[0][1], "1292");
+}
+
+TEST_F(SessionTest, SeveralStatementsSayThatMoreFollow) {
+  EXPECT_EQ(Run("SELECT 1 FROM orders; SELECT 2 FROM orders"), 0);
+  EXPECT_EQ(tablet_->seen.size(), 2u);
+  EXPECT_FALSE(sink_.context.more_statements);  // of the last
+}
+
+TEST_F(SessionTest, ErrorsAreMysqlsOwn) {
+  EXPECT_EQ(Run("USE nowhere"), 1049);
+  EXPECT_EQ(Run(""), 1065);
+  EXPECT_EQ(Run("RELEASE SAVEPOINT a"), 1305);
+  EXPECT_EQ(Run("SELECT * FROM nowhere.t"), 1049);
+  EXPECT_EQ(Run("KILL 4711"), 1094);
+}
+
+TEST_F(SessionTest, OwnTables) {
+  EXPECT_EQ(Run("SHOW KEYSPACES"), 0);
+  ASSERT_EQ(sink_.table.rows.size(), 1u);
+  EXPECT_EQ(sink_.table.rows[0][0], "commerce");
+  EXPECT_EQ(Run("SHOW VITESS_SHARDS"), 0);
+  EXPECT_EQ(sink_.table.rows[0][0], "commerce/0");
+}
+
+TEST(Like, MatchesAsMysqlDoes) {
+  EXPECT_TRUE(MatchesLike("commerce", "com%"));
+  EXPECT_TRUE(MatchesLike("commerce", "%MER_e"));
+  EXPECT_TRUE(MatchesLike("a_b", "a\\_b"));
+  EXPECT_FALSE(MatchesLike("axb", "a\\_b"));
+  EXPECT_FALSE(MatchesLike("", "_"));
+  EXPECT_TRUE(MatchesLike("", "%%"));
+}
+
+TEST(StaticUsers, ReadsVitessFilesAndNamesWhatIsWrong) {
+  auto users = StaticUsers::Parse(R"({"app": [{"Password": "x", "UserData": "u", "Groups": ["g"]}], "b": {"Password": ""}})");
+  ASSERT_TRUE(users) << users.error().ToString();
+  ASSERT_EQ((*users)->Find("app").size(), 1u);
+  EXPECT_EQ((*users)->Find("app")[0].user_data, "u");
+  EXPECT_TRUE((*users)->Find("nobody").empty());
+  for (const char* bad : {"", "[]", R"({"a": [{"Pasword": "x"}]})", R"({"a": [{"MysqlNativePassword": "*12"}]})",
+                          R"({"a": [{"SourceHost": "10.0.0.1"}]})"}) {
+    EXPECT_FALSE(StaticUsers::Parse(bad)) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace paceline::vtgate

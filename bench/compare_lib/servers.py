@@ -113,7 +113,7 @@ def start_cluster(options, folder, stack):
     if not paceline.exists():
         raise BenchError(f"no {paceline}: build it with tools/build, or give --bin")
     data = folder / "cluster"
-    base = next((b for b in range(30000, 32000, 200) if not any(answers(b + o) for o in (0, 1, 100, 306, 991, 999, 1100, 2100))), None)
+    base = next((b for b in range(30000, 32000, 200) if not any(answers(b + o) for o in (0, 1, 100, 306, 991, 999, 1100, 2100, 3100))), None)
     if base is None:
         raise BenchError("no free range of ports between 30000 and 32000")
     stack.callback(subprocess.run, [paceline, "down", "--purge", f"--data-dir={data}"], stdout=subprocess.DEVNULL,

@@ -23,7 +23,7 @@ Status FillFromMyCnf(const Options& options, std::string_view my_cnf, mysqld::Co
   config.socket = options.mysql_socket.empty() ? mysqld::ReadOption(my_cnf, "socket") : options.mysql_socket;
   if (config.socket == config.layout.socket()) config.socket.clear();
   config.bind_address = options.bind_address.empty() ? mysqld::ReadOption(my_cnf, "bind_address") : options.bind_address;
-  if (config.bind_address.empty()) config.bind_address = "*";
+  if (config.bind_address.empty()) config.bind_address = std::string("*");  // gcc 12 warns of the plain literal at -O2
   config.report_host = options.report_host.empty() ? mysqld::ReadOption(my_cnf, "report_host") : options.report_host;
   config.server_id = static_cast<uint32_t>(ParseUint(mysqld::ReadOption(my_cnf, "server_id")).value_or(0));
   if (config.server_id == 0) config.server_id = mysqld::NewServerId();

@@ -23,7 +23,7 @@ struct GateFlags {
   CommonFlags common;
   std::vector<std::string> cells_to_watch;
   int mysql_port = 0;
-  std::string mysql_bind, mysql_socket, auth = "static", users_file, server_version = "8.4.6-Paceline";
+  std::string mysql_bind, mysql_socket, auth = "static", users_file, server_version;
   std::string ssl_cert, ssl_key, ssl_ca;
   bool require_tls = false;
   std::string local_copy;
@@ -41,7 +41,7 @@ void Declare(FlagSet& flags, GateFlags& f) {
   flags.Text("mysql-server-socket-path", &f.mysql_socket, "unix socket for MySQL");
   flags.Text("mysql-auth-server-impl", &f.auth, "static (users from a file) or none (everybody, loopback only)");
   flags.Text("mysql-auth-server-static-file", &f.users_file, "users, in Vitess's JSON");
-  flags.Text("mysql-server-version", &f.server_version, "version that clients are told");
+  flags.Text("mysql-server-version", &f.server_version, "version that clients are told; empty: that of the servers behind");
   flags.Text("mysql-server-ssl-cert", &f.ssl_cert, "certificate for MySQL clients");
   flags.Text("mysql-server-ssl-key", &f.ssl_key, "its key");
   flags.Text("mysql-server-ssl-ca", &f.ssl_ca, "CA of client certificates");

@@ -40,12 +40,15 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) { context_.topology = std::move(view); };
   feed_ = std::make_unique<TopologyFeed>(*topo_, cache_.get(), options_.cell, std::move(take));
   feed_->Start();
+  version_ = std::make_unique<VersionProbe>(context_);
+  version_->Start();
   front_ = std::make_unique<MysqlFront>(loop_, context_, table_, options_.front);
   co_return Status();
 }
 
 io::Task<void> Gate::Stop(Deadline deadline) {
   if (front_) co_await front_->Stop(deadline);
+  if (version_) co_await version_->Stop(deadline);
   if (feed_) co_await feed_->Stop(deadline);
   if (topo_) co_await topo_->Stop();
   if (watcher_) co_await watcher_->Stop();

@@ -11,6 +11,7 @@
 #include "vtgate/health_gateway.h"
 #include "vtgate/mysql_front.h"
 #include "vtgate/topology_feed.h"
+#include "vtgate/version_probe.h"
 
 namespace paceline::vtgate {
 
@@ -55,6 +56,7 @@ class Gate {
   std::unique_ptr<health::Watcher> watcher_;
   std::unique_ptr<HealthGateway> gateway_;
   std::unique_ptr<TopologyFeed> feed_;
+  std::unique_ptr<VersionProbe> version_;
   std::unique_ptr<MysqlFront> front_;
   GateContext context_;
 };

@@ -114,7 +114,7 @@ void MysqlFront::Client::MakeSession() {
   identity.found_rows = login.capabilities & mysql::wire::kClientFoundRows;
   identity.multi_statements = login.capabilities & mysql::wire::kClientMultiStatements;
   sql::Dialect dialect;
-  if (options_->server_version.find("MariaDB") != std::string::npos) dialect.flavor = sql::Flavor::kMariadb;
+  dialect.flavor = FlavorOfVersion(front_.ServerVersion());
   session_ = std::make_unique<Session>(front_.gate_, std::move(identity), dialect);
   std::string_view collation = value::CollationName(login.charset);
   if (!collation.empty()) session_->SetCollation(value::CharsetOfCollation(login.charset), collation);
@@ -123,7 +123,7 @@ void MysqlFront::Client::MakeSession() {
 io::Task<Status> MysqlFront::Client::Login() {
   id_ = front_.table_.NextId();
   mysql::wire::ServerHandshakeOptions options;
-  options.server_version = options_->server_version;
+  options.server_version = front_.ServerVersion();
   options.connection_id = static_cast<uint32_t>(id_);
   // Query attributes carry nothing that a tablet's connection could take.
   options.capabilities = mysql::wire::kServerCapabilities & ~mysql::wire::kClientQueryAttributes;
@@ -366,6 +366,12 @@ io::Task<Status> MysqlFront::Client::OnFieldList(std::string_view payload) {
 MysqlFront::MysqlFront(io::Loop& loop, GateContext& gate, SessionTable& table,
                        std::shared_ptr<const MysqlFrontOptions> options)
     : loop_(loop), gate_(gate), table_(table), options_(std::move(options)) {}
+
+const std::string& MysqlFront::ServerVersion() const {
+  static const std::string before_any_tablet = "8.4.6-Paceline";
+  if (!options_->server_version.empty()) return options_->server_version;
+  return gate_.server_version.empty() ? before_any_tablet : gate_.server_version;
+}
 
 void MysqlFront::Serve(int fd) {
   auto socket = std::make_unique<io::Socket>(loop_, fd);

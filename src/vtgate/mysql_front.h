@@ -43,7 +43,7 @@ class SessionTable final : public SessionRegistry {
 };
 
 struct MysqlFrontOptions {
-  std::string server_version = "8.4.6-Paceline";
+  std::string server_version;  // told to clients; empty: that of the servers behind
   bool accept_all = false;  // --mysql-auth-server-impl none
   std::shared_ptr<const mysql::wire::UserStore> users;
   std::shared_ptr<const mysql::wire::RsaKey> rsa_key;
@@ -63,6 +63,7 @@ class MysqlFront {
   // Ends sessions between transactions, the rest at the deadline.
   io::Task<void> Stop(Deadline deadline);
   void SetOptions(std::shared_ptr<const MysqlFrontOptions> options) { options_ = std::move(options); }
+  const std::string& ServerVersion() const;
   size_t connections() const { return gate_pass_.count(); }
 
  private:

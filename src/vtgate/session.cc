@@ -25,6 +25,10 @@ Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect diale
 
 Session::~Session() { CHECK_MSG(pinned_.id == 0, "a Session was destroyed while it held a connection"); }
 
+sql::Flavor FlavorOfVersion(std::string_view version) {
+  return version.find("MariaDB") != std::string_view::npos ? sql::Flavor::kMariadb : sql::Flavor::kMysql;
+}
+
 Status CheckDatabase(const TopologyView& topology, std::string_view text) {
   ASSIGN_OR_RETURN(plan::SessionTarget target, plan::ParseTarget(text));
   bool known = target.keyspace.empty() || vschema::IsSystemSchema(target.keyspace) ||

@@ -53,10 +53,14 @@ struct GateContext {
   std::shared_ptr<const TopologyView> topology;  // replaced on the loop
   plan::PlanCache plans{32 << 20};
   Duration query_timeout = 1h;
+  std::string server_version;  // of the servers behind, once known (version_probe.h)
   struct Counters {
     uint64_t queries = 0, errors = 0, retries = 0;
   } counters;
 };
+
+// "MariaDB" in a server's version makes the flavor.
+sql::Flavor FlavorOfVersion(std::string_view version);
 
 struct SessionIdentity {
   uint64_t connection_id = 0;

@@ -1,4 +1,8 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/file.h>
 
 #include <filesystem>
 #include <iostream>
@@ -26,6 +30,19 @@ io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& 
   if (!options.socket_file.empty()) {
     std::error_code ignored;
     std::filesystem::create_directories(std::filesystem::path(options.socket_file).parent_path(), ignored);
+    // Two agents of one mysqld would each take the other's restarts for deaths.
+    static int lock = -1;  // held until the process ends
+    lock = open((options.socket_file + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0) {
+      co_return FailWith(Error(Code::kInvalidArgument,
+                               fmt::format("mysqlctld: cannot write {}.lock: {}", options.socket_file, strerror(errno))));
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+      co_return FailWith(Error(Code::kAlreadyExists,
+                               fmt::format("mysqlctld: another mysqlctld already serves {}: stop it, or choose another "
+                                           "--tablet-uid and --socket-file",
+                                           options.socket_file)));
+    }
     std::filesystem::remove(options.socket_file, ignored);
     listen.address = "unix:" + options.socket_file;
   } else {

@@ -75,19 +75,6 @@ mysql::ConnectOptions SocketLogin(const std::string& socket, const std::string& 
   return options;
 }
 
-// mysqld says on which port others reach it.
-io::Task<Result<int>> AskPort(mysqld::Admin& admin, Deadline deadline) {
-  for (;;) {
-    std::string sql = "SELECT @@port";
-    Result<mysql::QueryResult> rows = co_await admin.Query(sql, Deadline::In(5s));
-    if (rows) co_return std::atoi(rows->Text(0, size_t{0}).c_str());
-    if (deadline.Passed(SystemClock().Now())) co_return Fail(rows.error().Context("waiting for mysqld"));
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(50ms));
-    (void)never;
-  }
-}
-
 struct Tablet {
   TabletFlags flags;
   record::Tablet record;
@@ -171,11 +158,6 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   }
   Deadline deadline = Deadline::In(f.start_timeout);
   t.record.mysql_port = f.mysql_port;
-  if (t.record.mysql_port == 0) {
-    Result<int> port = co_await AskPort(*t.dba, deadline);
-    if (!port) co_return Fail(port.error());
-    t.record.mysql_port = *port;
-  }
 
   vttablet::ManagerOptions options;
   options.tablet = t.record;
@@ -242,8 +224,26 @@ io::Task<void> Stop(Tablet& t) {
   if (t.topo) co_await t.topo->Stop();
 }
 
+// The start may wait minutes for mysqld; a signal ends it at once, since nothing is served yet that would need an orderly
+// end, and every step of the start bears being cut off.
+io::Task<void> EndWithoutStart(std::shared_ptr<bool> started, io::SignalWatch& signals, io::Gate& gate) {
+  std::optional<io::Gate::Pass> pass = gate.Enter();
+  while (pass && !gate.closed() && !*started) {
+    std::optional<int> number = co_await signals.Wait(Deadline::In(100ms));
+    if (!number || *started) continue;
+    LOG_INFO("stopping on signal {} before the start had ended", *number);
+    _exit(0);
+  }
+}
+
 io::Task<int> Serve(Tablet& t, io::Loop& loop, io::SignalWatch& signals) {
+  auto is_started = std::make_shared<bool>(false);
+  io::Gate starting;
+  io::Detach(EndWithoutStart(is_started, signals, starting));
   Status started = co_await Start(t, loop);
+  *is_started = true;
+  bool left = co_await starting.Close(Deadline::In(1s));
+  (void)left;
   int code = 0;
   if (!started) {
     code = FailWith(started.error().Context("vttablet " + t.flags.tablet_path));

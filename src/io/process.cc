@@ -243,6 +243,9 @@ std::optional<uint64_t> ProcessStartTicks(pid_t pid) {
   std::string field;
   for (int number = 3; number <= 22; ++number) {
     if (!(fields >> field)) return std::nullopt;
+    // A process that has ended but was not waited for: in a container nobody may ever do it for an orphan.
+    bool ended = number == 3 && (field == "Z" || field == "X");
+    if (ended) return std::nullopt;
   }
   return std::stoull(field);
 }

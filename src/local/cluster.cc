@@ -181,9 +181,14 @@ io::Task<Status> Cluster::ElectFirstPrimary() {
                      json["shard"]["primary_alias"].is_object();
   if (has_primary) co_return Status();
   std::vector<std::string> elect = {"PlannedReparentShard", name, "--new-primary", layout_.Alias(0)};
-  Result<std::string> elected = co_await Vtctldclient(elect, 60s);
-  if (!elected) co_return Fail(elected.error());
-  co_return Status();
+  for (Deadline deadline = Deadline::In(30s);;) {
+    Result<std::string> elected = co_await Vtctldclient(elect, 60s);
+    if (elected) co_return Status();
+    if (deadline.Passed(io::Loop::Current().Now())) co_return Fail(elected.error());
+    io::Event nothing;  // a tablet may still be taking up its role
+    bool never = co_await nothing.Wait(Deadline::In(200ms));
+    (void)never;
+  }
 }
 
 io::Task<Status> Cluster::ApplySchema() {

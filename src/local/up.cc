@@ -123,9 +123,10 @@ void ForgetWhatNeverWas(const Layout& layout) {
   std::error_code error;
   const ClusterOptions& o = layout.options();
   for (int i = 0; i < o.tablets; ++i) {
-    if (std::filesystem::exists(layout.TabletDir(i), error)) return;
+    if (std::filesystem::exists(layout.TabletDir(i) + "/data", error)) return;
   }
   std::filesystem::remove_all(o.data_dir + "/topo", error);
+  for (int i = 0; i < o.tablets; ++i) std::filesystem::remove_all(layout.TabletDir(i), error);
   for (int i = 0; i < 3; ++i) std::filesystem::remove_all(fmt::format("{}/etcd-{}", o.data_dir, i), error);
   for (const std::string& file : {layout.OptionsFile(), layout.StateFile()}) std::filesystem::remove(file, error);
 }

@@ -19,7 +19,9 @@ def cluster(request):
     if topo == "etcd" and not shutil.which("etcd"):
         pytest.skip("no etcd in PATH")
     with LocalCluster(flavor, topo=topo or "embedded") as cluster:
+        failed = request.session.testsfailed
         yield cluster
+        cluster.failed = request.session.testsfailed > failed
 
 
 @pytest.fixture

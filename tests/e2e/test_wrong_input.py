@@ -3,20 +3,24 @@
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
+import tempfile
 
 import pymysql
 import pytest
 from local_cluster import BIN, FLAVORS, LocalCluster, alive, free_base_port, kill, mysqld_of, release_base_port, run, wait_until
 
-LOG_LINE = re.compile(r"^\S+ \S+ ?\[?(debug|info|warning)|^\[ *\d+\.\d s\]", re.IGNORECASE)
+LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT\S+ [DIW] |^\[ *\d+\.\d s\]")
 
 
 @pytest.fixture(scope="module", params=FLAVORS)
 def cluster(request):
     with LocalCluster(request.param, tablets=2) as cluster:
+        failed = request.session.testsfailed
         yield cluster
+        cluster.failed = request.session.testsfailed > failed
 
 
 def refused(argv, *words, seconds=60, env=None):
@@ -108,7 +112,7 @@ def test_syntax_errors(cluster):
             with pytest.raises(pymysql.ProgrammingError) as error:
                 cursor.execute(statement)
             assert error.value.args[0] == 1064 and "near '" in error.value.args[1], error.value
-        with pytest.raises(pymysql.ProgrammingError) as error:
+        with pytest.raises(pymysql.MySQLError) as error:
             cursor.execute("SELECT nothing_such FROM greetings")
         assert error.value.args == (1054, error.value.args[1]) and "nothing_such" in error.value.args[1]
         cursor.execute("INSERT INTO greetings (id, name) VALUES (9000001, 'once')")
@@ -188,12 +192,12 @@ def test_port_in_use_by_each_program(cluster, taken, tmp_path):
     gate = [*cell, "--port", "0", "--grpc-port", "0", "--mysql-auth-server-impl", "none"]
     refused([BIN / "vtgate", *gate, "--mysql-server-port", taken], taken, "in use")
     refused([BIN / "vtgate", *cell, "--port", "0", "--grpc-port", taken, "--mysql-server-port", "0",
-             "--mysql-auth-server-impl", "none"], taken, "in use")
-    refused([BIN / "vtctld", *cell, "--port", "0", "--grpc-port", taken], taken, "in use")
+             "--mysql-auth-server-impl", "none"], taken, "taken")
+    refused([BIN / "vtctld", *cell, "--port", "0", "--grpc-port", taken], taken, "taken")
     tablet = [BIN / "vttablet", "--tablet-path", f"{cluster.cell}-0000000777", "--init-keyspace", cluster.keyspace, "--init-shard", "0",
               "--tablet-hostname", "127.0.0.1", "--bind-address", "127.0.0.1", "--state-file", tmp_path / "state.json",
               "--db-socket", f"{cluster.data_dir}/vt_0000000101/mysql.sock", *topo_flags(cluster)]
-    refused([*tablet, "--port", "0", "--grpc-port", taken], taken, "in use")
+    refused([*tablet, "--port", "0", "--grpc-port", taken], taken, "taken")
     refused([*tablet, "--port", "0", "--grpc-port", "0", "--native-port", taken], taken, "in use")
     assert "777" not in cluster.vtctldclient("GetTablets"), "a tablet that never ran is registered"
 
@@ -287,13 +291,15 @@ def test_full_data_directory(flavor, base):
 
 
 @pytest.fixture
-def old_mysqld(tmp_path):
-    """A mysqld of a version that is not supported."""
-    tmp_path.chmod(0o755)
-    program = tmp_path / "mysqld"
+def old_mysqld():
+    """A mysqld of a version that is not supported, where mysqld's user can reach it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="paceline-old-mysqld-"))
+    folder.chmod(0o755)
+    program = folder / "mysqld"
     program.write_text(f"#!/bin/sh\necho '{program}  Ver 5.6.51 for Linux on x86_64 (MySQL Community Server (GPL))'\n")
     program.chmod(0o755)
-    return program
+    yield program
+    shutil.rmtree(folder)
 
 
 def test_unsupported_mysqld(old_mysqld, base):

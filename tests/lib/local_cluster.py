@@ -110,7 +110,7 @@ class LocalCluster:
         self.base_port = free_base_port()
         self.data_dir = pathlib.Path(tempfile.mkdtemp(prefix="paceline-"))
         self.data_dir.chmod(0o755)  # mysqld runs as another user
-        self.kept = False
+        self.failed = False  # set by whoever shares a cluster among tests, when one of them failed
 
     def __enter__(self):
         try:
@@ -121,10 +121,11 @@ class LocalCluster:
         return self
 
     def __exit__(self, kind, *_):
-        if kind is not None and os.environ.get("PACELINE_KEEP"):
+        failed = kind is not None or self.failed
+        if failed and os.environ.get("PACELINE_KEEP"):
             print(f"kept: {self.data_dir}")
             return
-        if kind is not None:
+        if failed:
             self.show_logs()
         self.down(purge=True)
         for pid in self.leftovers():
@@ -160,8 +161,9 @@ class LocalCluster:
 
     def connect(self, **options):
         """A connection to vtgate."""
-        return pymysql.connect(host="127.0.0.1", port=self.port(15306), user="root", database=self.keyspace,
-                               **{"autocommit": True, "connect_timeout": 10, "read_timeout": 30, **options})
+        return pymysql.connect(host="127.0.0.1", port=self.port(15306), user="root",
+                               **{"database": self.keyspace, "autocommit": True, "connect_timeout": 10, "read_timeout": 30,
+                                  **options})
 
     def greeter_flags(self):
         return [f"--mysql=127.0.0.1:{self.port(15306)}", f"--vtgate=127.0.0.1:{self.port(15991)}",

@@ -21,17 +21,20 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   Result<DurableState> state = file_.Load();
   if (!state) co_return Fail(state.error());
   state_ = *state;
-  Status registered = co_await Register(deadline);
-  if (!registered) co_return registered;
+  // Before anything is asked of mysqld: one that ended as primary is held until this tablet gives its word.
+  if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
   // The flavor is asked of the server itself: whoever started it may have chosen another one.
   Error last(Code::kUnavailable, "mysqld has not been asked yet");
   while (replication_ == nullptr) {
-    std::string ask = "SELECT VERSION(), @@version_comment";
+    std::string ask = "SELECT VERSION(), @@port";
     Result<mysql::QueryResult> answer = co_await needs_.dba->Query(ask, Deadline::In(5s));
     if (answer) {
       Result<mysqld::ServerVersion> version = mysqld::ParseVersionText(answer->Text(0, size_t{0}));
       if (!version) co_return Fail(version.error());
       replication_ = std::make_unique<mysqld::Replication>(*needs_.dba, *version);
+      if (options_.tablet.mysql_port == 0) {
+        tablet_.mysql_port = static_cast<int32_t>(ParseInt(answer->Text(0, size_t{1})).value_or(0));
+      }
       break;
     }
     last = answer.error();
@@ -40,10 +43,11 @@ io::Task<Status> Manager::Start(Deadline deadline) {
     if (!open) co_return Fail(Code::kCanceled, "stopping");
   }
   mysqld_running_ = true;
+  Status registered = co_await Register(deadline);  // last: whoever reads the record may promote at once
+  if (!registered) co_return registered;
   ShowServing();
   io::Detach(StatusLoop(*this));
   io::Detach(ShardLoop(*this));
-  if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
   co_return Status();
 }
 

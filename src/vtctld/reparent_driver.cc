@@ -120,6 +120,11 @@ io::Task<Status> ReparentDriver::Observe(Deadline deadline) {
       reparent::ParseDurability(keyspace->value.durability_policy);
   if (!durability) co_return Fail(durability.error().Context("keyspace " + name.keyspace));
 
+  if (tablets->tablets.empty()) {
+    co_return Fail(Code::kFailedPrecondition,
+                   "shard {} has no tablets yet: start a vttablet for it", name.ToString());
+  }
+
   shard_ = std::move(*shard);
   view_ = reparent::View();
   view_.shard = name;

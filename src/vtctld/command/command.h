@@ -108,55 +108,44 @@ Status ReadShard(const std::string& text, Request* request) {
   return {};
 }
 
-#define VTCTLD_COMMANDS(X)                                                                          \
-  X(AddCellInfo)                                                                                    \
-  X(AddCellsAlias) X(DeleteCellInfo) X(DeleteCellsAlias) X(GetCellInfo) X(GetCellInfoNames) X(      \
-      GetCellsAliases) X(UpdateCellInfo) X(UpdateCellsAlias) X(CreateKeyspace) X(DeleteKeyspace)    \
-      X(FindAllShardsInKeyspace) X(GetKeyspace) X(GetKeyspaces) X(RemoveKeyspaceCell) X(            \
-          SetKeyspaceDurabilityPolicy) X(CreateShard) X(DeleteShards) X(GenerateShardRanges)        \
-          X(GetShard) X(GetShardReplication) X(RemoveShardCell) X(SetShardIsPrimaryServing) X(      \
-              SetShardTabletControl) X(ShardReplicationAdd) X(ShardReplicationFix)                  \
-              X(ShardReplicationPositions) X(ShardReplicationRemove) X(SourceShardAdd) X(           \
-                  SourceShardDelete) X(ChangeTabletTags) X(ChangeTabletType) X(DeleteTablets)       \
-                  X(ExecuteHook) X(GetFullStatus) X(GetTablet) X(GetTablets) X(GetVersion) X(       \
-                      PingTablet) X(RefreshState) X(RefreshStateByShard) X(RunHealthCheck)          \
-                      X(SetWritable) X(SleepTablet) X(StartReplication) X(StopReplication) X(       \
-                          ExecuteFetchAsApp) X(ExecuteFetchAsDBA) X(ExecuteMultiFetchAsDBA)         \
-                          X(EmergencyReparentShard) X(InitShardPrimary) X(PlannedReparentShard) X(  \
-                              ReparentTablet) X(TabletExternallyReparented) X(ApplySchema)          \
-                              X(GetSchema) X(ReloadSchema) X(ReloadSchemaKeyspace) X(               \
-                                  ReloadSchemaShard) X(GetVSchema) X(ApplyVSchema)                  \
-                                  X(GetRoutingRules) X(ApplyRoutingRules) X(                        \
-                                      GetShardRoutingRules) X(ApplyShardRoutingRules)               \
-                                      X(GetKeyspaceRoutingRules) X(ApplyKeyspaceRoutingRules) X(    \
-                                          GetMirrorRules) X(GetSrvKeyspaceNames) X(GetSrvKeyspaces) \
-                                          X(GetSrvVSchema) X(GetSrvVSchemas) X(DeleteSrvVSchema) X( \
-                                              RebuildKeyspaceGraph) X(RebuildVSchemaGraph)          \
-                                              X(GetTopologyPath) X(WriteTopologyPath) X(            \
-                                                  Validate) X(ValidateKeyspace) X(ValidateShard)    \
-                                                  X(ValidateSchemaKeyspace) X(                      \
-                                                      ValidateSchemaShard) X(ValidateVSchema)       \
-                                                      X(ValidateVersionKeyspace) X(                 \
-                                                          ValidateVersionShard) X(GetPermissions)   \
-                                                          X(ValidatePermissionsKeyspace) X(         \
-                                                              ValidatePermissionsShard)             \
-                                                              X(GetBackups) X(RemoveBackup) X(      \
-                                                                  Backup) X(LegacyVtctlCommand)     \
-                                                                  X(ListAllTablets) X(              \
-                                                                      ListShardTablets)             \
-                                                                      X(ListTablets) X(             \
-                                                                          SetReadWrite)             \
-                                                                          X(SetReadOnly) X(         \
-                                                                              DeleteTablet)         \
-                                                                              X(DeleteShard) X(     \
-                                                                                  TopoCat)          \
-                                                                                  X(GetSrvKeyspace)
-
+// One for each name of the table.
 namespace command {
-#define VTCTLD_DECLARE(Name) io::Task<Status> Name(Call& call);
-VTCTLD_COMMANDS(VTCTLD_DECLARE)
-VTCTLD_DECLARE(Later)
-#undef VTCTLD_DECLARE
+io::Task<Status> AddCellInfo(Call&call), AddCellsAlias(Call&call), DeleteCellInfo(Call&call),
+    DeleteCellsAlias(Call&call), GetCellInfo(Call&call), GetCellInfoNames(Call&call),
+    GetCellsAliases(Call&call), UpdateCellInfo(Call&call), UpdateCellsAlias(Call&call),
+    CreateKeyspace(Call&call), DeleteKeyspace(Call&call), FindAllShardsInKeyspace(Call&call),
+    GetKeyspace(Call&call), GetKeyspaces(Call&call), RemoveKeyspaceCell(Call&call),
+    SetKeyspaceDurabilityPolicy(Call&call), CreateShard(Call&call), DeleteShards(Call&call),
+    GenerateShardRanges(Call&call), GetShard(Call&call), GetShardReplication(Call&call),
+    RemoveShardCell(Call&call), SetShardIsPrimaryServing(Call&call),
+    SetShardTabletControl(Call&call), ShardReplicationAdd(Call&call),
+    ShardReplicationFix(Call&call), ShardReplicationPositions(Call&call),
+    ShardReplicationRemove(Call&call), SourceShardAdd(Call&call), SourceShardDelete(Call&call),
+    ChangeTabletTags(Call&call), ChangeTabletType(Call&call), DeleteTablets(Call&call),
+    ExecuteHook(Call&call), GetFullStatus(Call&call), GetTablet(Call&call), GetTablets(Call&call),
+    GetVersion(Call&call), PingTablet(Call&call), RefreshState(Call&call),
+    RefreshStateByShard(Call&call), RunHealthCheck(Call&call), SetWritable(Call&call),
+    SleepTablet(Call&call), StartReplication(Call&call), StopReplication(Call&call),
+    ExecuteFetchAsApp(Call&call), ExecuteFetchAsDBA(Call&call), ExecuteMultiFetchAsDBA(Call&call),
+    EmergencyReparentShard(Call&call), InitShardPrimary(Call&call), PlannedReparentShard(Call&call),
+    ReparentTablet(Call&call), TabletExternallyReparented(Call&call), ApplySchema(Call&call),
+    GetSchema(Call&call), ReloadSchema(Call&call), ReloadSchemaKeyspace(Call&call),
+    ReloadSchemaShard(Call&call), GetVSchema(Call&call), ApplyVSchema(Call&call),
+    GetRoutingRules(Call&call), ApplyRoutingRules(Call&call), GetShardRoutingRules(Call&call),
+    ApplyShardRoutingRules(Call&call), GetKeyspaceRoutingRules(Call&call),
+    ApplyKeyspaceRoutingRules(Call&call), GetMirrorRules(Call&call), GetSrvKeyspaceNames(Call&call),
+    GetSrvKeyspaces(Call&call), GetSrvVSchema(Call&call), GetSrvVSchemas(Call&call),
+    DeleteSrvVSchema(Call&call), RebuildKeyspaceGraph(Call&call), RebuildVSchemaGraph(Call&call),
+    GetTopologyPath(Call&call), WriteTopologyPath(Call&call), Validate(Call&call),
+    ValidateKeyspace(Call&call), ValidateShard(Call&call), ValidateSchemaKeyspace(Call&call),
+    ValidateSchemaShard(Call&call), ValidateVSchema(Call&call), ValidateVersionKeyspace(Call&call),
+    ValidateVersionShard(Call&call), GetPermissions(Call&call),
+    ValidatePermissionsKeyspace(Call&call), ValidatePermissionsShard(Call&call),
+    GetBackups(Call&call), RemoveBackup(Call&call), Backup(Call&call),
+    LegacyVtctlCommand(Call&call), ListAllTablets(Call&call), ListShardTablets(Call&call),
+    ListTablets(Call&call), SetReadWrite(Call&call), SetReadOnly(Call&call),
+    DeleteTablet(Call&call), DeleteShard(Call&call), TopoCat(Call&call), GetSrvKeyspace(Call&call),
+    Later(Call&call);
 }  // namespace command
 
 }  // namespace paceline::vtctld

@@ -63,14 +63,15 @@ def owned_folder(path, user):
 
 
 class Server:
-    """One started process. Its output goes to a file that the error of a failed start quotes."""
+    """One started process, in a session of its own as Paceline's are: Linux shares the CPU out between sessions (autogroup).
+    Its output goes to a file that the error of a failed start quotes."""
 
     def __init__(self, name, argv, folder, user, cwd=None):
         self.name, self.log = name, folder / f"{name}.log"
         with open(self.log, "wb") as log:
             try:
                 self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                cwd=cwd or folder, **identity(user))
+                                                cwd=cwd or folder, start_new_session=True, **identity(user))
             except OSError as error:
                 raise BenchError(f"cannot start {name}: {error}") from None
         self.pid = self.process.pid

@@ -38,11 +38,11 @@ def summarise(case):
         paired = [s["qps"] / direct[s["round"]]["qps"] for s in slices if s["round"] in direct]
         processes = list(slices[0]["cpu_us_per_query"])
         middle = [p for p in processes if p not in ("mysqld", "sysbench")]
+        cpu = {p: statistics.median(s["cpu_us_per_query"][p] for s in slices) for p in processes}
         rows.append({
             "name": name, "qps": statistics.median(s["qps"] for s in slices), "ratio": spread(paired),
             "p50_ms": percentile(merged, 0.50), "p95_ms": percentile(merged, 0.95), "p99_ms": percentile(merged, 0.99),
-            "cpu_us": {p: statistics.median(s["cpu_us_per_query"][p] for s in slices) for p in processes},
-            "cpu_us_middle": statistics.median(sum(s["cpu_us_per_query"][p] for p in middle) for s in slices),
+            "cpu_us": cpu, "cpu_us_middle": sum(cpu[p] for p in middle),
             "rss_mb": {p: max(s["rss_mb"][p] for s in slices) for p in slices[0]["rss_mb"]},
             "errors": sum(s["errors"] for s in slices), "failed_starts": sum(s["failed_starts"] for s in slices),
             "others_busy": statistics.median(s["others_busy"] for s in slices),

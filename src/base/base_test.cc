@@ -9,7 +9,8 @@ namespace paceline {
 namespace {
 
 TEST(Error, KeepsItsNumbersThroughContext) {
-  Error error = Error::FromMysql(1146, "42S02", "Table 'a.b' doesn't exist").Context("reading the schema");
+  Error error =
+      Error::FromMysql(1146, "42S02", "Table 'a.b' doesn't exist").Context("reading the schema");
   EXPECT_EQ(error.mysql_errno(), 1146);
   EXPECT_EQ(error.sqlstate(), "42S02");
   EXPECT_EQ(error.code(), Code::kNotFound);
@@ -48,7 +49,8 @@ struct Parsed {
   std::vector<std::string> cells;
 };
 
-Result<std::vector<std::string>> ParseInto(Parsed& into, const std::vector<std::string>& arguments) {
+Result<std::vector<std::string>> ParseInto(Parsed& into,
+                                           const std::vector<std::string>& arguments) {
   FlagSet flags("tool", "[flags] name", "Does things.");
   flags.Text("sql", &into.sql, "statement");
   flags.Bool("force", &into.force, "do it");
@@ -61,8 +63,8 @@ Result<std::vector<std::string>> ParseInto(Parsed& into, const std::vector<std::
 
 TEST(Flags, TakeEverySpelling) {
   Parsed parsed;
-  auto rest = ParseInto(parsed, {"-force", "ks/0", "-sql", "SELECT 1", "--max_count=5", "--wait-time", "1m", "zone-1",
-                                 "--cells=a,b", "--cells", "c"});
+  auto rest = ParseInto(parsed, {"-force", "ks/0", "-sql", "SELECT 1", "--max_count=5",
+                                 "--wait-time", "1m", "zone-1", "--cells=a,b", "--cells", "c"});
   ASSERT_TRUE(rest) << rest.error().ToString();
   EXPECT_EQ(*rest, (std::vector<std::string>{"ks/0", "zone-1"}));
   EXPECT_TRUE(parsed.force);
@@ -74,8 +76,11 @@ TEST(Flags, TakeEverySpelling) {
 
 TEST(Flags, RefuseByName) {
   Parsed parsed;
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"--nope"}, {"--max-count=x"}, {"--sql"}, {"--force=maybe"}, {"--limit", "1.5"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--nope"},
+                                                    {"--max-count=x"},
+                                                    {"--sql"},
+                                                    {"--force=maybe"},
+                                                    {"--limit", "1.5"}}) {
     auto rest = ParseInto(parsed, arguments);
     ASSERT_FALSE(rest) << arguments[0];
     EXPECT_EQ(rest.error().code(), Code::kInvalidArgument);

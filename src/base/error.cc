@@ -10,46 +10,106 @@ struct MysqlNumbers {
   const char* sqlstate;
 };
 
-// What a MySQL client is told for a code that has no errno of its own (server error reference, dev.mysql.com).
+// What a MySQL client is told for a code that has no errno of its own (server error reference,
+// dev.mysql.com).
 MysqlNumbers NumbersFor(Code code) {
   switch (code) {
-    case Code::kCanceled: return {1317, "70100"};           // ER_QUERY_INTERRUPTED
-    case Code::kDeadlineExceeded: return {1317, "70100"};   // ER_QUERY_INTERRUPTED
-    case Code::kPermissionDenied: return {1045, "28000"};   // ER_ACCESS_DENIED_ERROR
-    case Code::kUnauthenticated: return {1045, "28000"};    // ER_ACCESS_DENIED_ERROR
-    case Code::kResourceExhausted: return {1203, "42000"};  // ER_TOO_MANY_USER_CONNECTIONS
-    case Code::kUnimplemented: return {1235, "42000"};      // ER_NOT_SUPPORTED_YET
-    case Code::kInvalidArgument: return {1105, "HY000"};    // ER_UNKNOWN_ERROR
-    case Code::kReadOnly: return {1290, "HY000"};           // ER_OPTION_PREVENTS_STATEMENT
-    default: return {1105, "HY000"};
+    case Code::kCanceled:
+      return {1317, "70100"};  // ER_QUERY_INTERRUPTED
+    case Code::kDeadlineExceeded:
+      return {1317, "70100"};  // ER_QUERY_INTERRUPTED
+    case Code::kPermissionDenied:
+      return {1045, "28000"};  // ER_ACCESS_DENIED_ERROR
+    case Code::kUnauthenticated:
+      return {1045, "28000"};  // ER_ACCESS_DENIED_ERROR
+    case Code::kResourceExhausted:
+      return {1203, "42000"};  // ER_TOO_MANY_USER_CONNECTIONS
+    case Code::kUnimplemented:
+      return {1235, "42000"};  // ER_NOT_SUPPORTED_YET
+    case Code::kInvalidArgument:
+      return {1105, "HY000"};  // ER_UNKNOWN_ERROR
+    case Code::kReadOnly:
+      return {1290, "HY000"};  // ER_OPTION_PREVENTS_STATEMENT
+    default:
+      return {1105, "HY000"};
   }
 }
 
 Code CodeForMysql(uint16_t number) {
   switch (number) {
-    case 1044: case 1045: case 1142: case 1143: case 1227: case 1410: return Code::kPermissionDenied;
-    case 1040: case 1041: case 1203: case 1226: return Code::kResourceExhausted;
-    case 1046: case 1054: case 1064: case 1065: case 1136: case 1149: case 1366: case 1406:
+    case 1044:
+    case 1045:
+    case 1142:
+    case 1143:
+    case 1227:
+    case 1410:
+      return Code::kPermissionDenied;
+    case 1040:
+    case 1041:
+    case 1203:
+    case 1226:
+      return Code::kResourceExhausted;
+    case 1046:
+    case 1054:
+    case 1064:
+    case 1065:
+    case 1136:
+    case 1149:
+    case 1366:
+    case 1406:
       return Code::kInvalidArgument;
-    case 1049: case 1051: case 1146: case 1305: return Code::kNotFound;
-    case 1007: case 1050: case 1062: return Code::kAlreadyExists;
-    case 1205: return Code::kDeadlineExceeded;
-    case 1213: return Code::kAborted;
-    case 1290: case 1836: return Code::kFailedPrecondition;
-    case 1317: return Code::kCanceled;
-    case 2002: case 2003: case 2006: case 2013: case 1053: case 1927: return Code::kUnavailable;
-    default: return Code::kUnknown;
+    case 1049:
+    case 1051:
+    case 1146:
+    case 1305:
+      return Code::kNotFound;
+    case 1007:
+    case 1050:
+    case 1062:
+      return Code::kAlreadyExists;
+    case 1205:
+      return Code::kDeadlineExceeded;
+    case 1213:
+      return Code::kAborted;
+    case 1290:
+    case 1836:
+      return Code::kFailedPrecondition;
+    case 1317:
+      return Code::kCanceled;
+    case 2002:
+    case 2003:
+    case 2006:
+    case 2013:
+    case 1053:
+    case 1927:
+      return Code::kUnavailable;
+    default:
+      return Code::kUnknown;
   }
 }
 
 }  // namespace
 
 std::string_view CodeName(Code code) {
-  static constexpr std::string_view kNames[] = {
-      "OK",          "CANCELED",      "UNKNOWN",           "INVALID_ARGUMENT",    "DEADLINE_EXCEEDED",
-      "NOT_FOUND",   "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED",  "FAILED_PRECONDITION",
-      "ABORTED",     "OUT_OF_RANGE",  "UNIMPLEMENTED",     "INTERNAL",            "UNAVAILABLE",
-      "DATA_LOSS",   "UNAUTHENTICATED", "CLUSTER_EVENT",   "READ_ONLY"};
+  static constexpr std::string_view kNames[] = {"OK",
+                                                "CANCELED",
+                                                "UNKNOWN",
+                                                "INVALID_ARGUMENT",
+                                                "DEADLINE_EXCEEDED",
+                                                "NOT_FOUND",
+                                                "ALREADY_EXISTS",
+                                                "PERMISSION_DENIED",
+                                                "RESOURCE_EXHAUSTED",
+                                                "FAILED_PRECONDITION",
+                                                "ABORTED",
+                                                "OUT_OF_RANGE",
+                                                "UNIMPLEMENTED",
+                                                "INTERNAL",
+                                                "UNAVAILABLE",
+                                                "DATA_LOSS",
+                                                "UNAUTHENTICATED",
+                                                "CLUSTER_EVENT",
+                                                "READ_ONLY"};
   auto index = static_cast<size_t>(code);
   return index < std::size(kNames) ? kNames[index] : "UNKNOWN";
 }

@@ -1,7 +1,7 @@
 // base/error.h - why an operation failed, in the words the outside world speaks.
-// An Error carries a Code (the numbers of vtrpc.Code), the MySQL errno and SQLSTATE a client sees, a VTnnnnn id
-// where Vitess has one, and a message that names what failed and where. Functions that can fail return Result<T>.
-// Threads: values; safe to copy across threads.
+// An Error carries a Code (the numbers of vtrpc.Code), the MySQL errno and SQLSTATE a client sees,
+// a VTnnnnn id where Vitess has one, and a message that names what failed and where. Functions that
+// can fail return Result<T>. Threads: values; safe to copy across threads.
 #pragma once
 
 #include <fmt/core.h>
@@ -105,16 +105,16 @@ inline std::unexpected<Error> Fail(Error error) { return std::unexpected<Error>(
 }  // namespace paceline
 
 // For plain functions (in coroutines await into a named variable and co_return Fail(x.error())).
-#define RETURN_IF_ERROR(expression)                                   \
-  do {                                                                \
+#define RETURN_IF_ERROR(expression)                                      \
+  do {                                                                   \
     if (auto result_of_expression = (expression); !result_of_expression) \
       return ::paceline::Fail(std::move(result_of_expression).error());  \
   } while (false)
 #define PACELINE_CONCAT_INNER(a, b) a##b
 #define PACELINE_CONCAT(a, b) PACELINE_CONCAT_INNER(a, b)
 // ASSIGN_OR_RETURN(auto value, Parse(text)); the expression must not contain co_await.
-#define ASSIGN_OR_RETURN(target, expression)                                        \
-  auto PACELINE_CONCAT(result_at_, __LINE__) = (expression);                        \
-  if (!PACELINE_CONCAT(result_at_, __LINE__))                                       \
+#define ASSIGN_OR_RETURN(target, expression)                                           \
+  auto PACELINE_CONCAT(result_at_, __LINE__) = (expression);                           \
+  if (!PACELINE_CONCAT(result_at_, __LINE__))                                          \
     return ::paceline::Fail(std::move(PACELINE_CONCAT(result_at_, __LINE__)).error()); \
   target = std::move(*PACELINE_CONCAT(result_at_, __LINE__))

@@ -25,13 +25,14 @@ Result<Duration> ParseDuration(std::string_view text) {
     std::string_view name;
     double ns;
   };
-  static constexpr Unit kUnits[] = {{"ns", 1},   {"us", 1e3},  {"ms", 1e6},
-                                    {"s", 1e9},  {"m", 60e9},  {"h", 3600e9}};
+  static constexpr Unit kUnits[] = {{"ns", 1},  {"us", 1e3}, {"ms", 1e6},
+                                    {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
   std::string_view rest = text;
   double total = 0;
   bool negative = !rest.empty() && rest[0] == '-';
   if (negative) rest.remove_prefix(1);
-  if (rest.empty()) return Fail(Code::kInvalidArgument, "\"{}\" is not a duration: use 250ms, 30s, 5m or 2h", text);
+  if (rest.empty())
+    return Fail(Code::kInvalidArgument, "\"{}\" is not a duration: use 250ms, 30s, 5m or 2h", text);
   while (!rest.empty()) {
     size_t digits = rest.find_first_not_of("0123456789.");
     std::string number(rest.substr(0, digits));
@@ -40,11 +41,13 @@ Result<Duration> ParseDuration(std::string_view text) {
     std::string_view unit = rest.substr(0, letters);
     rest.remove_prefix(unit.size());
     if (unit.empty() && total == 0) unit = "s";
-    auto found = std::find_if(std::begin(kUnits), std::end(kUnits), [&](const Unit& u) { return u.name == unit; });
+    auto found = std::find_if(std::begin(kUnits), std::end(kUnits),
+                              [&](const Unit& u) { return u.name == unit; });
     char* end = nullptr;
     double value = strtod(number.c_str(), &end);
     if (number.empty() || *end != '\0' || found == std::end(kUnits) || value > 1e9) {
-      return Fail(Code::kInvalidArgument, "\"{}\" is not a duration: use 250ms, 30s, 5m or 2h", text);
+      return Fail(Code::kInvalidArgument, "\"{}\" is not a duration: use 250ms, 30s, 5m or 2h",
+                  text);
     }
     total += value * found->ns;
   }
@@ -65,7 +68,9 @@ std::string DurationText(Duration duration) {
 }
 
 FlagSet::FlagSet(std::string program, std::string usage, std::string description)
-    : program_(std::move(program)), usage_(std::move(usage)), description_(std::move(description)) {}
+    : program_(std::move(program)),
+      usage_(std::move(usage)),
+      description_(std::move(description)) {}
 
 void FlagSet::Add(Flag flag) {
   flag.name = Canonical(flag.name);
@@ -74,16 +79,23 @@ void FlagSet::Add(Flag flag) {
 }
 
 void FlagSet::Text(std::string_view name, std::string* value, std::string_view help) {
-  Add({.name = std::string(name), .kind = "text", .shown_default = *value, .help = std::string(help),
+  Add({.name = std::string(name),
+       .kind = "text",
+       .shown_default = *value,
+       .help = std::string(help),
        .assign = [value](std::string_view text) -> Status {
          *value = text;
          return {};
        }});
 }
 
-void FlagSet::TextList(std::string_view name, std::vector<std::string>* value, std::string_view help) {
+void FlagSet::TextList(std::string_view name, std::vector<std::string>* value,
+                       std::string_view help) {
   auto first = std::make_shared<bool>(true);
-  Add({.name = std::string(name), .kind = "list", .shown_default = Join(*value, ","), .help = std::string(help),
+  Add({.name = std::string(name),
+       .kind = "list",
+       .shown_default = Join(*value, ","),
+       .help = std::string(help),
        .assign = [value, first](std::string_view text) -> Status {
          if (*first) value->clear();
          *first = false;
@@ -93,8 +105,12 @@ void FlagSet::TextList(std::string_view name, std::vector<std::string>* value, s
 }
 
 void FlagSet::Bool(std::string_view name, bool* value, std::string_view help) {
-  Add({.name = std::string(name), .kind = "", .shown_default = *value ? "true" : "", .help = std::string(help),
-       .is_bool = true, .assign = [value](std::string_view text) -> Status {
+  Add({.name = std::string(name),
+       .kind = "",
+       .shown_default = *value ? "true" : "",
+       .help = std::string(help),
+       .is_bool = true,
+       .assign = [value](std::string_view text) -> Status {
          bool yes = text == "true" || text == "1" || text == "t";
          bool no = text == "false" || text == "0" || text == "f";
          if (!yes && !no) return Bad(text, "true or false");
@@ -104,8 +120,11 @@ void FlagSet::Bool(std::string_view name, bool* value, std::string_view help) {
 }
 
 void FlagSet::Int(std::string_view name, int64_t* value, std::string_view help) {
-  Add({.name = std::string(name), .kind = "number", .shown_default = std::to_string(*value),
-       .help = std::string(help), .assign = [value](std::string_view text) -> Status {
+  Add({.name = std::string(name),
+       .kind = "number",
+       .shown_default = std::to_string(*value),
+       .help = std::string(help),
+       .assign = [value](std::string_view text) -> Status {
          std::optional<int64_t> number = ParseInt(text);
          if (!number) return Bad(text, "a whole number");
          *value = *number;
@@ -114,8 +133,11 @@ void FlagSet::Int(std::string_view name, int64_t* value, std::string_view help) 
 }
 
 void FlagSet::Port(std::string_view name, int* value, std::string_view help) {
-  Add({.name = std::string(name), .kind = "port", .shown_default = std::to_string(*value),
-       .help = std::string(help), .assign = [value](std::string_view text) -> Status {
+  Add({.name = std::string(name),
+       .kind = "port",
+       .shown_default = std::to_string(*value),
+       .help = std::string(help),
+       .assign = [value](std::string_view text) -> Status {
          std::optional<int64_t> number = ParseInt(text);
          if (!number || *number < 0 || *number > 65535) return Bad(text, "a port (0 to 65535)");
          *value = static_cast<int>(*number);
@@ -124,8 +146,11 @@ void FlagSet::Port(std::string_view name, int* value, std::string_view help) {
 }
 
 void FlagSet::Time(std::string_view name, Duration* value, std::string_view help) {
-  Add({.name = std::string(name), .kind = "duration", .shown_default = DurationText(*value),
-       .help = std::string(help), .assign = [value](std::string_view text) -> Status {
+  Add({.name = std::string(name),
+       .kind = "duration",
+       .shown_default = DurationText(*value),
+       .help = std::string(help),
+       .assign = [value](std::string_view text) -> Status {
          ASSIGN_OR_RETURN(*value, ParseDuration(text));
          return {};
        }});
@@ -142,8 +167,11 @@ void FlagSet::Alias(std::string_view alias, std::string_view name) {
 }
 
 void FlagSet::Ignored(std::string_view name, bool takes_value) {
-  Add({.name = std::string(name), .kind = takes_value ? "text" : "", .help = "accepted and without effect",
-       .is_bool = !takes_value, .assign = [](std::string_view) -> Status { return {}; }});
+  Add({.name = std::string(name),
+       .kind = takes_value ? "text" : "",
+       .help = "accepted and without effect",
+       .is_bool = !takes_value,
+       .assign = [](std::string_view) -> Status { return {}; }});
 }
 
 FlagSet::Flag* FlagSet::Find(std::string_view name) {
@@ -166,9 +194,11 @@ Result<std::vector<std::string>> FlagSet::Parse(const std::vector<std::string>& 
   std::vector<std::string> positional;
   for (size_t i = 0; i < arguments.size(); ++i) {
     std::string_view argument = arguments[i];
-    bool is_flag = argument.size() > 1 && argument[0] == '-' && !(argument[1] >= '0' && argument[1] <= '9');
+    bool is_flag =
+        argument.size() > 1 && argument[0] == '-' && !(argument[1] >= '0' && argument[1] <= '9');
     if (argument == "--" || (!is_flag && stop_at_positional)) {
-      positional.insert(positional.end(), arguments.begin() + static_cast<long>(i) + (argument == "--" ? 1 : 0),
+      positional.insert(positional.end(),
+                        arguments.begin() + static_cast<long>(i) + (argument == "--" ? 1 : 0),
                         arguments.end());
       return positional;
     }
@@ -194,18 +224,21 @@ Result<std::vector<std::string>> FlagSet::Parse(const std::vector<std::string>& 
         version_asked_ = true;
         continue;
       }
-      return Fail(Code::kInvalidArgument, "{}: unknown flag \"{}\": see {} --help", program_, argument, program_);
+      return Fail(Code::kInvalidArgument, "{}: unknown flag \"{}\": see {} --help", program_,
+                  argument, program_);
     }
     if (!has_value && flag->is_bool) {
       value = "true";
     } else if (!has_value) {
       if (i + 1 == arguments.size()) {
-        return Fail(Code::kInvalidArgument, "{}: flag --{} needs a value ({})", program_, flag->name, flag->kind);
+        return Fail(Code::kInvalidArgument, "{}: flag --{} needs a value ({})", program_,
+                    flag->name, flag->kind);
       }
       value = arguments[++i];
     }
     Status assigned = flag->assign(value);
-    if (!assigned) return Fail(assigned.error().Context(fmt::format("{}: flag --{}", program_, flag->name)));
+    if (!assigned)
+      return Fail(assigned.error().Context(fmt::format("{}: flag --{}", program_, flag->name)));
     flag->set = true;
   }
   return positional;
@@ -227,10 +260,13 @@ std::string FlagSet::Help() const {
   for (const Flag& flag : flags_) {
     if (!flag.hidden) sorted.push_back(&flag);
   }
-  std::sort(sorted.begin(), sorted.end(), [](const Flag* a, const Flag* b) { return a->name < b->name; });
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Flag* a, const Flag* b) { return a->name < b->name; });
   for (const Flag* flag : sorted) {
-    std::string left = fmt::format("--{}{}{}", flag->name, flag->kind.empty() ? "" : " ", flag->kind);
-    std::string shown = flag->shown_default.empty() ? "" : fmt::format(" (default {})", flag->shown_default);
+    std::string left =
+        fmt::format("--{}{}{}", flag->name, flag->kind.empty() ? "" : " ", flag->kind);
+    std::string shown =
+        flag->shown_default.empty() ? "" : fmt::format(" (default {})", flag->shown_default);
     out += fmt::format("  {:<40} {}{}\n", left, flag->help, shown);
   }
   return out;

@@ -1,7 +1,8 @@
-// base/flags.h - command line flags as Vitess's programs take them: one or two dashes, dashes and underscores alike,
-// "--name value", "--name=value", booleans with or without a value, durations as "250ms", "30s", "1m30s", "2h".
-// Not CLI11: it reads "-sql x" as a cluster of short options, so every argument would have to be rewritten before and
-// every message after. Threads: one at a time.
+// base/flags.h - command line flags as Vitess's programs take them: one or two dashes, dashes and
+// underscores alike,
+// "--name value", "--name=value", booleans with or without a value, durations as "250ms", "30s",
+// "1m30s", "2h". Not CLI11: it reads "-sql x" as a cluster of short options, so every argument
+// would have to be rewritten before and every message after. Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +23,14 @@ std::string DurationText(Duration duration);
 
 class FlagSet {
  public:
-  // `usage`: what follows the program's name, e.g. "ListAllTablets [cell]". `description`: a sentence.
+  // `usage`: what follows the program's name, e.g. "ListAllTablets [cell]". `description`: a
+  // sentence.
   FlagSet(std::string program, std::string usage, std::string description);
 
   // The variable keeps its value when the flag is not given; that value is shown as the default.
   void Text(std::string_view name, std::string* value, std::string_view help);
-  void TextList(std::string_view name, std::vector<std::string>* value, std::string_view help);  // comma or repeated
+  void TextList(std::string_view name, std::vector<std::string>* value,
+                std::string_view help);  // comma or repeated
   void Bool(std::string_view name, bool* value, std::string_view help);
   void Int(std::string_view name, int64_t* value, std::string_view help);
   void Port(std::string_view name, int* value, std::string_view help);
@@ -37,9 +40,11 @@ class FlagSet {
   // Accepted for Vitess's sake and without effect, said in the help.
   void Ignored(std::string_view name, bool takes_value);
 
-  // Positional arguments. Flags and positionals may mix; "--" ends the flags. `stop_at_positional`: what follows the
-  // first positional is left to its command. Errors: kInvalidArgument naming the flag.
-  Result<std::vector<std::string>> Parse(const std::vector<std::string>& arguments, bool stop_at_positional = false);
+  // Positional arguments. Flags and positionals may mix; "--" ends the flags. `stop_at_positional`:
+  // what follows the first positional is left to its command. Errors: kInvalidArgument naming the
+  // flag.
+  Result<std::vector<std::string>> Parse(const std::vector<std::string>& arguments,
+                                         bool stop_at_positional = false);
   // "--help" or "-h" was among them.
   bool help_asked() const { return help_asked_; }
   bool version_asked() const { return version_asked_; }

@@ -1,4 +1,5 @@
-// base/time.h - instants and the Clock port. No decision reads a clock by itself: it is handed a Time or a Clock.
+// base/time.h - instants and the Clock port. No decision reads a clock by itself: it is handed a
+// Time or a Clock.
 #pragma once
 
 #include <chrono>
@@ -10,7 +11,8 @@ namespace paceline {
 using Duration = std::chrono::nanoseconds;
 using namespace std::chrono_literals;
 
-// An instant of a monotonic clock that goes on during suspend (CLOCK_BOOTTIME); comparable within one boot only.
+// An instant of a monotonic clock that goes on during suspend (CLOCK_BOOTTIME); comparable within
+// one boot only.
 struct Time {
   int64_t ns = 0;
   friend auto operator<=>(const Time&, const Time&) = default;

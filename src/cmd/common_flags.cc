@@ -6,7 +6,8 @@ namespace paceline::cmd {
 
 void CommonFlags::AddTo(FlagSet& flags) {
   flags.Text("topo-implementation", &topo.implementation, "etcd2, embedded or memory");
-  flags.Text("topo-global-server-address", &topo.global_address, "etcd: host:port,...; embedded: a file");
+  flags.Text("topo-global-server-address", &topo.global_address,
+             "etcd: host:port,...; embedded: a file");
   flags.Text("topo-global-root", &topo.global_root, "root of the global cell");
   flags.Time("topo-etcd-lease-ttl", &topo.lock_lease, "how long a lock outlives its holder");
   flags.Text("topo-etcd-tls-cert", &topo.tls_cert, "certificate for etcd");

@@ -1,4 +1,5 @@
-// cmd/common_flags.h - flags that several programs share, in Vitess's names, and those of Vitess that have no effect here.
+// cmd/common_flags.h - flags that several programs share, in Vitess's names, and those of Vitess
+// that have no effect here.
 #pragma once
 
 #include <string>

@@ -19,7 +19,8 @@ class LoopThread {
   }
   io::Loop& loop() { return loop_; }
 
-  // Runs the coroutine that `make` gives on this loop and waits for it from a coroutine of another loop.
+  // Runs the coroutine that `make` gives on this loop and waits for it from a coroutine of another
+  // loop.
   template <class T>
   io::Task<T> Call(std::function<io::Task<T>()> make) {
     struct Awaiter {

@@ -37,7 +37,8 @@ std::string VersionLine() { return "Version: 0.1.0 (Paceline)"; }
 namespace {
 
 int MysqlctlRole(const std::vector<std::string>& arguments) {
-  return mysqlctl::MysqlctlMain(arguments, [](std::string_view name) { return EnvironmentText(name); });
+  return mysqlctl::MysqlctlMain(arguments,
+                                [](std::string_view name) { return EnvironmentText(name); });
 }
 
 struct Role {
@@ -60,7 +61,8 @@ constexpr Role kRoles[] = {
 };
 
 int Help(std::ostream& out) {
-  out << "Paceline: a replicated, self-healing MySQL cluster\n\nUsage: paceline <program> [flags]\n\n";
+  out << "Paceline: a replicated, self-healing MySQL cluster\n\nUsage: paceline <program> "
+         "[flags]\n\n";
   for (const Role& role : kRoles) {
     out << "  " << role.name << std::string(14 - role.name.size(), ' ') << role.what << "\n";
   }
@@ -73,7 +75,8 @@ int Main(std::vector<std::string> arguments) {
   if (!arguments.empty()) arguments.erase(arguments.begin());
   name = name.substr(name.rfind('/') + 1);
   if (name == "paceline") {
-    if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "help") return Help(std::cout);
+    if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "help")
+      return Help(std::cout);
     name = arguments[0];
     if (name == "--version" || name == "version") {
       std::cout << VersionLine() << "\n";
@@ -81,7 +84,8 @@ int Main(std::vector<std::string> arguments) {
     }
     arguments.erase(arguments.begin());
   }
-  bool version = arguments.size() == 1 && (arguments[0] == "--version" || arguments[0] == "-version");
+  bool version =
+      arguments.size() == 1 && (arguments[0] == "--version" || arguments[0] == "-version");
   if (version) {
     std::cout << VersionLine() << "\n";
     return 0;

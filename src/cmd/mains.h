@@ -1,4 +1,5 @@
-// cmd/mains.h - the roles of the one binary. Each takes the arguments behind its name and returns the exit code.
+// cmd/mains.h - the roles of the one binary. Each takes the arguments behind its name and returns
+// the exit code.
 #pragma once
 
 #include <string>

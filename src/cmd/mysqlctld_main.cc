@@ -29,19 +29,22 @@ io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& 
   rpc::ServerOptions listen;
   if (!options.socket_file.empty()) {
     std::error_code ignored;
-    std::filesystem::create_directories(std::filesystem::path(options.socket_file).parent_path(), ignored);
+    std::filesystem::create_directories(std::filesystem::path(options.socket_file).parent_path(),
+                                        ignored);
     // Two agents of one mysqld would each take the other's restarts for deaths.
     static int lock = -1;  // held until the process ends
     lock = open((options.socket_file + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0) {
-      co_return FailWith(Error(Code::kInvalidArgument,
-                               fmt::format("mysqlctld: cannot write {}.lock: {}", options.socket_file, strerror(errno))));
+      co_return FailWith(
+          Error(Code::kInvalidArgument, fmt::format("mysqlctld: cannot write {}.lock: {}",
+                                                    options.socket_file, strerror(errno))));
     }
     if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-      co_return FailWith(Error(Code::kAlreadyExists,
-                               fmt::format("mysqlctld: another mysqlctld already serves {}: stop it, or choose another "
-                                           "--tablet-uid and --socket-file",
-                                           options.socket_file)));
+      co_return FailWith(Error(
+          Code::kAlreadyExists,
+          fmt::format("mysqlctld: another mysqlctld already serves {}: stop it, or choose another "
+                      "--tablet-uid and --socket-file",
+                      options.socket_file)));
     }
     std::filesystem::remove(options.socket_file, ignored);
     listen.address = "unix:" + options.socket_file;
@@ -58,7 +61,8 @@ io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& 
     if (!begun) {
       code = FailWith(begun.error().Context("mysqlctld"));
     } else {
-      LOG_INFO("mysqld of tablet {} {}", options.tablet_uid, agent.state().held ? "is held" : "runs");
+      LOG_INFO("mysqld of tablet {} {}", options.tablet_uid,
+               agent.state().held ? "is held" : "runs");
       std::optional<int> number;
       while (!number) number = co_await signals.Wait(Deadline::Never());
     }

@@ -11,12 +11,16 @@ QueryThreads::QueryThreads(size_t threads, const vttablet::QueryServerOptions& o
   group_ = std::make_unique<vttablet::QueryGroup>(std::move(loops), options);
 }
 
-QueryThreads::~QueryThreads() { threads_.clear(); }  // no loop may still touch a server that goes away after this
+QueryThreads::~QueryThreads() {
+  threads_.clear();
+}  // no loop may still touch a server that goes away after this
 
-void QueryThreads::SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term) {
+void QueryThreads::SetServing(record::TabletType type, bool serving, std::string reason,
+                              uint64_t term) {
   for (size_t i = 0; i < threads_.size(); ++i) {
     vttablet::QueryServer* server = &group_->server(i);
-    loop(i).Post([server, type, serving, reason, term] { server->SetServing(type, serving, reason, term); });
+    loop(i).Post(
+        [server, type, serving, reason, term] { server->SetServing(type, serving, reason, term); });
   }
 }
 

@@ -1,5 +1,5 @@
-// cmd/query_threads.h - a tablet's query loops, one QueryServer each, behind what the manager steers. Threads: the manager's
-// loop; each server on its own.
+// cmd/query_threads.h - a tablet's query loops, one QueryServer each, behind what the manager
+// steers. Threads: the manager's loop; each server on its own.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,8 @@ class QueryThreads final : public vttablet::QuerySide {
   ~QueryThreads() override;
 
   // Posted to each loop: in force before anything that this side asks of it later.
-  void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term) override;
+  void SetServing(record::TabletType type, bool serving, std::string reason,
+                  uint64_t term) override;
   void SetHealth(const port::TabletHealth& health) override { group_->SetHealth(health); }
   io::Task<bool> Drain(Deadline grace) override { return group_->Drain(grace); }
   void DropConnections(const std::string& reason) override;

@@ -4,8 +4,8 @@
 
 namespace paceline::cmd {
 
-StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about, const std::string& address,
-                      int port, std::function<Status()> ready) {
+StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about,
+                      const std::string& address, int port, std::function<Status()> ready) {
   StatusPages made;
   if (port == 0) return made;
   web::ServerOptions options;
@@ -16,7 +16,8 @@ StatusPages MakePages(io::Loop& loop, const std::string& program, const std::str
   named.name = program;
   named.about = about;
   named.version = "0.1.0";
-  made.pages = std::make_unique<web::Pages>(*made.server, Metrics::Process(), named, std::move(ready));
+  made.pages =
+      std::make_unique<web::Pages>(*made.server, Metrics::Process(), named, std::move(ready));
   return made;
 }
 
@@ -41,8 +42,9 @@ io::Task<Result<web::ClusterView>> ReadCluster(topo::Server* topo) {
     for (const auto& [shard, stored] : *shards) {
       view.shards.push_back({{name, shard}, stored.value});
       if (stored.value.primary_alias.empty()) {
-        view.problems.push_back(fmt::format("{}/{} has no primary: run vtctldclient PlannedReparentShard {}/{}", name,
-                                            shard, name, shard));
+        view.problems.push_back(
+            fmt::format("{}/{} has no primary: run vtctldclient PlannedReparentShard {}/{}", name,
+                        shard, name, shard));
       }
     }
   }

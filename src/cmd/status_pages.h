@@ -1,4 +1,5 @@
-// cmd/status_pages.h - the HTTP pages of each program, filled from what its main holds. Threads: the loop they were made for.
+// cmd/status_pages.h - the HTTP pages of each program, filled from what its main holds. Threads:
+// the loop they were made for.
 #pragma once
 
 #include <memory>
@@ -18,8 +19,8 @@ struct StatusPages {
   std::unique_ptr<web::Server> server;
   std::unique_ptr<web::Pages> pages;
 };
-StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about, const std::string& address,
-                      int port, std::function<Status()> ready);
+StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about,
+                      const std::string& address, int port, std::function<Status()> ready);
 
 web::Source<web::ClusterView> ClusterSource(topo::Server& topo);
 web::TabletView ViewOf(const vttablet::Manager& manager);

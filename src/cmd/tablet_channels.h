@@ -1,4 +1,5 @@
-// cmd/tablet_channels.h - one gRPC channel for each tablet address, kept and shared. Threads: one loop.
+// cmd/tablet_channels.h - one gRPC channel for each tablet address, kept and shared. Threads: one
+// loop.
 #pragma once
 
 #include <map>

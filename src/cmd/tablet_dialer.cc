@@ -8,14 +8,14 @@
 namespace paceline::cmd {
 namespace {
 
-// A native connection that opens when health is first asked for, which the watcher does at once and again after each
-// loss; statements go only over an open one.
+// A native connection that opens when health is first asked for, which the watcher does at once and
+// again after each loss; statements go only over an open one.
 class NativeTablet final : public port::QueryService {
  public:
   explicit NativeTablet(native::ClientOptions options) : options_(std::move(options)) {}
 
-  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink,
-                                           Deadline deadline) override {
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline deadline) override {
     std::shared_ptr<native::Client> client = client_;
     if (client == nullptr) {
       co_return Fail(Code::kClusterEvent, "no connection to tablet {}", options_.tablet.ToString());
@@ -26,7 +26,8 @@ class NativeTablet final : public port::QueryService {
 
   io::Task<Status> Release(record::Target target, uint64_t pinned_id, Deadline deadline) override {
     std::shared_ptr<native::Client> client = client_;
-    if (client == nullptr) co_return Status();  // a lost connection's pins are released by the tablet
+    if (client == nullptr)
+      co_return Status();  // a lost connection's pins are released by the tablet
     Status released = co_await client->Release(std::move(target), pinned_id, deadline);
     co_return released;
   }
@@ -55,7 +56,9 @@ class NativeTablet final : public port::QueryService {
   }
 
  private:
-  static io::Task<void> CloseQuietly(std::shared_ptr<native::Client> client) { co_await client->Close(); }
+  static io::Task<void> CloseQuietly(std::shared_ptr<native::Client> client) {
+    co_await client->Close();
+  }
 
   native::ClientOptions options_;
   std::shared_ptr<native::Client> client_;
@@ -73,7 +76,8 @@ port::QueryServicePtr TabletDialer::Dial(const record::Tablet& tablet) {
     options.tablet = tablet.alias;
     service = std::make_shared<NativeTablet>(std::move(options));
   } else {
-    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(loop_, tablet.GrpcAddress(), rpc::ChannelOptions());
+    Result<rpc::ChannelPtr> channel =
+        rpc::Channel::Open(loop_, tablet.GrpcAddress(), rpc::ChannelOptions());
     if (!channel) {
       LOG_ERROR("tablet {}: {}", tablet.alias.ToString(), channel.error().ToString());
       return nullptr;

@@ -1,5 +1,5 @@
-// cmd/tablet_dialer.h - vtgate's way to tablets: the native data plane where a tablet announces it in its port_map, Vitess
-// gRPC otherwise. Threads: one loop.
+// cmd/tablet_dialer.h - vtgate's way to tablets: the native data plane where a tablet announces it
+// in its port_map, Vitess gRPC otherwise. Threads: one loop.
 #pragma once
 
 #include <map>

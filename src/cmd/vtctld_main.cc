@@ -18,7 +18,9 @@ io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals)
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.topo);
   if (!topo) co_return FailWith(topo.error().Context("vtctld"));
   TabletChannels channels(loop);
-  vtctld::Connect connect = [&channels](const record::Tablet& tablet) { return channels.Connect(tablet); };
+  vtctld::Connect connect = [&channels](const record::Tablet& tablet) {
+    return channels.Connect(tablet);
+  };
   vtctld::Vtctld vtctld(**topo, connect);
   rpc::Server grpc;
   rpc::AddVtctld(grpc, loop, vtctld);
@@ -28,7 +30,8 @@ io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals)
   listen.key_file = flags.grpc_key;
   listen.client_ca_file = flags.grpc_ca;
   Status listening = grpc.Start(listen);
-  StatusPages web = MakePages(loop, "vtctld", "", flags.bind_address, flags.port, [] { return Status(); });
+  StatusPages web =
+      MakePages(loop, "vtctld", "", flags.bind_address, flags.port, [] { return Status(); });
   if (listening && web.server) {
     web.pages->AddCluster(ClusterSource(**topo));
     listening = web.server->Start();
@@ -57,7 +60,8 @@ int VtctldMain(const std::vector<std::string>& arguments) {
   CommonFlags common;
   common.port = 15000;
   common.grpc_port = 15999;
-  FlagSet flags("vtctld", "--cell <cell> [flags]", "The administration of a cluster, for vtctldclient and vtctlclient.");
+  FlagSet flags("vtctld", "--cell <cell> [flags]",
+                "The administration of a cluster, for vtctldclient and vtctlclient.");
   common.AddTo(flags);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   io::Loop loop;

@@ -28,32 +28,39 @@ struct GateFlags {
   bool require_tls = false;
   std::string local_copy;
   int64_t threads = 0, connections = 10'000;
-  Duration query_timeout = 1h, buffer_window = 10s, idle_timeout = 8h, lag_low = 30s, lag_high = 2h, drain = 5s;
+  Duration query_timeout = 1h, buffer_window = 10s, idle_timeout = 8h, lag_low = 30s, lag_high = 2h,
+           drain = 5s;
 };
 
 void Declare(FlagSet& flags, GateFlags& f) {
   f.common.port = 15001;
   f.common.grpc_port = 15991;
   f.common.AddTo(flags);
-  flags.TextList("cells-to-watch", &f.cells_to_watch, "cells whose tablets are used; empty: the own one");
+  flags.TextList("cells-to-watch", &f.cells_to_watch,
+                 "cells whose tablets are used; empty: the own one");
   flags.Port("mysql-server-port", &f.mysql_port, "MySQL port; 0: none");
-  flags.Text("mysql-server-bind-address", &f.mysql_bind, "address for MySQL; empty: as bind-address");
+  flags.Text("mysql-server-bind-address", &f.mysql_bind,
+             "address for MySQL; empty: as bind-address");
   flags.Text("mysql-server-socket-path", &f.mysql_socket, "unix socket for MySQL");
-  flags.Text("mysql-auth-server-impl", &f.auth, "static (users from a file) or none (everybody, loopback only)");
+  flags.Text("mysql-auth-server-impl", &f.auth,
+             "static (users from a file) or none (everybody, loopback only)");
   flags.Text("mysql-auth-server-static-file", &f.users_file, "users, in Vitess's JSON");
-  flags.Text("mysql-server-version", &f.server_version, "version that clients are told; empty: that of the servers behind");
+  flags.Text("mysql-server-version", &f.server_version,
+             "version that clients are told; empty: that of the servers behind");
   flags.Text("mysql-server-ssl-cert", &f.ssl_cert, "certificate for MySQL clients");
   flags.Text("mysql-server-ssl-key", &f.ssl_key, "its key");
   flags.Text("mysql-server-ssl-ca", &f.ssl_ca, "CA of client certificates");
   flags.Bool("mysql-server-require-secure-transport", &f.require_tls, "refuse clients without TLS");
-  flags.Text("local-copy", &f.local_copy, "file with a copy of the topology, to start from while it is away");
+  flags.Text("local-copy", &f.local_copy,
+             "file with a copy of the topology, to start from while it is away");
   flags.Int("threads", &f.threads, "0: by the number of cores");
   flags.Int("mysql-server-max-connections", &f.connections, "clients at most");
   flags.Time("query-timeout", &f.query_timeout, "limit for one statement");
   flags.Time("buffer-window", &f.buffer_window, "how long requests wait while a primary is away");
   flags.Time("mysql-server-idle-timeout", &f.idle_timeout, "after which idle clients are closed");
   flags.Time("discovery-low-replication-lag", &f.lag_low, "replicas below it are preferred");
-  flags.Time("discovery-high-replication-lag-minimum-serving", &f.lag_high, "replicas above it are not used");
+  flags.Time("discovery-high-replication-lag-minimum-serving", &f.lag_high,
+             "replicas above it are not used");
   flags.Time("onterm-timeout", &f.drain, "how long sessions may finish when the gate is stopped");
   flags.Ignored("tablet-types-to-wait", true);
   flags.Ignored("enable-buffer", false);
@@ -70,17 +77,21 @@ Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(const Gate
     bool loopback = bind.starts_with("127.") || bind == "::1" || bind == "localhost";
     if (!loopback && f.mysql_port != 0) {
       return Fail(Code::kInvalidArgument,
-                  "--mysql-auth-server-impl none lets everybody in, so it needs --mysql-server-bind-address 127.0.0.1");
+                  "--mysql-auth-server-impl none lets everybody in, so it needs "
+                  "--mysql-server-bind-address 127.0.0.1");
     }
     options->accept_all = true;
   } else if (f.auth == "static") {
     if (f.users_file.empty()) {
-      return Fail(Code::kInvalidArgument, "--mysql-auth-server-impl static needs --mysql-auth-server-static-file");
+      return Fail(Code::kInvalidArgument,
+                  "--mysql-auth-server-impl static needs --mysql-auth-server-static-file");
     }
-    ASSIGN_OR_RETURN(std::shared_ptr<const vtgate::StaticUsers> users, vtgate::StaticUsers::Load(f.users_file));
+    ASSIGN_OR_RETURN(std::shared_ptr<const vtgate::StaticUsers> users,
+                     vtgate::StaticUsers::Load(f.users_file));
     options->users = users;
   } else {
-    return Fail(Code::kInvalidArgument, "--mysql-auth-server-impl \"{}\": use static or none", f.auth);
+    return Fail(Code::kInvalidArgument, "--mysql-auth-server-impl \"{}\": use static or none",
+                f.auth);
   }
   if (!f.ssl_cert.empty()) {
     io::TlsOptions tls;
@@ -99,9 +110,11 @@ struct GateThread {
   std::unique_ptr<vtgate::Gate> gate;
 };
 
-io::Task<Status> StartGate(GateThread* t, vtgate::GateOptions options, vtgate::SessionTable* table) {
+io::Task<Status> StartGate(GateThread* t, vtgate::GateOptions options,
+                           vtgate::SessionTable* table) {
   t->dialer = std::make_unique<TabletDialer>(io::Loop::Current());
-  t->gate = std::make_unique<vtgate::Gate>(io::Loop::Current(), std::move(options), *t->dialer, *table);
+  t->gate =
+      std::make_unique<vtgate::Gate>(io::Loop::Current(), std::move(options), *t->dialer, *table);
   Status started = co_await t->gate->Start(Deadline::In(30s));
   co_return started;
 }
@@ -141,9 +154,10 @@ io::Task<Status> StartGrpc(Process& p) {
   GateThread* first = p.threads[0].get();
   if (f.common.grpc_port != 0) {
     rpc::VtgateFrontOptions options;
-    if (f.server_version.find("MariaDB") != std::string::npos) options.flavor = sql::Flavor::kMariadb;
-    p.grpc_front =
-        std::make_unique<rpc::VtgateFront>(first->thread.loop(), first->gate->context(), p.table, options);
+    if (f.server_version.find("MariaDB") != std::string::npos)
+      options.flavor = sql::Flavor::kMariadb;
+    p.grpc_front = std::make_unique<rpc::VtgateFront>(first->thread.loop(), first->gate->context(),
+                                                      p.table, options);
     Process* process = &p;
     std::function<io::Task<bool>()> start = [process] { return StartFront(process); };
     bool started = co_await first->thread.Call<bool>(std::move(start));
@@ -160,9 +174,11 @@ io::Task<Status> StartGrpc(Process& p) {
   }
   vtgate::Gate* gate = first->gate.get();
   std::string cell = f.common.cell;
-  p.web = MakePages(first->thread.loop(), "vtgate", cell, f.common.bind_address, f.common.port, [] { return Status(); });
+  p.web = MakePages(first->thread.loop(), "vtgate", cell, f.common.bind_address, f.common.port,
+                    [] { return Status(); });
   if (p.web.server) {
-    p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); }, [gate] { return VschemaJson(*gate); });
+    p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); },
+                         [gate] { return VschemaJson(*gate); });
     Status served = p.web.server->Start();
     if (!served) co_return served;
   }
@@ -180,12 +196,14 @@ io::Task<void> AcceptLoop(Process& p, io::Listener& listener) {
   }
 }
 
-io::Task<Status> Start(Process& p, io::Loop& loop, std::shared_ptr<const vtgate::MysqlFrontOptions> front) {
+io::Task<Status> Start(Process& p, io::Loop& loop,
+                       std::shared_ptr<const vtgate::MysqlFrontOptions> front) {
   GateFlags& f = p.flags;
   vtgate::GateOptions options;
   options.topo = f.common.topo;
   options.cell = f.common.cell;
-  options.cells_to_watch = f.cells_to_watch.empty() ? std::vector<std::string>{f.common.cell} : f.cells_to_watch;
+  options.cells_to_watch =
+      f.cells_to_watch.empty() ? std::vector<std::string>{f.common.cell} : f.cells_to_watch;
   options.query_timeout = f.query_timeout;
   options.primary_wait = f.buffer_window;
   options.lag_low = f.lag_low;
@@ -198,14 +216,17 @@ io::Task<Status> Start(Process& p, io::Loop& loop, std::shared_ptr<const vtgate:
     vtgate::GateOptions own = options;
     if (i == 0) own.local_copy = f.local_copy;
     vtgate::SessionTable* table = &p.table;
-    std::function<io::Task<Status>()> make = [thread, own, table] { return StartGate(thread, own, table); };
+    std::function<io::Task<Status>()> make = [thread, own, table] {
+      return StartGate(thread, own, table);
+    };
     Status started = co_await thread->thread.Call<Status>(std::move(make));
     if (!started) co_return started;
   }
   std::vector<io::Address> addresses;
   std::string bind = f.mysql_bind.empty() ? f.common.bind_address : f.mysql_bind;
   if (f.mysql_port != 0) {
-    addresses.push_back(io::Address::Tcp(bind.empty() ? "0.0.0.0" : bind, static_cast<uint16_t>(f.mysql_port)));
+    addresses.push_back(
+        io::Address::Tcp(bind.empty() ? "0.0.0.0" : bind, static_cast<uint16_t>(f.mysql_port)));
   }
   if (!f.mysql_socket.empty()) addresses.push_back(io::Address::Unix(f.mysql_socket));
   for (const io::Address& address : addresses) {
@@ -232,7 +253,9 @@ io::Task<void> Stop(Process& p) {
   }
   if (p.grpc_front) {
     Process* process = &p;
-    std::function<io::Task<bool>()> stop = [process, deadline] { return StopFront(process, deadline); };
+    std::function<io::Task<bool>()> stop = [process, deadline] {
+      return StopFront(process, deadline);
+    };
     bool stopped = co_await p.threads[0]->thread.Call<bool>(std::move(stop));
     (void)stopped;
     p.grpc_front.reset();
@@ -265,7 +288,8 @@ io::Task<int> Serve(Process& p, io::Loop& loop, io::SignalWatch& signals,
 int VtgateMain(const std::vector<std::string>& arguments) {
   Process process;
   GateFlags& f = process.flags;
-  FlagSet flags("vtgate", "--cell <cell> --mysql-server-port <port> [flags]", "The one entry for clients: MySQL and gRPC.");
+  FlagSet flags("vtgate", "--cell <cell> --mysql-server-port <port> [flags]",
+                "The one entry for clients: MySQL and gRPC.");
   Declare(flags, f);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   Status cell = record::ValidateName("cell", f.common.cell);

@@ -21,7 +21,8 @@ struct TabletFlags {
   CommonFlags common;
   std::string tablet_path, hostname, keyspace, shard = "0", type = "replica";
   std::string db_socket, db_name;
-  std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs", repl_user = "vt_repl";
+  std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs",
+              repl_user = "vt_repl";
   std::string dba_password, app_password, allprivs_password, repl_password;
   std::string mysqlctl_socket, native_socket, state_file, mysql_hostname;
   int native_port = 0;
@@ -35,7 +36,8 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   f.common.grpc_port = 16002;
   f.common.AddTo(flags);
   flags.Text("tablet-path", &f.tablet_path, "alias of this tablet: <cell>-<uid>");
-  flags.Text("tablet-hostname", &f.hostname, "address that others reach this tablet by; empty: this host's name");
+  flags.Text("tablet-hostname", &f.hostname,
+             "address that others reach this tablet by; empty: this host's name");
   flags.Text("init-keyspace", &f.keyspace, "keyspace");
   flags.Text("init-shard", &f.shard, "shard");
   flags.Text("init-tablet-type", &f.type, "type while it is no primary: replica, rdonly, spare");
@@ -49,25 +51,32 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   flags.Text("db-allprivs-password", &f.allprivs_password, "its password");
   flags.Text("db-repl-user", &f.repl_user, "user for replication");
   flags.Text("db-repl-password", &f.repl_password, "its password");
-  flags.Text("mysqlctl-socket", &f.mysqlctl_socket, "unix socket of mysqlctld; empty: mysqld is somebody else's business");
+  flags.Text("mysqlctl-socket", &f.mysqlctl_socket,
+             "unix socket of mysqlctld; empty: mysqld is somebody else's business");
   flags.Port("native-port", &f.native_port, "port of the native data plane; 0: a free one");
-  flags.Text("native-socket", &f.native_socket, "unix socket of the native data plane, for gates on this host");
+  flags.Text("native-socket", &f.native_socket,
+             "unix socket of the native data plane, for gates on this host");
   flags.Port("mysql-port", &f.mysql_port, "port others reach mysqld by; 0: asked of mysqld");
-  flags.Text("mysql-hostname", &f.mysql_hostname, "address others reach mysqld by; empty: as tablet-hostname");
+  flags.Text("mysql-hostname", &f.mysql_hostname,
+             "address others reach mysqld by; empty: as tablet-hostname");
   flags.Text("state-file", &f.state_file, "what must survive a crash; empty: below VTDATAROOT");
   flags.Int("query-threads", &f.threads, "0: by the number of cores");
   flags.Int("queryserver-config-pool-size", &f.pool, "connections for single statements");
   flags.Int("queryserver-config-transaction-cap", &f.transactions, "connections for transactions");
-  flags.Time("queryserver-config-query-timeout", &f.query_timeout, "limit for one statement; 0: the client's own");
-  flags.Time("queryserver-config-transaction-timeout", &f.transaction_timeout, "limit for a transaction");
-  flags.Time("start-timeout", &f.start_timeout, "how long to wait for mysqld and the topology at the start");
+  flags.Time("queryserver-config-query-timeout", &f.query_timeout,
+             "limit for one statement; 0: the client's own");
+  flags.Time("queryserver-config-transaction-timeout", &f.transaction_timeout,
+             "limit for a transaction");
+  flags.Time("start-timeout", &f.start_timeout,
+             "how long to wait for mysqld and the topology at the start");
   flags.Ignored("init-populate-metadata", false);
   flags.Ignored("health-check-interval", true);
   flags.Ignored("backup-storage-implementation", true);
   flags.Ignored("restore-from-backup", false);
 }
 
-mysql::ConnectOptions SocketLogin(const std::string& socket, const std::string& user, const std::string& password) {
+mysql::ConnectOptions SocketLogin(const std::string& socket, const std::string& user,
+                                  const std::string& password) {
   mysql::ConnectOptions options;
   options.address = io::Address::Unix(socket);
   options.user = user;
@@ -96,7 +105,8 @@ Status Prepare(Tablet& t) {
   RETURN_IF_ERROR(record::ValidateName("shard", f.shard));
   ASSIGN_OR_RETURN(t.record.type, record::ParseTabletType(f.type));
   if (t.record.type == record::TabletType::kPrimary) {
-    return Fail(Code::kInvalidArgument, "--init-tablet-type may not be primary: a reparent makes primaries");
+    return Fail(Code::kInvalidArgument,
+                "--init-tablet-type may not be primary: a reparent makes primaries");
   }
   std::string root = EnvironmentText("VTDATAROOT");
   std::string dir = fmt::format("{}/vt_{:010}", root, t.record.alias.uid);
@@ -119,10 +129,12 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(f.common.topo);
   if (!topo) co_return Fail(topo.error());
   t.topo = std::move(*topo);
-  t.dba = std::make_unique<mysqld::ConnectionAdmin>(SocketLogin(f.db_socket, f.dba_user, f.dba_password));
-  t.app = std::make_unique<mysqld::ConnectionAdmin>(SocketLogin(f.db_socket, f.app_user, f.app_password));
-  t.allprivs =
-      std::make_unique<mysqld::ConnectionAdmin>(SocketLogin(f.db_socket, f.allprivs_user, f.allprivs_password));
+  t.dba = std::make_unique<mysqld::ConnectionAdmin>(
+      SocketLogin(f.db_socket, f.dba_user, f.dba_password));
+  t.app = std::make_unique<mysqld::ConnectionAdmin>(
+      SocketLogin(f.db_socket, f.app_user, f.app_password));
+  t.allprivs = std::make_unique<mysqld::ConnectionAdmin>(
+      SocketLogin(f.db_socket, f.allprivs_user, f.allprivs_password));
 
   vttablet::QueryServerOptions query;
   query.alias = t.record.alias;
@@ -141,8 +153,10 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
 
   native::ServerOptions native_options;
   std::string native_host = f.common.bind_address.empty() ? "0.0.0.0" : f.common.bind_address;
-  native_options.addresses.push_back(io::Address::Tcp(native_host, static_cast<uint16_t>(f.native_port)));
-  if (!f.native_socket.empty()) native_options.addresses.push_back(io::Address::Unix(f.native_socket));
+  native_options.addresses.push_back(
+      io::Address::Tcp(native_host, static_cast<uint16_t>(f.native_port)));
+  if (!f.native_socket.empty())
+    native_options.addresses.push_back(io::Address::Unix(f.native_socket));
   native_options.tablet = t.record.alias;
   Result<std::unique_ptr<native::Server>> native_server =
       native::Server::Listen(loop, t.query->Shards(), native_options);
@@ -151,7 +165,8 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   t.record.port_map["native"] = t.native_server->port();
 
   if (!f.mysqlctl_socket.empty()) {
-    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(loop, "unix:" + f.mysqlctl_socket, rpc::ChannelOptions());
+    Result<rpc::ChannelPtr> channel =
+        rpc::Channel::Open(loop, "unix:" + f.mysqlctl_socket, rpc::ChannelOptions());
     if (!channel) co_return Fail(channel.error());
     t.agent_channel = *channel;
     t.agent = rpc::NewMysqlctlClient(t.agent_channel);
@@ -173,7 +188,8 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   needs.query = t.query.get();
   io::Loop* here = &loop;
   needs.call_tablet = [here](const record::Tablet& other) -> std::shared_ptr<port::TabletManager> {
-    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(*here, other.GrpcAddress(), rpc::ChannelOptions());
+    Result<rpc::ChannelPtr> channel =
+        rpc::Channel::Open(*here, other.GrpcAddress(), rpc::ChannelOptions());
     if (!channel) return nullptr;
     return rpc::NewTabletManagerClient(*channel);
   };
@@ -195,7 +211,8 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
     if (manager->serving()) return {};
     return Fail(Code::kUnavailable, "not serving: {}", manager->why_not_serving());
   };
-  t.web = MakePages(loop, "vttablet", t.record.alias.ToString(), f.common.bind_address, f.common.port, ready);
+  t.web = MakePages(loop, "vttablet", t.record.alias.ToString(), f.common.bind_address,
+                    f.common.port, ready);
   if (t.web.server) {
     t.web.pages->AddTablet([manager] { return ViewOf(*manager); });
     Status served = t.web.server->Start();
@@ -209,7 +226,8 @@ io::Task<void> Stop(Tablet& t) {
   if (t.web.server) t.web.server->Stop();
   t.web = {};
   if (t.native_server) t.native_server->GoAway("the tablet is shutting down");
-  if (t.agent_channel) co_await t.agent_channel->Close();  // ends the watch on mysqld, which the manager waits for
+  if (t.agent_channel)
+    co_await t.agent_channel->Close();  // ends the watch on mysqld, which the manager waits for
   if (t.manager) co_await t.manager->Stop(Deadline::In(10s));
   if (t.query) {
     bool clean = co_await t.query->Drain(Deadline::In(3s));
@@ -224,9 +242,10 @@ io::Task<void> Stop(Tablet& t) {
   if (t.topo) co_await t.topo->Stop();
 }
 
-// The start may wait minutes for mysqld; a signal ends it at once, since nothing is served yet that would need an orderly
-// end, and every step of the start bears being cut off.
-io::Task<void> EndWithoutStart(std::shared_ptr<bool> started, io::SignalWatch& signals, io::Gate& gate) {
+// The start may wait minutes for mysqld; a signal ends it at once, since nothing is served yet that
+// would need an orderly end, and every step of the start bears being cut off.
+io::Task<void> EndWithoutStart(std::shared_ptr<bool> started, io::SignalWatch& signals,
+                               io::Gate& gate) {
   std::optional<io::Gate::Pass> pass = gate.Enter();
   while (pass && !gate.closed() && !*started) {
     std::optional<int> number = co_await signals.Wait(Deadline::In(100ms));
@@ -248,8 +267,8 @@ io::Task<int> Serve(Tablet& t, io::Loop& loop, io::SignalWatch& signals) {
   if (!started) {
     code = FailWith(started.error().Context("vttablet " + t.flags.tablet_path));
   } else {
-    LOG_INFO("tablet {} of {}/{} listens on {}", t.record.alias.ToString(), t.record.keyspace, t.record.shard,
-             t.flags.common.GrpcListenAddress());
+    LOG_INFO("tablet {} of {}/{} listens on {}", t.record.alias.ToString(), t.record.keyspace,
+             t.record.shard, t.flags.common.GrpcListenAddress());
     std::optional<int> number;
     while (!number) number = co_await signals.Wait(Deadline::Never());
     LOG_INFO("stopping on signal {}", *number);

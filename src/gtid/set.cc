@@ -18,7 +18,8 @@ bool Covers(const Intervals& have, const Intervals& want) {
   return true;
 }
 
-// Appends to a sorted list, joining what overlaps or touches. REQUIRES: i.first >= the last one's first.
+// Appends to a sorted list, joining what overlaps or touches. REQUIRES: i.first >= the last one's
+// first.
 void Append(Intervals& out, Interval i) {
   if (!out.empty() && (out.back().last >= i.first || out.back().last + 1 == i.first)) {
     out.back().last = std::max(out.back().last, i.last);
@@ -44,7 +45,10 @@ Intervals Common(const Intervals& a, const Intervals& b) {
   while (i < a.size() && j < b.size()) {
     uint64_t first = std::max(a[i].first, b[j].first), last = std::min(a[i].last, b[j].last);
     if (first <= last) out.push_back({first, last});
-    if (a[i].last < b[j].last) ++i; else ++j;
+    if (a[i].last < b[j].last)
+      ++i;
+    else
+      ++j;
   }
   return out;
 }

@@ -1,8 +1,9 @@
 // gtid/set.h - sets of GTIDs of both flavors behind one value, with the whole set algebra.
-// MySQL: (uuid, optional tag) -> intervals. MariaDB: (domain, server id) -> intervals that begin at 1, because
-// "0-1-5" read as a set means everything server 1 wrote in domain 0 up to 5 (gtid_strict_mode keeps that order).
-// Equal sequences of two MariaDB servers are different transactions: 0-1-5 and 0-2-7 do not contain each other, unless
-// gtid/history.h knows where server 2 took over. Threads: values. Cost: linear in the number of intervals.
+// MySQL: (uuid, optional tag) -> intervals. MariaDB: (domain, server id) -> intervals that begin at
+// 1, because "0-1-5" read as a set means everything server 1 wrote in domain 0 up to 5
+// (gtid_strict_mode keeps that order). Equal sequences of two MariaDB servers are different
+// transactions: 0-1-5 and 0-2-7 do not contain each other, unless gtid/history.h knows where server
+// 2 took over. Threads: values. Cost: linear in the number of intervals.
 #pragma once
 
 #include <array>
@@ -22,7 +23,8 @@ enum class Flavor : uint8_t { kMysql, kMariadb };
 std::string_view FlavorName(Flavor flavor);
 
 // Who numbered a transaction. MySQL: a server UUID and a tag (8.3+, lower case, may be empty).
-// MariaDB: domain and server id, kept big-endian in the first 8 bytes of `id` so that both order as mysqld prints them.
+// MariaDB: domain and server id, kept big-endian in the first 8 bytes of `id` so that both order as
+// mysqld prints them.
 struct Source {
   Flavor flavor = Flavor::kMysql;
   std::array<uint8_t, 16> id{};
@@ -40,7 +42,8 @@ struct Source {
 struct Gtid {
   Source source;
   uint64_t sequence = 0;
-  // "uuid:5", "uuid:tag:5" or "0-1-5"; read with or without Vitess's flavor prefix. Errors: kInvalidArgument.
+  // "uuid:5", "uuid:tag:5" or "0-1-5"; read with or without Vitess's flavor prefix. Errors:
+  // kInvalidArgument.
   static Result<Gtid> Parse(Flavor flavor, std::string_view text);
   std::string ToString() const;
   friend auto operator<=>(const Gtid&, const Gtid&) = default;
@@ -65,19 +68,19 @@ class Set {
 
   Set() = default;
   explicit Set(Flavor flavor) : flavor_(flavor) {}
-  // What mysqld accepts: MySQL "uuid:1-5:7:tag:1-3, uuid2:4" (a tag holds for the intervals after it within its uuid),
-  // MariaDB "0-1-5,0-2-7" (also several servers of a domain, as in gtid_binlog_state). White space is free.
-  // Errors: kInvalidArgument with the place in the text.
+  // What mysqld accepts: MySQL "uuid:1-5:7:tag:1-3, uuid2:4" (a tag holds for the intervals after
+  // it within its uuid), MariaDB "0-1-5,0-2-7" (also several servers of a domain, as in
+  // gtid_binlog_state). White space is free. Errors: kInvalidArgument with the place in the text.
   static Result<Set> Parse(Flavor flavor, std::string_view text);
   // "MySQL56/<set>", "MariaDB/<set>", or empty. Errors: kInvalidArgument.
   static Result<Set> ParseEncoded(std::string_view text);
 
-  // Normal form as mysqld prints it, without line breaks. A difference of MariaDB sets that does not begin at 1 is
-  // printed as "0-1-4..7", which Parse() reads back and mysqld does not.
+  // Normal form as mysqld prints it, without line breaks. A difference of MariaDB sets that does
+  // not begin at 1 is printed as "0-1-4..7", which Parse() reads back and mysqld does not.
   std::string ToString() const;
   std::string ToEncoded() const;
-  // MariaDB: one GTID for each domain, the one with the highest sequence, as gtid_slave_pos takes it; a tie goes to
-  // the higher server id. MySQL: ToString().
+  // MariaDB: one GTID for each domain, the one with the highest sequence, as gtid_slave_pos takes
+  // it; a tie goes to the higher server id. MySQL: ToString().
   std::string ToPosition() const;
 
   Flavor flavor() const { return entries_.empty() ? flavor_ : entries_.front().source.flavor; }

@@ -20,7 +20,8 @@ Set Sample(int sources, int gaps) {
 }
 
 void BM_Parse(benchmark::State& state) {
-  std::string text = Sample(static_cast<int>(state.range(0)), static_cast<int>(state.range(1))).ToString();
+  std::string text =
+      Sample(static_cast<int>(state.range(0)), static_cast<int>(state.range(1))).ToString();
   for (auto _ : state) benchmark::DoNotOptimize(Set::Parse(Flavor::kMysql, text));
 }
 void BM_Contains(benchmark::State& state) {

@@ -46,8 +46,9 @@ TEST(MysqlText, NormalFormIsMysqlds) {
 }
 
 TEST(MysqlText, WhatMysqldRefusesIsRefused) {
-  for (std::string tail : {":", "::3", ":0-4", ":tag:", ":1-9223372036854775807", ":9tag:3", ":1-",
-                           ":abcdefghijklmnopqrstuvwxyzabcdefg:3", ":tag:1:3,4", ":tag:1,1-4", "x"}) {
+  for (std::string tail :
+       {":", "::3", ":0-4", ":tag:", ":1-9223372036854775807", ":9tag:3", ":1-",
+        ":abcdefghijklmnopqrstuvwxyzabcdefg:3", ":tag:1:3,4", ":tag:1,1-4", "x"}) {
     Result<Set> set = Set::Parse(Flavor::kMysql, kU + tail);
     ASSERT_FALSE(set) << tail;
     EXPECT_EQ(set.error().code(), Code::kInvalidArgument);
@@ -58,7 +59,8 @@ TEST(MysqlText, WhatMysqldRefusesIsRefused) {
 TEST(MariadbText, ListsAndPositions) {
   EXPECT_EQ(Normal(Flavor::kMariadb, "1-2-9, 0-1-5,0-2-7,0-1-3"), "0-1-5,0-2-7,1-2-9");
   EXPECT_EQ(Set::Parse(Flavor::kMariadb, "1-2-9,0-1-5,0-2-7")->ToPosition(), "0-2-7,1-2-9");
-  for (std::string text : {"0-1", "0-1-", "a", "0-1-5;0", "4294967296-1-1", "0-1-99999999999999999999"}) {
+  for (std::string text :
+       {"0-1", "0-1-", "a", "0-1-5;0", "4294967296-1-1", "0-1-99999999999999999999"}) {
     EXPECT_FALSE(Set::Parse(Flavor::kMariadb, text)) << text;
   }
 }
@@ -98,10 +100,21 @@ TEST(Mariadb, TakeoversTellWhatAPositionImplies) {
 // As written by mysqld 9.7 into PREVIOUS_GTIDS.
 TEST(SidBlock, TaggedFormIsMysqlds) {
   std::string bytes = *HexDecode(
-      "0103000000000001" "1e11fa4771ca11e19e33c80aa9429562" "00" "0100000000000000"
-      "0900000000000000" "0a00000000000000" "1e11fa4771ca11e19e33c80aa9429562" "06746167"
-      "0100000000000000" "0300000000000000" "0400000000000000"
-      "3e11fa4771ca11e19e33c80aa9429562" "00" "0100000000000000" "0100000000000000"
+      "0103000000000001"
+      "1e11fa4771ca11e19e33c80aa9429562"
+      "00"
+      "0100000000000000"
+      "0900000000000000"
+      "0a00000000000000"
+      "1e11fa4771ca11e19e33c80aa9429562"
+      "06746167"
+      "0100000000000000"
+      "0300000000000000"
+      "0400000000000000"
+      "3e11fa4771ca11e19e33c80aa9429562"
+      "00"
+      "0100000000000000"
+      "0100000000000000"
       "0200000000000000");
   Result<Set> set = FromSidBlock(bytes);
   ASSERT_TRUE(set) << set.error().message();
@@ -123,7 +136,8 @@ Set Random(Flavor flavor) {
       source = Source::Mariadb(static_cast<uint32_t>(*rc::gen::inRange(0, 2)),
                                static_cast<uint32_t>(*rc::gen::inRange(1, 4)));
     } else {
-      source = *Source::Mysql(*rc::gen::element(kU, kV), *rc::gen::element<std::string>("", "a", "b"));
+      source =
+          *Source::Mysql(*rc::gen::element(kU, kV), *rc::gen::element<std::string>("", "a", "b"));
     }
     uint64_t first = static_cast<uint64_t>(*rc::gen::inRange(1, 30));
     set.Add(source, {first, first + static_cast<uint64_t>(*rc::gen::inRange(0, 6))});
@@ -157,7 +171,8 @@ void CheckNormal(const Set& set) {
 void CheckAlgebra(Flavor flavor) {
   Set a = Random(flavor), b = Random(flavor);
   Naive na = Expand(a), nb = Expand(b), both, either, left;
-  std::set_intersection(na.begin(), na.end(), nb.begin(), nb.end(), std::inserter(both, both.end()));
+  std::set_intersection(na.begin(), na.end(), nb.begin(), nb.end(),
+                        std::inserter(both, both.end()));
   std::set_union(na.begin(), na.end(), nb.begin(), nb.end(), std::inserter(either, either.end()));
   std::set_difference(na.begin(), na.end(), nb.begin(), nb.end(), std::inserter(left, left.end()));
   RC_ASSERT(Expand(a.Union(b)) == either);
@@ -175,7 +190,9 @@ void CheckAlgebra(Flavor flavor) {
   if (flavor == Flavor::kMysql) RC_ASSERT(*FromSidBlock(*ToSidBlock(a)) == a);
 }
 
-TEST(SetProperty, MysqlAlgebraIsThatOfSets) { EXPECT_TRUE(rc::check([] { CheckAlgebra(Flavor::kMysql); })); }
+TEST(SetProperty, MysqlAlgebraIsThatOfSets) {
+  EXPECT_TRUE(rc::check([] { CheckAlgebra(Flavor::kMysql); }));
+}
 TEST(SetProperty, MariadbAlgebraIsThatOfSets) {
   EXPECT_TRUE(rc::check([] { CheckAlgebra(Flavor::kMariadb); }));
 }

@@ -252,8 +252,8 @@ Result<Set> Set::ParseEncoded(std::string_view text) {
     std::string_view rest = WithoutPrefix(flavor, text);
     if (rest.size() != text.size()) return Parse(flavor, rest);
   }
-  return Fail(Code::kInvalidArgument,
-              "position \"{}\" does not begin with MySQL56/ or MariaDB/", text.substr(0, 80));
+  return Fail(Code::kInvalidArgument, "position \"{}\" does not begin with MySQL56/ or MariaDB/",
+              text.substr(0, 80));
 }
 
 std::string Set::ToString() const {
@@ -289,7 +289,8 @@ std::string Set::ToPosition() const {
   std::string out;
   for (size_t i = 0; i < entries_.size();) {
     size_t best = i, next = i;
-    while (next < entries_.size() && entries_[next].source.domain() == entries_[i].source.domain()) {
+    while (next < entries_.size() &&
+           entries_[next].source.domain() == entries_[i].source.domain()) {
       if (entries_[next].intervals.back().last >= entries_[best].intervals.back().last) best = next;
       ++next;
     }

@@ -43,7 +43,8 @@ Result<SocketAddress> Resolve(const std::string& host, uint16_t port, int flags)
   addrinfo* found = nullptr;
   std::string service = std::to_string(port);
   int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
-  if (error != 0) return Fail(Code::kUnavailable, "cannot resolve {}: {}", host, gai_strerror(error));
+  if (error != 0)
+    return Fail(Code::kUnavailable, "cannot resolve {}: {}", host, gai_strerror(error));
   SocketAddress out;
   memcpy(&out.storage, found->ai_addr, found->ai_addrlen);
   out.size = found->ai_addrlen;
@@ -105,10 +106,12 @@ Result<Address> ParseAddress(std::string_view text) {
   std::optional<uint64_t> port;
   if (colon != std::string_view::npos) port = ParseUint(text.substr(colon + 1));
   if (!port || *port > 65535) {
-    return Fail(Code::kInvalidArgument, "malformed address \"{}\": expected host:port or /path", text);
+    return Fail(Code::kInvalidArgument, "malformed address \"{}\": expected host:port or /path",
+                text);
   }
   std::string_view host = text.substr(0, colon);
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   return Address::Tcp(std::string(host), static_cast<uint16_t>(*port));
 }
 
@@ -175,7 +178,8 @@ Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const Address& ad
   if (!address.is_unix()) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
   bool bound = bind(fd, target.get(), target.size) == 0;
   if (!bound && errno == EADDRINUSE && address.is_unix()) {
-    // A socket file whose owner is gone refuses connections; one that answers belongs to a living process.
+    // A socket file whose owner is gone refuses connections; one that answers belongs to a living
+    // process.
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool alive = connect(probe, target.get(), target.size) == 0;
     close(probe);
@@ -190,17 +194,21 @@ Result<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const Address& ad
     int error = errno;
     close(fd);
     if (error == EADDRINUSE) {
-      return Fail(Code::kAlreadyExists, "{} is in use by another process: stop it or choose another port",
+      return Fail(Code::kAlreadyExists,
+                  "{} is in use by another process: stop it or choose another port",
                   address.ToString());
     }
-    return Fail(Code::kInvalidArgument, "cannot listen on {}: {}", address.ToString(), strerror(error));
+    return Fail(Code::kInvalidArgument, "cannot listen on {}: {}", address.ToString(),
+                strerror(error));
   }
   std::unique_ptr<Listener> listener(new Listener(loop, fd, address.unix_path));
   sockaddr_storage name{};
   socklen_t size = sizeof name;
   getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size);
-  if (name.ss_family == AF_INET) listener->port_ = ntohs(reinterpret_cast<sockaddr_in&>(name).sin_port);
-  if (name.ss_family == AF_INET6) listener->port_ = ntohs(reinterpret_cast<sockaddr_in6&>(name).sin6_port);
+  if (name.ss_family == AF_INET)
+    listener->port_ = ntohs(reinterpret_cast<sockaddr_in&>(name).sin_port);
+  if (name.ss_family == AF_INET6)
+    listener->port_ = ntohs(reinterpret_cast<sockaddr_in6&>(name).sin6_port);
   RETURN_IF_ERROR(loop.Register(fd, *listener));
   return listener;
 }
@@ -231,7 +239,8 @@ Task<Result<int>> Listener::Accept(Deadline deadline) {
     }
     Deadline until = deadline;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // Out of descriptors: the pending connection stays in the backlog and gives no new edge, so look again soon.
+      // Out of descriptors: the pending connection stays in the backlog and gives no new edge, so
+      // look again soon.
       until = deadline.EarlierOf(Deadline::After(Loop::Current().clock(), 50ms));
     } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
       continue;  // that one connection failed before it was taken

@@ -1,4 +1,5 @@
-// io/blocking.h - work that blocks (SQLite, getaddrinfo, fsync, hashing of many bytes) on other threads.
+// io/blocking.h - work that blocks (SQLite, getaddrinfo, fsync, hashing of many bytes) on other
+// threads.
 #pragma once
 
 #include <coroutine>
@@ -48,8 +49,9 @@ struct BlockingAwaiter {
 };
 }  // namespace internal
 
-// `Result<X> x = co_await RunBlocking<Result<X>>(std::move(work));` The work itself must end in bounded time: it is
-// waited for without a deadline, so that nothing it refers to goes away under it.
+// `Result<X> x = co_await RunBlocking<Result<X>>(std::move(work));` The work itself must end in
+// bounded time: it is waited for without a deadline, so that nothing it refers to goes away under
+// it.
 template <class T>
 Task<T> RunBlocking(std::function<T()> work) {
   internal::BlockingAwaiter<T> awaiter{nullptr, std::move(work), std::nullopt};
@@ -63,7 +65,8 @@ Task<T> RunOn(Worker& worker, std::function<T()> work) {
   co_return value;
 }
 
-// Runs a coroutine on `loop` from a foreign thread and gives its value to `done` on the loop's thread.
+// Runs a coroutine on `loop` from a foreign thread and gives its value to `done` on the loop's
+// thread.
 template <class T>
 void StartOn(Loop& loop, std::function<Task<T>()> make, std::function<void(T)> done);
 

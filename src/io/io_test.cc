@@ -218,8 +218,8 @@ TEST(Stream, AReadEndsAtItsDeadline) {
   EXPECT_EQ(RunUntilDone(loop, ReadUntil(Deadline::In(10ms))), Code::kDeadlineExceeded);
 }
 
-Task<void> AcceptTls(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context, std::string& got,
-                     Event& done) {
+Task<void> AcceptTls(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context,
+                     std::string& got, Event& done) {
   Result<StreamPtr> stream = co_await TlsAccept(std::move(socket), context, "", Deadline::In(5s));
   if (stream) {
     got.resize(200'000);
@@ -233,7 +233,8 @@ Task<void> AcceptTls(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext>
   done.Set();
 }
 
-Task<std::string> TlsSession(std::shared_ptr<TlsContext> server, std::shared_ptr<TlsContext> client) {
+Task<std::string> TlsSession(std::shared_ptr<TlsContext> server,
+                             std::shared_ptr<TlsContext> client) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0) co_return "socketpair";
   auto left = std::make_unique<Socket>(Loop::Current(), pair[0]);
@@ -252,7 +253,7 @@ Task<std::string> TlsSession(std::shared_ptr<TlsContext> server, std::shared_ptr
   char thanks[6];
   Status read = co_await (*stream)->ReadFull(thanks, 6, Deadline::In(5s));
   bool ended = co_await done.Wait(Deadline::In(5s));
-  co_return read && ended && got == sent ? std::string(thanks, 6) : got;
+  co_return read&& ended&& got == sent ? std::string(thanks, 6) : got;
 }
 
 Task<Result<CommandResult>> Shell(std::vector<std::string> argv, Duration limit) {
@@ -265,10 +266,11 @@ Task<Result<CommandResult>> Shell(std::vector<std::string> argv, Duration limit)
 TEST(Tls, CarriesDataAndVerifies) {
   Loop loop;
   std::string dir = testing::TempDir();
-  Result<CommandResult> made = RunUntilDone(
-      loop, Shell({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=paceline", "-addext",
-                 "subjectAltName=DNS:paceline", "-keyout", dir + "/key.pem", "-out", dir + "/cert.pem"},
-                20s));
+  Result<CommandResult> made =
+      RunUntilDone(loop, Shell({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+                                "/CN=paceline", "-addext", "subjectAltName=DNS:paceline", "-keyout",
+                                dir + "/key.pem", "-out", dir + "/cert.pem"},
+                               20s));
   ASSERT_TRUE(made && made->exit.code == 0) << (made ? made->output : made.error().ToString());
   auto server = TlsContext::Server({.cert_file = dir + "/cert.pem", .key_file = dir + "/key.pem"});
   auto trusting = TlsContext::Client({.ca_file = dir + "/cert.pem", .server_name = "paceline"});
@@ -280,7 +282,8 @@ TEST(Tls, CarriesDataAndVerifies) {
 
 TEST(Process, TellsHowACommandEnded) {
   Loop loop;
-  Result<CommandResult> result = RunUntilDone(loop, Shell({"sh", "-c", "echo out; echo err >&2; exit 3"}, 10s));
+  Result<CommandResult> result =
+      RunUntilDone(loop, Shell({"sh", "-c", "echo out; echo err >&2; exit 3"}, 10s));
   ASSERT_TRUE(result);
   EXPECT_EQ(result->exit.code, 3);
   EXPECT_EQ(result->output, "out\nerr\n");

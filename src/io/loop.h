@@ -1,5 +1,6 @@
-// io/loop.h - one thread's event loop: sockets by epoll (edge triggered, registered once), timers, posted work, and work
-// for the end of a tick. Everything of a loop is used on its own thread; only Post and Stop may come from others.
+// io/loop.h - one thread's event loop: sockets by epoll (edge triggered, registered once), timers,
+// posted work, and work for the end of a tick. Everything of a loop is used on its own thread; only
+// Post and Stop may come from others.
 #pragma once
 
 #include <coroutine>
@@ -16,17 +17,19 @@ namespace paceline::io {
 
 class Loop;
 
-// A descriptor registered with a loop. Derive, or use io/stream.h. The loop does not own the descriptor.
+// A descriptor registered with a loop. Derive, or use io/stream.h. The loop does not own the
+// descriptor.
 class Source {
  public:
   virtual ~Source() = default;
-  // Both may destroy other sources, and this one. `hangup`: the peer closed or the descriptor failed, so a short read
-  // does not mean drained.
+  // Both may destroy other sources, and this one. `hangup`: the peer closed or the descriptor
+  // failed, so a short read does not mean drained.
   virtual void OnReadable(bool hangup) = 0;
   virtual void OnWritable() = 0;
 };
 
-// A timer that its owner embeds; fires once per Set. Destroying or cancelling it is cheap and always allowed.
+// A timer that its owner embeds; fires once per Set. Destroying or cancelling it is cheap and
+// always allowed.
 class Timer {
  public:
   using Callback = void (*)(void* context);
@@ -87,8 +90,8 @@ class Loop {
 
   Status Register(int fd, Source& source);
   void Unregister(int fd, Source& source);
-  // Asks for one OnWritable after a write found no room. Not asked for always: a unix socket reports room after every
-  // message its peer reads, which would double the wake-ups.
+  // Asks for one OnWritable after a write found no room. Not asked for always: a unix socket
+  // reports room after every message its peer reads, which would double the wake-ups.
   void WatchWritable(int fd, Source& source, bool on);
 
   // A buffer of kScratchSize bytes for reads that are consumed before the next co_await.

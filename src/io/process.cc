@@ -36,7 +36,8 @@ Result<User> FindUser(const std::string& name) {
   passwd entry{};
   passwd* found = nullptr;
   std::string buffer(16 * 1024, '\0');
-  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+  if (getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
+      found == nullptr) {
     return Fail(Code::kNotFound, "there is no user \"{}\" on this machine", name);
   }
   user = {entry.pw_uid != geteuid(), entry.pw_uid, entry.pw_gid, entry.pw_dir};
@@ -67,8 +68,10 @@ Result<std::string> FindProgram(const std::string& name) {
   return Fail(Code::kNotFound, "program \"{}\" was not found in PATH", name);
 }
 
-// In the child, between fork and exec: async-signal-safe calls only. Returns the errno of what failed.
-int BecomeProgram(const ProcessOptions& options, const User& user, const Prepared& prepared, int output) {
+// In the child, between fork and exec: async-signal-safe calls only. Returns the errno of what
+// failed.
+int BecomeProgram(const ProcessOptions& options, const User& user, const Prepared& prepared,
+                  int output) {
   if (options.new_session) setsid();
   int null = open("/dev/null", O_RDONLY);
   if (null >= 0) dup2(null, 0);
@@ -82,7 +85,8 @@ int BecomeProgram(const ProcessOptions& options, const User& user, const Prepare
   signal(SIGPIPE, SIG_DFL);
   if (!options.directory.empty() && chdir(options.directory.c_str()) != 0) return errno;
   if (user.change) {
-    if (setgroups(1, &user.gid) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0) return errno;
+    if (setgroups(1, &user.gid) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)
+      return errno;
   }
   syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
   execve(prepared.program.c_str(), prepared.argv.data(), prepared.env.data());
@@ -94,20 +98,23 @@ Result<pid_t> Spawn(const ProcessOptions& options, int output) {
   ASSIGN_OR_RETURN(User user, FindUser(options.user));
   Prepared prepared;
   ASSIGN_OR_RETURN(prepared.program, FindProgram(options.argv[0]));
-  for (const std::string& argument : options.argv) prepared.argv.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : options.argv)
+    prepared.argv.push_back(const_cast<char*>(argument.c_str()));
   prepared.argv.push_back(nullptr);
   std::map<std::string, std::string> env = options.env;
   if (user.change) env.emplace("HOME", user.home);
   for (char** one = environ; *one != nullptr; ++one) {
     std::string_view text = *one;
-    if (!env.contains(std::string(text.substr(0, text.find('='))))) prepared.env_texts.emplace_back(text);
+    if (!env.contains(std::string(text.substr(0, text.find('=')))))
+      prepared.env_texts.emplace_back(text);
   }
   for (auto& [name, value] : env) prepared.env_texts.push_back(name + "=" + value);
   for (std::string& text : prepared.env_texts) prepared.env.push_back(text.data());
   prepared.env.push_back(nullptr);
 
   int report[2];
-  if (pipe2(report, O_CLOEXEC) != 0) return Fail(Code::kResourceExhausted, "pipe: {}", strerror(errno));
+  if (pipe2(report, O_CLOEXEC) != 0)
+    return Fail(Code::kResourceExhausted, "pipe: {}", strerror(errno));
   pid_t pid = fork();
   if (pid == 0) {
     int error = BecomeProgram(options, user, prepared, output);
@@ -139,7 +146,8 @@ Result<std::unique_ptr<Process>> Process::Start(Loop& loop, const ProcessOptions
   if (!options.output_file.empty()) {
     output = open(options.output_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (output < 0) {
-      return Fail(Code::kInvalidArgument, "cannot write {}: {}", options.output_file, strerror(errno));
+      return Fail(Code::kInvalidArgument, "cannot write {}: {}", options.output_file,
+                  strerror(errno));
     }
   }
   Result<pid_t> pid = Spawn(options, output);
@@ -191,8 +199,8 @@ Task<std::optional<ExitStatus>> Process::WaitExit(Deadline deadline) {
 
 Status Process::Signal(int signal) {
   if (syscall(SYS_pidfd_send_signal, pidfd_, signal, nullptr, 0) == 0) return {};
-  return Fail(errno == ESRCH ? Code::kNotFound : Code::kPermissionDenied, "signal {} to process {}: {}", signal,
-              pid_, strerror(errno));
+  return Fail(errno == ESRCH ? Code::kNotFound : Code::kPermissionDenied,
+              "signal {} to process {}: {}", signal, pid_, strerror(errno));
 }
 
 Task<Result<CommandResult>> RunCommand(ProcessOptions options, Deadline deadline) {
@@ -216,7 +224,8 @@ Task<Result<CommandResult>> RunCommand(ProcessOptions options, Deadline deadline
     Deadline reap = Deadline::In(5s);
     exit = co_await (*process)->WaitExit(reap);
     close(fd);
-    co_return Fail(Code::kDeadlineExceeded, "{} did not end in time and was killed", options.argv[0]);
+    co_return Fail(Code::kDeadlineExceeded, "{} did not end in time and was killed",
+                   options.argv[0]);
   }
   CommandResult result;
   result.exit = *exit;
@@ -243,7 +252,8 @@ std::optional<uint64_t> ProcessStartTicks(pid_t pid) {
   std::string field;
   for (int number = 3; number <= 22; ++number) {
     if (!(fields >> field)) return std::nullopt;
-    // A process that has ended but was not waited for: in a container nobody may ever do it for an orphan.
+    // A process that has ended but was not waited for: in a container nobody may ever do it for an
+    // orphan.
     bool ended = number == 3 && (field == "Z" || field == "X");
     if (ended) return std::nullopt;
   }

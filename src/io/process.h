@@ -18,7 +18,7 @@
 namespace paceline::io {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;  // argv[0] is a path, or a name found in PATH
+  std::vector<std::string> argv;           // argv[0] is a path, or a name found in PATH
   std::map<std::string, std::string> env;  // added to this process's own
   std::string directory;
   std::string user;         // run as this user (needs root); empty: as we are
@@ -27,9 +27,9 @@ struct ProcessOptions {
 };
 
 struct ExitStatus {
-  bool known = false;  // false for a process that is not our child
-  int code = -1;       // exit code, or -1
-  int signal = 0;      // what killed it, or 0
+  bool known = false;            // false for a process that is not our child
+  int code = -1;                 // exit code, or -1
+  int signal = 0;                // what killed it, or 0
   std::string ToString() const;  // "exit code 1", "signal 9", "gone"
 };
 
@@ -70,7 +70,8 @@ struct CommandResult {
 // Runs to its end, killing it at the deadline. Errors: kNotFound, kDeadlineExceeded.
 Task<Result<CommandResult>> RunCommand(ProcessOptions options, Deadline deadline);
 
-// Start time of `pid` in clock ticks since boot (field 22 of /proc/PID/stat): with the pid it names one process for ever.
+// Start time of `pid` in clock ticks since boot (field 22 of /proc/PID/stat): with the pid it names
+// one process for ever.
 std::optional<uint64_t> ProcessStartTicks(pid_t pid);
 
 }  // namespace paceline::io

@@ -1,5 +1,6 @@
-// io/signal.h - signals as something to wait for. REQUIRES: made on the main thread before any other thread starts, since
-// it blocks the signals for the whole process (children start with none blocked, see io/process.h).
+// io/signal.h - signals as something to wait for. REQUIRES: made on the main thread before any
+// other thread starts, since it blocks the signals for the whole process (children start with none
+// blocked, see io/process.h).
 #pragma once
 
 #include <initializer_list>

@@ -107,7 +107,8 @@ bool Socket::ReadableAwaiter::await_suspend(std::coroutine_handle<> handle) {
   }
   CHECK_MSG(!socket_.reader_, "two readers on one Socket");
   if (!deadline_.never()) {
-    // A timer set for an earlier time stays as it is and sets itself again when it fires: most waits end long before.
+    // A timer set for an earlier time stays as it is and sets itself again when it fires: most
+    // waits end long before.
     bool later = socket_.timer_.armed() && socket_.timer_.at() <= deadline_.time();
     if (!later) {
       if (deadline_.Passed(socket_.loop_.Now())) {

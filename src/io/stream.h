@@ -1,6 +1,6 @@
-// io/stream.h - byte streams: TCP and unix sockets (Socket), TLS over them (io/tls.h), and what is built on both.
-// Reading: `TryRead` first, `co_await WaitReadable` when it gave 0. Writing: through a Writer, which gathers what one
-// tick appends into one system call. Threads: the loop's thread.
+// io/stream.h - byte streams: TCP and unix sockets (Socket), TLS over them (io/tls.h), and what is
+// built on both. Reading: `TryRead` first, `co_await WaitReadable` when it gave 0. Writing: through
+// a Writer, which gathers what one tick appends into one system call. Threads: the loop's thread.
 #pragma once
 
 #include <coroutine>
@@ -43,9 +43,11 @@ class Socket;
 class Stream {
  public:
   virtual ~Stream() = default;
-  // Without waiting. 0: nothing there now. Errors: kUnavailable when the peer closed or the connection broke.
+  // Without waiting. 0: nothing there now. Errors: kUnavailable when the peer closed or the
+  // connection broke.
   virtual Result<size_t> TryRead(char* buffer, size_t size) = 0;
-  // Without waiting; takes what fits, 0 when nothing does: the listener is called when there is room again.
+  // Without waiting; takes what fits, 0 when nothing does: the listener is called when there is
+  // room again.
   virtual Result<size_t> TryWrite(const iovec* parts, int count) = 0;
   virtual void SetWritableListener(WritableListener* listener) = 0;
   // kDone: TryRead may have something. kClosed: Shutdown was called. One reader at a time.
@@ -76,7 +78,8 @@ class Socket final : public Stream, private Source {
   void Shutdown() override;
   Socket& socket() override { return *this; }
 
-  // The same without a coroutine frame, for hot loops: `Wake wake = co_await socket.Readable(deadline);`
+  // The same without a coroutine frame, for hot loops: `Wake wake = co_await
+  // socket.Readable(deadline);`
   class ReadableAwaiter;
   ReadableAwaiter Readable(Deadline deadline);
 
@@ -123,8 +126,8 @@ inline Socket::ReadableAwaiter Socket::Readable(Deadline deadline) {
   return ReadableAwaiter(*this, deadline);
 }
 
-// Gathers output and writes it at the end of the tick. After an error everything appended is dropped and `status`
-// says why. The stream must outlive it.
+// Gathers output and writes it at the end of the tick. After an error everything appended is
+// dropped and `status` says why. The stream must outlive it.
 class Writer final : private WritableListener, private TickEnd {
  public:
   explicit Writer(Stream& stream);
@@ -163,8 +166,8 @@ class Listener final : private Source {
   // Errors: kAlreadyExists when the port is in use, naming it; kInvalidArgument.
   static Result<std::unique_ptr<Listener>> Listen(Loop& loop, const Address& address);
   ~Listener() override;
-  // A connected descriptor, non-blocking, TCP_NODELAY set; wrap it in a Socket on the loop that shall own it.
-  // Errors: kCanceled after Close.
+  // A connected descriptor, non-blocking, TCP_NODELAY set; wrap it in a Socket on the loop that
+  // shall own it. Errors: kCanceled after Close.
   Task<Result<int>> Accept(Deadline deadline);
   void Close();
   uint16_t port() const { return port_; }

@@ -1,5 +1,6 @@
-// io/sync.h - waiting for each other on one loop: Event, Gate, Semaphore, Channel. All wake-ups go through the loop's
-// ready list. Threads: one loop's thread. Every wait takes a Deadline and says how it ended.
+// io/sync.h - waiting for each other on one loop: Event, Gate, Semaphore, Channel. All wake-ups go
+// through the loop's ready list. Threads: one loop's thread. Every wait takes a Deadline and says
+// how it ended.
 #pragma once
 
 #include <coroutine>
@@ -23,7 +24,8 @@ class WaitList {
  public:
   class Waiter {
    public:
-    Waiter(WaitList& list, Deadline deadline) : list_(list), deadline_(deadline), timer_(&OnTimer, this) {}
+    Waiter(WaitList& list, Deadline deadline)
+        : list_(list), deadline_(deadline), timer_(&OnTimer, this) {}
     Waiter(const Waiter&) = delete;
     bool await_ready() const { return false; }
     bool await_suspend(std::coroutine_handle<> handle);
@@ -75,7 +77,8 @@ class Event {
   WaitList list_;
 };
 
-// Counts the coroutines that use an object, so that Stop() can wait for them. A closed gate lets nobody in.
+// Counts the coroutines that use an object, so that Stop() can wait for them. A closed gate lets
+// nobody in.
 class Gate {
  public:
   ~Gate() { CHECK_MSG(count_ == 0, "a Gate was destroyed while held"); }
@@ -142,7 +145,8 @@ class Semaphore {
   WaitList list_;
 };
 
-// One at a time, in order. Use with a Lock in scope: `Status locked = co_await mutex.Lock(d);` ... `mutex.Unlock()`.
+// One at a time, in order. Use with a Lock in scope: `Status locked = co_await mutex.Lock(d);` ...
+// `mutex.Unlock()`.
 class Mutex {
  public:
   Task<Status> Lock(Deadline deadline) { return semaphore_.Acquire(deadline); }

@@ -1,10 +1,12 @@
-// io/task.h - Task<T>: a coroutine with one owner that starts when awaited. Values and Errors come back by co_return;
-// no exception crosses it. Threads: made, awaited and finished on one loop's thread.
+// io/task.h - Task<T>: a coroutine with one owner that starts when awaited. Values and Errors come
+// back by co_return; no exception crosses it. Threads: made, awaited and finished on one loop's
+// thread.
 //
-// How the stack stays flat without symmetric transfer (gcc gives no tail calls at -O0): awaiting a Task runs it at once
-// as a nested call; if it finishes there, the awaiting coroutine just goes on. If it suspends, its completion resumes
-// the awaiting coroutine from whatever event finished it. Primitives that wake others (io/sync.h) go through the
-// loop's ready list, so wake-up chains do not nest.
+// How the stack stays flat without symmetric transfer (gcc gives no tail calls at -O0): awaiting a
+// Task runs it at once as a nested call; if it finishes there, the awaiting coroutine just goes on.
+// If it suspends, its completion resumes the awaiting coroutine from whatever event finished it.
+// Primitives that wake others (io/sync.h) go through the loop's ready list, so wake-up chains do
+// not nest.
 #pragma once
 
 #include <coroutine>
@@ -103,8 +105,8 @@ inline Task<void> internal::TaskPromise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<TaskPromise<void>>::from_promise(*this));
 }
 
-// Starts `task` now and lets it run to its end by itself; its frame frees itself. The owner of what it uses holds a
-// Gate pass (io/sync.h) or outlives the loop.
+// Starts `task` now and lets it run to its end by itself; its frame frees itself. The owner of what
+// it uses holds a Gate pass (io/sync.h) or outlives the loop.
 inline void Detach(Task<void> task) {
   struct Runner {
     struct promise_type {

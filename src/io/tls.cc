@@ -38,7 +38,8 @@ TlsContext::~TlsContext() = default;
 
 namespace {
 
-Result<std::unique_ptr<TlsContext::Impl>> MakeImpl(const TlsOptions& options, const SSL_METHOD* method) {
+Result<std::unique_ptr<TlsContext::Impl>> MakeImpl(const TlsOptions& options,
+                                                   const SSL_METHOD* method) {
   auto impl = std::make_unique<TlsContext::Impl>();
   impl->options = options;
   impl->context.reset(SSL_CTX_new(method));
@@ -69,7 +70,8 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Server(const TlsOptions& options
   }
   ASSIGN_OR_RETURN(std::unique_ptr<Impl> impl, MakeImpl(options, TLS_server_method()));
   if (!options.ca_file.empty()) {
-    int mode = SSL_VERIFY_PEER | (options.require_peer_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+    int mode =
+        SSL_VERIFY_PEER | (options.require_peer_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
     SSL_CTX_set_verify(impl->context.get(), mode, nullptr);
   }
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
@@ -83,8 +85,8 @@ Result<std::shared_ptr<TlsContext>> TlsContext::Client(const TlsOptions& options
 
 namespace {
 
-// TLS over a Socket. Ciphertext waits in `sealed_` until the kernel takes it; at most one record's worth beyond
-// kMostSealed, since TryWrite takes nothing while that much waits.
+// TLS over a Socket. Ciphertext waits in `sealed_` until the kernel takes it; at most one record's
+// worth beyond kMostSealed, since TryWrite takes nothing while that much waits.
 class TlsStream final : public Stream, private WritableListener {
  public:
   TlsStream(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context, bool server)
@@ -124,7 +126,8 @@ class TlsStream final : public Stream, private WritableListener {
       if (!fed) co_return Fail(fed.error());
       if (*fed > 0) continue;
       Wake wake = co_await socket_->Readable(deadline);
-      if (wake == Wake::kTimeout) co_return Fail(Code::kDeadlineExceeded, "TLS handshake timed out");
+      if (wake == Wake::kTimeout)
+        co_return Fail(Code::kDeadlineExceeded, "TLS handshake timed out");
       if (wake == Wake::kClosed) co_return Fail(Code::kCanceled, "connection was shut down");
     }
   }
@@ -136,7 +139,8 @@ class TlsStream final : public Stream, private WritableListener {
       if (got > 0) return static_cast<size_t>(got);
       int why = SSL_get_error(ssl_.get(), got);
       if (BIO_pending(write_bio_) > 0) RETURN_IF_ERROR(SendSealed());
-      if (why == SSL_ERROR_ZERO_RETURN) return Fail(Code::kUnavailable, "connection closed by the peer");
+      if (why == SSL_ERROR_ZERO_RETURN)
+        return Fail(Code::kUnavailable, "connection closed by the peer");
       if (why != SSL_ERROR_WANT_READ) return Fail(Code::kUnavailable, "TLS: {}", OpenSslReason());
       ASSIGN_OR_RETURN(size_t fed, Feed());
       if (fed == 0) return size_t{0};
@@ -224,7 +228,8 @@ class TlsStream final : public Stream, private WritableListener {
   WritableListener* listener_ = nullptr;
 };
 
-Task<Result<StreamPtr>> Handshake(std::unique_ptr<TlsStream> stream, std::string early, Deadline deadline) {
+Task<Result<StreamPtr>> Handshake(std::unique_ptr<TlsStream> stream, std::string early,
+                                  Deadline deadline) {
   Status done = co_await stream->Handshake(std::move(early), deadline);
   if (!done) co_return Fail(done.error());
   co_return StreamPtr(std::move(stream));
@@ -232,14 +237,15 @@ Task<Result<StreamPtr>> Handshake(std::unique_ptr<TlsStream> stream, std::string
 
 }  // namespace
 
-Task<Result<StreamPtr>> TlsAccept(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context,
-                                  std::string early, Deadline deadline) {
+Task<Result<StreamPtr>> TlsAccept(std::unique_ptr<Socket> socket,
+                                  std::shared_ptr<TlsContext> context, std::string early,
+                                  Deadline deadline) {
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context), true);
   return Handshake(std::move(stream), std::move(early), deadline);
 }
 
-Task<Result<StreamPtr>> TlsConnect(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context,
-                                   Deadline deadline) {
+Task<Result<StreamPtr>> TlsConnect(std::unique_ptr<Socket> socket,
+                                   std::shared_ptr<TlsContext> context, Deadline deadline) {
   auto stream = std::make_unique<TlsStream>(std::move(socket), std::move(context), false);
   return Handshake(std::move(stream), std::string(), deadline);
 }
@@ -249,7 +255,8 @@ bool IsTls(Stream& stream) { return dynamic_cast<TlsStream*>(&stream) != nullptr
 std::string TlsPeerSubject(Stream& stream) {
   auto* tls = dynamic_cast<TlsStream*>(&stream);
   if (tls == nullptr) return "";
-  std::unique_ptr<X509, decltype(&X509_free)> certificate(SSL_get1_peer_certificate(tls->ssl()), &X509_free);
+  std::unique_ptr<X509, decltype(&X509_free)> certificate(SSL_get1_peer_certificate(tls->ssl()),
+                                                          &X509_free);
   if (!certificate) return "";
   char text[512] = "";
   X509_NAME_oneline(X509_get_subject_name(certificate.get()), text, sizeof text);

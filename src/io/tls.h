@@ -11,9 +11,10 @@ namespace paceline::io {
 
 struct TlsOptions {
   std::string cert_file, key_file;  // PEM; required for a server
-  std::string ca_file;              // verify the peer with it; empty: a server asks for none, a client trusts any
+  std::string
+      ca_file;  // verify the peer with it; empty: a server asks for none, a client trusts any
   bool require_peer_certificate = false;
-  std::string server_name;          // client: SNI and the name to verify; empty: not verified
+  std::string server_name;  // client: SNI and the name to verify; empty: not verified
 };
 
 // Shared by connections; replace the shared_ptr to reload. Threads: any.
@@ -30,12 +31,14 @@ class TlsContext {
   std::unique_ptr<Impl> impl_;
 };
 
-// Performs the handshake on `socket`, whose bytes read so far by the caller (beyond the point where TLS starts) are
-// given in `early`. Errors: kUnavailable, kDeadlineExceeded, kUnauthenticated with OpenSSL's reason.
-Task<Result<StreamPtr>> TlsAccept(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context,
-                                  std::string early, Deadline deadline);
-Task<Result<StreamPtr>> TlsConnect(std::unique_ptr<Socket> socket, std::shared_ptr<TlsContext> context,
-                                   Deadline deadline);
+// Performs the handshake on `socket`, whose bytes read so far by the caller (beyond the point where
+// TLS starts) are given in `early`. Errors: kUnavailable, kDeadlineExceeded, kUnauthenticated with
+// OpenSSL's reason.
+Task<Result<StreamPtr>> TlsAccept(std::unique_ptr<Socket> socket,
+                                  std::shared_ptr<TlsContext> context, std::string early,
+                                  Deadline deadline);
+Task<Result<StreamPtr>> TlsConnect(std::unique_ptr<Socket> socket,
+                                   std::shared_ptr<TlsContext> context, Deadline deadline);
 // Whether the stream is TLS, and the client certificate's subject (empty when none).
 bool IsTls(Stream& stream);
 std::string TlsPeerSubject(Stream& stream);

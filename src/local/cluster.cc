@@ -39,50 +39,77 @@ std::string ReadTextFile(const std::string& path) {
 
 Cluster::Cluster(ClusterOptions options) : layout_(std::move(options)) {}
 
-std::map<std::string, std::string> Cluster::Env() const { return {{"VTDATAROOT", layout_.options().data_dir}}; }
+std::map<std::string, std::string> Cluster::Env() const {
+  return {{"VTDATAROOT", layout_.options().data_dir}};
+}
 
 ProcessSpec Cluster::Etcd(int member) const {
   std::string name = fmt::format("etcd-{}", member);
   std::string members;
   for (int i = 0; i < 3; ++i) {
-    members += fmt::format("{}etcd-{}=http://{}:{}", i == 0 ? "" : ",", i, kHost, layout_.EtcdPeer(i));
+    members +=
+        fmt::format("{}etcd-{}=http://{}:{}", i == 0 ? "" : ",", i, kHost, layout_.EtcdPeer(i));
   }
   std::string client = fmt::format("http://{}:{}", kHost, layout_.EtcdClient(member));
   std::string peer = fmt::format("http://{}:{}", kHost, layout_.EtcdPeer(member));
   return {name,
-          {"etcd", "--name", name, "--data-dir", layout_.options().data_dir + "/" + name, "--listen-client-urls",
-           client, "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls",
-           peer, "--initial-cluster", members, "--initial-cluster-state", "new", "--logger", "zap"},
+          {"etcd", "--name", name, "--data-dir", layout_.options().data_dir + "/" + name,
+           "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls",
+           peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", members,
+           "--initial-cluster-state", "new", "--logger", "zap"},
           {}};
 }
 
 ProcessSpec Cluster::Vtctld() const {
   ProcessSpec spec{"vtctld", {ProgramDir() + "/vtctld"}, Env()};
-  Add(spec.argv, {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
-                  std::to_string(layout_.VtctldWeb()), "--grpc-port", std::to_string(layout_.VtctldGrpc())});
+  Add(spec.argv,
+      {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
+       std::to_string(layout_.VtctldWeb()), "--grpc-port", std::to_string(layout_.VtctldGrpc())});
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;
 }
 
 ProcessSpec Cluster::Mysqlctld(int index) const {
-  ProcessSpec spec{fmt::format("mysqlctld-{}", layout_.Uid(index)), {ProgramDir() + "/mysqlctld"}, Env()};
+  ProcessSpec spec{
+      fmt::format("mysqlctld-{}", layout_.Uid(index)), {ProgramDir() + "/mysqlctld"}, Env()};
   Add(spec.argv, {"--tablet-uid", std::to_string(layout_.Uid(index)), "--mysql-port",
-                  std::to_string(layout_.Mysqld(index)), "--mysql-bind-address", kHost, "--mysql-socket",
-                  layout_.MysqldSocket(index), "--socket-file", layout_.MysqlctlSocket(index), "--bench-user"});
+                  std::to_string(layout_.Mysqld(index)), "--mysql-bind-address", kHost,
+                  "--mysql-socket", layout_.MysqldSocket(index), "--socket-file",
+                  layout_.MysqlctlSocket(index), "--bench-user"});
   if (!layout_.options().flavor.empty()) Add(spec.argv, {"--flavor", layout_.options().flavor});
-  if (!layout_.options().mysqld_path.empty()) Add(spec.argv, {"--mysqld", layout_.options().mysqld_path});
+  if (!layout_.options().mysqld_path.empty())
+    Add(spec.argv, {"--mysqld", layout_.options().mysqld_path});
   return spec;
 }
 
 ProcessSpec Cluster::Vttablet(int index) const {
-  ProcessSpec spec{fmt::format("vttablet-{}", layout_.Uid(index)), {ProgramDir() + "/vttablet"}, Env()};
-  Add(spec.argv,
-      {"--tablet-path", layout_.Alias(index), "--init-keyspace", layout_.options().keyspace, "--init-shard", "0",
-       "--init-tablet-type", "replica", "--tablet-hostname", kHost, "--bind-address", kHost, "--port",
-       std::to_string(layout_.TabletWeb(index)), "--grpc-port", std::to_string(layout_.TabletGrpc(index)),
-       "--native-port", std::to_string(layout_.TabletNative(index)), "--native-socket", layout_.NativeSocket(index),
-       "--db-socket", layout_.MysqldSocket(index), "--mysqlctl-socket", layout_.MysqlctlSocket(index)});
+  ProcessSpec spec{
+      fmt::format("vttablet-{}", layout_.Uid(index)), {ProgramDir() + "/vttablet"}, Env()};
+  Add(spec.argv, {"--tablet-path",
+                  layout_.Alias(index),
+                  "--init-keyspace",
+                  layout_.options().keyspace,
+                  "--init-shard",
+                  "0",
+                  "--init-tablet-type",
+                  "replica",
+                  "--tablet-hostname",
+                  kHost,
+                  "--bind-address",
+                  kHost,
+                  "--port",
+                  std::to_string(layout_.TabletWeb(index)),
+                  "--grpc-port",
+                  std::to_string(layout_.TabletGrpc(index)),
+                  "--native-port",
+                  std::to_string(layout_.TabletNative(index)),
+                  "--native-socket",
+                  layout_.NativeSocket(index),
+                  "--db-socket",
+                  layout_.MysqldSocket(index),
+                  "--mysqlctl-socket",
+                  layout_.MysqlctlSocket(index)});
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;
@@ -90,20 +117,36 @@ ProcessSpec Cluster::Vttablet(int index) const {
 
 ProcessSpec Cluster::Vtgate() const {
   ProcessSpec spec{"vtgate", {ProgramDir() + "/vtgate"}, Env()};
-  Add(spec.argv, {"--cell", layout_.options().cell, "--cells-to-watch", layout_.options().cell, "--bind-address",
-                  kHost, "--port", std::to_string(layout_.VtgateWeb()), "--grpc-port",
-                  std::to_string(layout_.VtgateGrpc()), "--mysql-server-port",
-                  std::to_string(layout_.VtgateMysql()), "--mysql-server-bind-address", kHost,
-                  "--mysql-server-socket-path", layout_.options().data_dir + "/vtgate.sock",
-                  "--mysql-auth-server-impl", "none", "--local-copy", layout_.options().data_dir + "/vtgate.topo"});
+  Add(spec.argv, {"--cell",
+                  layout_.options().cell,
+                  "--cells-to-watch",
+                  layout_.options().cell,
+                  "--bind-address",
+                  kHost,
+                  "--port",
+                  std::to_string(layout_.VtgateWeb()),
+                  "--grpc-port",
+                  std::to_string(layout_.VtgateGrpc()),
+                  "--mysql-server-port",
+                  std::to_string(layout_.VtgateMysql()),
+                  "--mysql-server-bind-address",
+                  kHost,
+                  "--mysql-server-socket-path",
+                  layout_.options().data_dir + "/vtgate.sock",
+                  "--mysql-auth-server-impl",
+                  "none",
+                  "--local-copy",
+                  layout_.options().data_dir + "/vtgate.topo"});
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;
 }
 
-io::Task<Result<std::string>> Cluster::Vtctldclient(std::vector<std::string> arguments, Duration limit) const {
+io::Task<Result<std::string>> Cluster::Vtctldclient(std::vector<std::string> arguments,
+                                                    Duration limit) const {
   io::ProcessOptions options;
-  options.argv = {ProgramDir() + "/vtctldclient", "--server", fmt::format("{}:{}", kHost, layout_.VtctldGrpc())};
+  options.argv = {ProgramDir() + "/vtctldclient", "--server",
+                  fmt::format("{}:{}", kHost, layout_.VtctldGrpc())};
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
   Result<io::CommandResult> done = co_await io::RunCommand(options, Deadline::In(limit));
   if (!done) co_return Fail(done.error());
@@ -123,7 +166,8 @@ io::Task<Status> Cluster::WaitForTcp(const Supervisor& supervisor, int port, std
     Status starts = supervisor.NoneFailsToStart();
     if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
-      co_return Fail(Code::kDeadlineExceeded, "{} does not listen on port {} after {}: its log is {}", what, port,
+      co_return Fail(Code::kDeadlineExceeded,
+                     "{} does not listen on port {} after {}: its log is {}", what, port,
                      DurationText(limit), layout_.LogFile(what));
     }
     io::Event nothing;
@@ -134,18 +178,22 @@ io::Task<Status> Cluster::WaitForTcp(const Supervisor& supervisor, int port, std
 
 namespace {
 
-bool SaysItExists(const Error& error) { return error.message().find("exists") != std::string::npos; }
+bool SaysItExists(const Error& error) {
+  return error.message().find("exists") != std::string::npos;
+}
 
 }  // namespace
 
 io::Task<Status> Cluster::CreateTopology() {
   const ClusterOptions& o = layout_.options();
   std::vector<std::string> topo = layout_.TopoFlags();
-  std::vector<std::string> add_cell = {"AddCellInfo", "--root", "/vitess/" + o.cell, "--server-address", topo[3], o.cell};
+  std::vector<std::string> add_cell = {"AddCellInfo",      "--root", "/vitess/" + o.cell,
+                                       "--server-address", topo[3],  o.cell};
   Result<std::string> cell = co_await Vtctldclient(add_cell, 20s);
   if (!cell && !SaysItExists(cell.error())) co_return Fail(cell.error());
   std::string durability = o.tablets > 1 ? "semi_sync" : "none";
-  std::vector<std::string> create = {"CreateKeyspace", "--durability-policy", durability, o.keyspace};
+  std::vector<std::string> create = {"CreateKeyspace", "--durability-policy", durability,
+                                     o.keyspace};
   Result<std::string> keyspace = co_await Vtctldclient(create, 20s);
   if (!keyspace && !SaysItExists(keyspace.error())) co_return Fail(keyspace.error());
   co_return Status();
@@ -162,7 +210,8 @@ io::Task<Status> Cluster::WaitForTablets(const Supervisor& supervisor) {
     Status starts = supervisor.NoneFailsToStart();
     if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
-      co_return Fail(Code::kDeadlineExceeded, "only {} of {} tablets have registered: see the logs in {}/log", lines,
+      co_return Fail(Code::kDeadlineExceeded,
+                     "only {} of {} tablets have registered: see the logs in {}/log", lines,
                      layout_.options().tablets, layout_.options().data_dir);
     }
     io::Event nothing;
@@ -177,10 +226,12 @@ io::Task<Status> Cluster::ElectFirstPrimary() {
   Result<std::string> shard = co_await Vtctldclient(get, 20s);
   if (!shard) co_return Fail(shard.error());
   nlohmann::json json = nlohmann::json::parse(*shard, nullptr, false);
-  bool has_primary = json.is_object() && json.contains("shard") && json["shard"].contains("primary_alias") &&
+  bool has_primary = json.is_object() && json.contains("shard") &&
+                     json["shard"].contains("primary_alias") &&
                      json["shard"]["primary_alias"].is_object();
   if (has_primary) co_return Status();
-  std::vector<std::string> elect = {"PlannedReparentShard", name, "--new-primary", layout_.Alias(0)};
+  std::vector<std::string> elect = {"PlannedReparentShard", name, "--new-primary",
+                                    layout_.Alias(0)};
   for (Deadline deadline = Deadline::In(30s);;) {
     Result<std::string> elected = co_await Vtctldclient(elect, 60s);
     if (elected) co_return Status();
@@ -219,8 +270,8 @@ io::Task<Status> Cluster::WaitForGate(const Supervisor& supervisor) {
     Status starts = supervisor.NoneFailsToStart();
     if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
-      co_return Fail(Code::kDeadlineExceeded, "vtgate does not serve {}: {} (log: {})", layout_.options().keyspace,
-                     last.ToString(), layout_.LogFile("vtgate"));
+      co_return Fail(Code::kDeadlineExceeded, "vtgate does not serve {}: {} (log: {})",
+                     layout_.options().keyspace, last.ToString(), layout_.LogFile("vtgate"));
     }
     io::Event nothing;
     bool never = co_await nothing.Wait(Deadline::In(50ms));
@@ -237,7 +288,8 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
       if (!kept) co_return kept;
     }
     for (int i = 0; i < 3; ++i) {
-      Status up = co_await WaitForTcp(supervisor, layout_.EtcdClient(i), fmt::format("etcd-{}", i), 20s);
+      Status up =
+          co_await WaitForTcp(supervisor, layout_.EtcdClient(i), fmt::format("etcd-{}", i), 20s);
       if (!up) co_return up;
     }
   }
@@ -287,7 +339,8 @@ io::Task<void> Cluster::Stop(Supervisor& supervisor, std::function<void(std::str
   for (int i = 0; i < layout_.options().tablets; ++i) {
     say(Mysqlctld(i).name + " and its mysqld");
     io::ProcessOptions options;
-    options.argv = {ProgramDir() + "/mysqlctl", "--tablet-uid", std::to_string(layout_.Uid(i)), "shutdown"};
+    options.argv = {ProgramDir() + "/mysqlctl", "--tablet-uid", std::to_string(layout_.Uid(i)),
+                    "shutdown"};
     options.env = Env();
     co_await supervisor.StopKeeping(Mysqlctld(i).name, Deadline::In(15s));
     Result<io::CommandResult> stopped = co_await io::RunCommand(options, Deadline::In(60s));
@@ -310,8 +363,8 @@ std::string Cluster::HowToConnect() const {
       "  web         http://{0}:{6}/\n"
       "  logs        {7}/log\n"
       "  stop        {4}/paceline down --data-dir {7}\n",
-      kHost, layout_.VtgateMysql(), o.keyspace, layout_.VtgateGrpc(), ProgramDir(), layout_.VtctldGrpc(),
-      layout_.VtctldWeb(), o.data_dir);
+      kHost, layout_.VtgateMysql(), o.keyspace, layout_.VtgateGrpc(), ProgramDir(),
+      layout_.VtctldGrpc(), layout_.VtctldWeb(), o.data_dir);
 }
 
 Status CheckPortsFree(const Layout& layout) {
@@ -323,9 +376,10 @@ Status CheckPortsFree(const Layout& layout) {
     if (!listener) taken.push_back(std::to_string(port));
   }
   if (taken.empty()) return {};
-  return Fail(Code::kAlreadyExists,
-              "port {} on {} is in use by another program: stop it, or choose other ports with --base-port",
-              Join(taken, ", "), kHost);
+  return Fail(
+      Code::kAlreadyExists,
+      "port {} on {} is in use by another program: stop it, or choose other ports with --base-port",
+      Join(taken, ", "), kHost);
 }
 
 }  // namespace paceline::local

@@ -1,4 +1,5 @@
-// local/cluster.h - a local cluster: which processes make it, and the steps from nothing to serving. Threads: one loop.
+// local/cluster.h - a local cluster: which processes make it, and the steps from nothing to
+// serving. Threads: one loop.
 #pragma once
 
 #include <functional>
@@ -26,19 +27,22 @@ class Cluster {
   ProcessSpec Vttablet(int index) const;
   ProcessSpec Vtgate() const;
 
-  // Starts what is not running and waits until the keyspace serves through vtgate. Each step is told to `say`. Errors
-  // name the step and the log to look at. Safe to run again at any point.
+  // Starts what is not running and waits until the keyspace serves through vtgate. Each step is
+  // told to `say`. Errors name the step and the log to look at. Safe to run again at any point.
   io::Task<Status> Start(Supervisor& supervisor, std::function<void(std::string)> say);
-  // Stops all in the order that loses nothing: gate, control, tablets, then each mysqld by a clean shutdown.
+  // Stops all in the order that loses nothing: gate, control, tablets, then each mysqld by a clean
+  // shutdown.
   io::Task<void> Stop(Supervisor& supervisor, std::function<void(std::string)> say);
 
   // Runs vtctldclient against this cluster. Errors: what it printed.
-  io::Task<Result<std::string>> Vtctldclient(std::vector<std::string> arguments, Duration limit) const;
+  io::Task<Result<std::string>> Vtctldclient(std::vector<std::string> arguments,
+                                             Duration limit) const;
   std::string HowToConnect() const;
   const Layout& layout() const { return layout_; }
 
  private:
-  io::Task<Status> WaitForTcp(const Supervisor& supervisor, int port, std::string what, Duration limit) const;
+  io::Task<Status> WaitForTcp(const Supervisor& supervisor, int port, std::string what,
+                              Duration limit) const;
   io::Task<Status> CreateTopology();
   io::Task<Status> WaitForTablets(const Supervisor& supervisor);
   io::Task<Status> ElectFirstPrimary();

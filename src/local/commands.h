@@ -1,5 +1,5 @@
-// local/commands.h - the commands of a local cluster: each takes the arguments behind its name, prints for a person and
-// returns the exit code.
+// local/commands.h - the commands of a local cluster: each takes the arguments behind its name,
+// prints for a person and returns the exit code.
 #pragma once
 
 #include <string>

@@ -22,7 +22,9 @@ Result<ClusterOptions> Load(std::string data_dir) {
   where.data_dir = data_dir;
   std::string text = ReadTextFile(Layout(where).OptionsFile());
   if (text.empty()) {
-    return Fail(Code::kNotFound, "no local cluster in {}: start one with \"paceline up\", or name its --data-dir", data_dir);
+    return Fail(Code::kNotFound,
+                "no local cluster in {}: start one with \"paceline up\", or name its --data-dir",
+                data_dir);
   }
   ASSIGN_OR_RETURN(ClusterOptions options, OptionsFromJson(text));
   options.data_dir = data_dir;
@@ -48,7 +50,8 @@ io::Task<int> StopAll(ClusterOptions options) {
   }
   ProcessRecord supervisor_record{"supervisor", state->supervisor_pid, state->supervisor_ticks};
   if (StillRuns(supervisor_record)) {
-    Say(fmt::format("asking the supervisor (process {}) to stop everything", supervisor_record.pid));
+    Say(fmt::format("asking the supervisor (process {}) to stop everything",
+                    supervisor_record.pid));
     kill(supervisor_record.pid, SIGTERM);
     bool gone = co_await WaitGone(supervisor_record, Deadline::In(180s));
     if (gone) co_return 0;
@@ -88,23 +91,26 @@ io::Task<int> ShowStatus(ClusterOptions options) {
   ProcessRecord supervisor_record;
   if (state) supervisor_record = {"supervisor", state->supervisor_pid, state->supervisor_ticks};
   bool supervised = state && StillRuns(supervisor_record);
-  Say(fmt::format("{}: {} tablets, {} topology{}", options.data_dir, options.tablets, options.topo,
-                  options.tablets == 1 ? "; one tablet: no failover, writes are on one host only" : ""));
+  Say(fmt::format(
+      "{}: {} tablets, {} topology{}", options.data_dir, options.tablets, options.topo,
+      options.tablets == 1 ? "; one tablet: no failover, writes are on one host only" : ""));
   Say(supervised ? fmt::format("supervisor   process {}, {}", supervisor_record.pid, state->phase)
-                 : "supervisor   not running: start it again with \"paceline up\"; it takes over what still runs");
+                 : "supervisor   not running: start it again with \"paceline up\"; it takes over "
+                   "what still runs");
   bool all = supervised;
   if (state) {
     for (const ProcessRecord& record : state->processes) {
       bool runs = StillRuns(record);
       all = all && runs;
-      Say(fmt::format("{:<12} {}", record.name, runs ? fmt::format("process {}", record.pid) : "NOT RUNNING"));
+      Say(fmt::format("{:<12} {}", record.name,
+                      runs ? fmt::format("process {}", record.pid) : "NOT RUNNING"));
     }
   }
   std::vector<std::string> list = {"GetTablets"};
   Result<std::string> tablets = co_await cluster.Vtctldclient(list, 10s);
   Say(tablets ? "\n" + *tablets : "\nvtctld does not answer: " + tablets.error().ToString());
   if (supervised) Say(cluster.HowToConnect());
-  co_return all && tablets ? 0 : 1;
+  co_return all&& tablets ? 0 : 1;
 }
 
 }  // namespace
@@ -146,7 +152,8 @@ int DownMain(const std::vector<std::string>& arguments) {
 
 int StatusMain(const std::vector<std::string>& arguments) {
   std::string data_dir = "data";
-  FlagSet flags("paceline status", "[flags]", "Shows a local cluster's processes and tablets; exit code 0 when all is well.");
+  FlagSet flags("paceline status", "[flags]",
+                "Shows a local cluster's processes and tablets; exit code 0 when all is well.");
   flags.Text("data-dir", &data_dir, "where the cluster is kept");
   Result<std::vector<std::string>> rest = flags.Parse(arguments);
   if (!rest || flags.help_asked()) {

@@ -17,7 +17,9 @@ std::vector<int> Layout::AllPorts() const {
   return ports;
 }
 
-std::string Layout::Alias(int index) const { return fmt::format("{}-{:010}", options_.cell, Uid(index)); }
+std::string Layout::Alias(int index) const {
+  return fmt::format("{}-{:010}", options_.cell, Uid(index));
+}
 
 std::string Layout::TabletDir(int index) const {
   return fmt::format("{}/vt_{:010}", options_.data_dir, Uid(index));
@@ -31,14 +33,20 @@ std::vector<std::string> Layout::TopoFlags() const {
       address += fmt::format("{}http://127.0.0.1:{}", i == 0 ? "" : ",", EtcdClient(i));
     }
   }
-  return {"--topo-implementation", options_.topo == "etcd" ? "etcd2" : "embedded",
-          "--topo-global-server-address", address, "--topo-global-root", "/vitess/global"};
+  return {"--topo-implementation",        options_.topo == "etcd" ? "etcd2" : "embedded",
+          "--topo-global-server-address", address,
+          "--topo-global-root",           "/vitess/global"};
 }
 
 std::string OptionsToJson(const ClusterOptions& o) {
-  nlohmann::json json = {{"tablets", o.tablets},     {"flavor", o.flavor},     {"topo", o.topo},
-                         {"base_port", o.base_port}, {"cell", o.cell},         {"keyspace", o.keyspace},
-                         {"mysqld_path", o.mysqld_path}, {"schema_file", o.schema_file}};
+  nlohmann::json json = {{"tablets", o.tablets},
+                         {"flavor", o.flavor},
+                         {"topo", o.topo},
+                         {"base_port", o.base_port},
+                         {"cell", o.cell},
+                         {"keyspace", o.keyspace},
+                         {"mysqld_path", o.mysqld_path},
+                         {"schema_file", o.schema_file}};
   return json.dump(2) + "\n";
 }
 

@@ -10,18 +10,18 @@
 namespace paceline::local {
 
 struct ClusterOptions {
-  std::string data_dir = "data";      // made absolute by Prepare
+  std::string data_dir = "data";  // made absolute by Prepare
   int64_t tablets = 3;
-  std::string flavor;                 // "mysql", "mariadb"; empty: what is found, MySQL first
-  std::string topo = "embedded";      // or "etcd"
+  std::string flavor;             // "mysql", "mariadb"; empty: what is found, MySQL first
+  std::string topo = "embedded";  // or "etcd"
   int base_port = 15000;
   std::string cell = "zone1";
   std::string keyspace = "test_keyspace";
-  std::string schema_file;            // applied after the first start; empty: none
-  std::string mysqld_path;            // empty: searched for
-  bool init = true;                   // create the keyspace and elect its first primary
-  int64_t greeter_seconds = 0;        // run the greeter's load for so long; 0: not at all
-  std::string greeter;                // the greeter's wrapper script
+  std::string schema_file;      // applied after the first start; empty: none
+  std::string mysqld_path;      // empty: searched for
+  bool init = true;             // create the keyspace and elect its first primary
+  int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
+  std::string greeter;          // the greeter's wrapper script
 };
 
 class Layout {
@@ -44,7 +44,9 @@ class Layout {
 
   int Uid(int index) const { return 100 + index; }
   std::string Alias(int index) const;
-  std::string LogFile(const std::string& process) const { return options_.data_dir + "/log/" + process + ".log"; }
+  std::string LogFile(const std::string& process) const {
+    return options_.data_dir + "/log/" + process + ".log";
+  }
   std::string TabletDir(int index) const;
   std::string MysqldSocket(int index) const { return TabletDir(index) + "/mysql.sock"; }
   std::string MysqlctlSocket(int index) const { return TabletDir(index) + "/mysqlctl.sock"; }

@@ -72,9 +72,11 @@ bool StillRuns(const ProcessRecord& record) {
 
 Status NobodySupervises(const Layout& layout) {
   Result<SupervisorState> state = ReadState(layout.StateFile());
-  if (!state || !StillRuns({"supervisor", state->supervisor_pid, state->supervisor_ticks})) return {};
+  if (!state || !StillRuns({"supervisor", state->supervisor_pid, state->supervisor_ticks}))
+    return {};
   return Fail(Code::kAlreadyExists,
-              "a local cluster already runs in {} (supervisor process {}): see \"paceline status\", or stop it with "
+              "a local cluster already runs in {} (supervisor process {}): see \"paceline "
+              "status\", or stop it with "
               "\"paceline down\"",
               layout.options().data_dir, state->supervisor_pid);
 }
@@ -87,11 +89,13 @@ Supervisor::~Supervisor() {
 
 Status Supervisor::Lock() {
   lock_fd_ = open(layout_.LockFile().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (lock_fd_ < 0) return Fail(Code::kInvalidArgument, "cannot write {}: {}", layout_.LockFile(), strerror(errno));
+  if (lock_fd_ < 0)
+    return Fail(Code::kInvalidArgument, "cannot write {}: {}", layout_.LockFile(), strerror(errno));
   Result<SupervisorState> before = ReadState(layout_.StateFile());
   if (flock(lock_fd_, LOCK_EX | LOCK_NB) != 0) {
     RETURN_IF_ERROR(NobodySupervises(layout_));
-    return Fail(Code::kAlreadyExists, "another \"paceline up\" or \"down\" is at work in {}: try again when it has ended",
+    return Fail(Code::kAlreadyExists,
+                "another \"paceline up\" or \"down\" is at work in {}: try again when it has ended",
                 layout_.options().data_dir);
   }
   if (before) {
@@ -109,7 +113,8 @@ Status Supervisor::Save() {
   state.phase = phase_;
   state.processes = left_behind_;  // not yet taken over: still known
   for (const auto& kept : kept_) {
-    if (kept->process) state.processes.push_back({kept->spec.name, kept->process->pid(), kept->start_ticks});
+    if (kept->process)
+      state.processes.push_back({kept->spec.name, kept->process->pid(), kept->start_ticks});
   }
   return WriteState(layout_.StateFile(), state);
 }
@@ -138,7 +143,8 @@ Status Supervisor::Keep(const ProcessSpec& spec) {
   if (found != left_behind_.end()) {
     ProcessRecord record = *found;
     left_behind_.erase(found);
-    Result<std::unique_ptr<io::Process>> adopted = io::Process::Adopt(io::Loop::Current(), record.pid);
+    Result<std::unique_ptr<io::Process>> adopted =
+        io::Process::Adopt(io::Loop::Current(), record.pid);
     if (adopted && StillRuns(record)) {
       kept->process = std::move(*adopted);
       kept->start_ticks = record.start_ticks;
@@ -187,7 +193,8 @@ io::Task<void> Supervisor::Watch(Supervisor& self, std::shared_ptr<Kept> kept) {
 }
 
 io::Task<void> Supervisor::StopKeeping(std::string name, Deadline deadline) {
-  auto found = std::find_if(kept_.begin(), kept_.end(), [&](const auto& kept) { return kept->spec.name == name; });
+  auto found = std::find_if(kept_.begin(), kept_.end(),
+                            [&](const auto& kept) { return kept->spec.name == name; });
   if (found == kept_.end()) co_return;
   std::shared_ptr<Kept> kept = *found;
   kept->stopping = true;

@@ -1,5 +1,5 @@
-// local/supervisor.h - starts a local cluster's processes, keeps them running, and takes over those that a killed
-// supervisor left behind. Threads: one loop.
+// local/supervisor.h - starts a local cluster's processes, keeps them running, and takes over those
+// that a killed supervisor left behind. Threads: one loop.
 #pragma once
 
 #include <map>
@@ -21,7 +21,8 @@ struct ProcessSpec {
   std::map<std::string, std::string> env;
 };
 
-// What a supervisor writes down about each process, so that a later one (or status, or down) finds it.
+// What a supervisor writes down about each process, so that a later one (or status, or down) finds
+// it.
 struct ProcessRecord {
   std::string name;
   int32_t pid = 0;
@@ -47,14 +48,15 @@ class Supervisor {
 
   // One supervisor per data directory. Errors: kAlreadyExists naming the other's pid.
   Status Lock();
-  // Starts the process or takes over the one that runs under this name; from then on it is started again when it ends,
-  // at once the first time, then with pauses up to 5 s.
+  // Starts the process or takes over the one that runs under this name; from then on it is started
+  // again when it ends, at once the first time, then with pauses up to 5 s.
   Status Keep(const ProcessSpec& spec);
   // SIGTERM, then SIGKILL at the deadline; not started again.
   io::Task<void> StopKeeping(std::string name, Deadline deadline);
   Status SetPhase(std::string phase);
   bool TookOver(const std::string& name) const;
-  // One of the processes has ended by itself each time it was started. The error names it and the last line of its log.
+  // One of the processes has ended by itself each time it was started. The error names it and the
+  // last line of its log.
   Status NoneFailsToStart() const;
   // Ends the watching of processes; they keep running.
   io::Task<void> Leave();

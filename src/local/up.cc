@@ -24,15 +24,14 @@ struct UpOptions {
   bool supervise = false;  // the background half of --detach
 };
 
-void Say(const std::string& line) {
-  std::cout << line << "\n" << std::flush;
-}
+void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
 
 Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help) {
   UpOptions options;
   ClusterOptions& c = options.cluster;
   FlagSet flags("paceline up", "[flags]",
-                "Starts a local cluster of real processes and stays until it is stopped (Ctrl-C). Run again, it takes over "
+                "Starts a local cluster of real processes and stays until it is stopped (Ctrl-C). "
+                "Run again, it takes over "
                 "what still runs.");
   flags.Text("data-dir", &c.data_dir, "where everything is kept");
   flags.Int("tablets", &c.tablets, "how many tablets, 1 to 50");
@@ -44,9 +43,11 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Text("keyspace", &c.keyspace, "name of the keyspace, shard 0");
   flags.Text("schema", &c.schema_file, "SQL file to apply once the keyspace serves");
   flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
-  flags.Int("greeter-seconds", &c.greeter_seconds, "run the greeter's load for so long once the cluster serves");
+  flags.Int("greeter-seconds", &c.greeter_seconds,
+            "run the greeter's load for so long once the cluster serves");
   flags.Text("greeter", &c.greeter, "the greeter's wrapper script (examples/greeter/greeter)");
-  flags.Bool("detach", &options.detach, "return once the cluster serves; it goes on in the background");
+  flags.Bool("detach", &options.detach,
+             "return once the cluster serves; it goes on in the background");
   flags.Bool("supervise", &options.supervise, "the background half of --detach; not for people");
   ASSIGN_OR_RETURN(std::vector<std::string> rest, flags.Parse(arguments));
   *help = flags.help_asked();
@@ -54,8 +55,10 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
     std::cout << flags.Help();
     return options;
   }
-  if (!rest.empty()) return Fail(Code::kInvalidArgument, "paceline up takes no argument \"{}\"", rest[0]);
-  if (c.tablets < 1 || c.tablets > 50) return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
+  if (!rest.empty())
+    return Fail(Code::kInvalidArgument, "paceline up takes no argument \"{}\"", rest[0]);
+  if (c.tablets < 1 || c.tablets > 50)
+    return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
   if (c.flavor != "" && c.flavor != "mysql" && c.flavor != "mariadb") {
     return Fail(Code::kInvalidArgument, "--flavor \"{}\": use mysql or mariadb", c.flavor);
   }
@@ -69,7 +72,9 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   c.data_dir = std::filesystem::absolute(c.data_dir, error).lexically_normal().string();
   while (c.data_dir.size() > 1 && c.data_dir.back() == '/') c.data_dir.pop_back();
   if (c.data_dir.size() > 70) {  // a unix socket's path has 107 bytes
-    return Fail(Code::kInvalidArgument, "--data-dir {} is too long for the sockets below it (70 bytes at most)", c.data_dir);
+    return Fail(Code::kInvalidArgument,
+                "--data-dir {} is too long for the sockets below it (70 bytes at most)",
+                c.data_dir);
   }
   if (!c.schema_file.empty()) {
     c.schema_file = std::filesystem::absolute(c.schema_file, error).string();
@@ -86,22 +91,27 @@ Status Prepare(ClusterOptions& wanted) {
   std::error_code error;
   for (const char* folder : {"/log", "/topo"}) {
     std::filesystem::create_directories(wanted.data_dir + folder, error);
-    if (error) return Fail(Code::kPermissionDenied, "cannot make {}{}: {}", wanted.data_dir, folder, error.message());
+    if (error)
+      return Fail(Code::kPermissionDenied, "cannot make {}{}: {}", wanted.data_dir, folder,
+                  error.message());
   }
   if (std::filesystem::exists(layout.OptionsFile(), error)) {
     Result<ClusterOptions> kept = OptionsFromJson(ReadTextFile(layout.OptionsFile()));
     if (!kept) return Fail(kept.error().Context("reading " + layout.OptionsFile()));
-    auto differs = [&](std::string_view flag, const std::string& was, const std::string& is) -> Status {
+    auto differs = [&](std::string_view flag, const std::string& was,
+                       const std::string& is) -> Status {
       if (was == is) return {};
       return Fail(Code::kFailedPrecondition,
-                  "the cluster in {} was made with --{}={}, not {}: use another --data-dir, or remove it with "
+                  "the cluster in {} was made with --{}={}, not {}: use another --data-dir, or "
+                  "remove it with "
                   "\"paceline down --purge\"",
                   wanted.data_dir, flag, was, is);
     };
     RETURN_IF_ERROR(differs("topo", kept->topo, wanted.topo));
     RETURN_IF_ERROR(differs("cell", kept->cell, wanted.cell));
     RETURN_IF_ERROR(differs("keyspace", kept->keyspace, wanted.keyspace));
-    RETURN_IF_ERROR(differs("base-port", std::to_string(kept->base_port), std::to_string(wanted.base_port)));
+    RETURN_IF_ERROR(
+        differs("base-port", std::to_string(kept->base_port), std::to_string(wanted.base_port)));
     if (wanted.flavor.empty()) wanted.flavor = kept->flavor;
     if (!kept->flavor.empty()) RETURN_IF_ERROR(differs("flavor", kept->flavor, wanted.flavor));
     if (wanted.mysqld_path.empty()) wanted.mysqld_path = kept->mysqld_path;
@@ -118,7 +128,8 @@ Status WriteOptions(const ClusterOptions& options) {
   return {};
 }
 
-// A first start that failed before any tablet had data leaves only its logs: the next one may be told otherwise.
+// A first start that failed before any tablet had data leaves only its logs: the next one may be
+// told otherwise.
 void ForgetWhatNeverWas(const Layout& layout) {
   std::error_code error;
   const ClusterOptions& o = layout.options();
@@ -127,8 +138,10 @@ void ForgetWhatNeverWas(const Layout& layout) {
   }
   std::filesystem::remove_all(o.data_dir + "/topo", error);
   for (int i = 0; i < o.tablets; ++i) std::filesystem::remove_all(layout.TabletDir(i), error);
-  for (int i = 0; i < 3; ++i) std::filesystem::remove_all(fmt::format("{}/etcd-{}", o.data_dir, i), error);
-  for (const std::string& file : {layout.OptionsFile(), layout.StateFile()}) std::filesystem::remove(file, error);
+  for (int i = 0; i < 3; ++i)
+    std::filesystem::remove_all(fmt::format("{}/etcd-{}", o.data_dir, i), error);
+  for (const std::string& file : {layout.OptionsFile(), layout.StateFile()})
+    std::filesystem::remove(file, error);
 }
 
 io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
@@ -137,7 +150,8 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
   Result<SupervisorState> before = ReadState(cluster.layout().StateFile());
   bool leftovers = false;
   if (before) {
-    for (const ProcessRecord& record : before->processes) leftovers = leftovers || StillRuns(record);
+    for (const ProcessRecord& record : before->processes)
+      leftovers = leftovers || StillRuns(record);
   }
   Status locked = supervisor.Lock();
   if (!locked) {
@@ -174,8 +188,13 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     if (options.cluster.greeter_seconds > 0 && !options.cluster.greeter.empty()) {
       say(fmt::format("the greeter's load for {} s", options.cluster.greeter_seconds));
       io::ProcessOptions load;
-      load.argv = {options.cluster.greeter, "load", "--seconds", std::to_string(options.cluster.greeter_seconds),
-                   "--mysql", fmt::format("127.0.0.1:{}", cluster.layout().VtgateMysql()), "--keyspace",
+      load.argv = {options.cluster.greeter,
+                   "load",
+                   "--seconds",
+                   std::to_string(options.cluster.greeter_seconds),
+                   "--mysql",
+                   fmt::format("127.0.0.1:{}", cluster.layout().VtgateMysql()),
+                   "--keyspace",
                    options.cluster.keyspace};
       Deadline deadline = Deadline::In((options.cluster.greeter_seconds + 120) * 1s);
       Result<io::CommandResult> loaded = co_await io::RunCommand(load, deadline);
@@ -188,7 +207,8 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     while (!number) number = co_await signals->Wait(Deadline::Never());
     Say("stopping");
   }
-  Status stopping = supervisor.SetPhase(started ? "stopping" : "failed: " + started.error().ToString());
+  Status stopping =
+      supervisor.SetPhase(started ? "stopping" : "failed: " + started.error().ToString());
   co_await cluster.Stop(supervisor, say);
   co_await supervisor.Leave();
   if (!started) {
@@ -227,7 +247,8 @@ io::Task<int> Detach(UpOptions options, std::vector<std::string> arguments) {
     if (exit) co_return 1;
     if (log.find("\nThe cluster is up.\n") != std::string::npos) co_return 0;
     if (deadline.Passed(io::Loop::Current().Now())) {
-      Say("FAILED: not up after 300 s; the supervisor goes on, its log: " + layout.LogFile("supervisor"));
+      Say("FAILED: not up after 300 s; the supervisor goes on, its log: " +
+          layout.LogFile("supervisor"));
       co_return 1;
     }
   }
@@ -251,7 +272,8 @@ int UpMain(const std::vector<std::string>& arguments) {
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartLog({.program = "supervisor", .level = LogLevel::kWarning});
-  if (options->detach && !options->supervise) return io::RunUntilDone(loop, Detach(*options, arguments));
+  if (options->detach && !options->supervise)
+    return io::RunUntilDone(loop, Detach(*options, arguments));
   return io::RunUntilDone(loop, RunCluster(*options, &signals));
 }
 

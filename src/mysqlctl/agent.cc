@@ -23,7 +23,10 @@ Duration FromProto(const ::vttime::Duration& duration) {
 }  // namespace
 
 Mysqlctld::Mysqlctld(io::Loop& loop, Options options, mysqld::InstanceOptions instance)
-    : loop_(loop), options_(std::move(options)), instance_(loop, std::move(instance)), role_(ReadRole(instance_.layout())),
+    : loop_(loop),
+      options_(std::move(options)),
+      instance_(loop, std::move(instance)),
+      role_(ReadRole(instance_.layout())),
       backoff_(kBackoffMin) {
   instance_.SetDeathHandler([this](const std::string& how) { OnDeath(how); });
 }
@@ -56,11 +59,13 @@ io::Task<Status> Mysqlctld::Begin(Deadline deadline) {
     Changed();
     done = co_await instance_.WaitReady(deadline);
   } else if (!instance_.Initialized()) {
-    LOG_INFO("making {} with {}", instance_.layout().dir, instance_.options().programs.version.ToString());
+    LOG_INFO("making {} with {}", instance_.layout().dir,
+             instance_.options().programs.version.ToString());
     done = co_await instance_.Init(deadline);
     if (done) done = co_await StartPlain(deadline);
   } else if (role_ == Role::kPrimary) {
-    LOG_WARNING("mysqld of {} ended as a primary: it waits for vttablet's word", instance_.layout().dir);
+    LOG_WARNING("mysqld of {} ended as a primary: it waits for vttablet's word",
+                instance_.layout().dir);
     held_ = true;
     Changed();
   } else {
@@ -93,7 +98,8 @@ io::Task<Status> Mysqlctld::Stop(Deadline deadline) {
     Deadline turn = Deadline::In(50ms).EarlierOf(deadline);
     bool closed = co_await gate_.Close(turn);
     if (closed) co_return Status();
-    if (deadline.Passed(loop_.Now())) co_return Fail(Code::kDeadlineExceeded, "mysqlctld still has calls that run");
+    if (deadline.Passed(loop_.Now()))
+      co_return Fail(Code::kDeadlineExceeded, "mysqlctld still has calls that run");
     Changed();
   }
 }
@@ -101,7 +107,8 @@ io::Task<Status> Mysqlctld::Stop(Deadline deadline) {
 void Mysqlctld::OnDeath(const std::string& how) {
   if (wanted_ && role_ == Role::kPrimary) {
     held_ = true;
-    LOG_ERROR("mysqld of {} died as primary ({}): it waits for vttablet's word", instance_.layout().dir, how);
+    LOG_ERROR("mysqld of {} died as primary ({}): it waits for vttablet's word",
+              instance_.layout().dir, how);
   } else if (wanted_) {
     LOG_ERROR("mysqld of {} died ({}): starting it again", instance_.layout().dir, how);
     std::optional<io::Gate::Pass> pass = gate_.Enter();
@@ -142,8 +149,8 @@ io::Task<void> Mysqlctld::Restart(io::Gate::Pass pass) {
   restarting_ = false;
 }
 
-io::Task<Status> Mysqlctld::Start(const ::mysqlctl::StartRequest& request, ::mysqlctl::StartResponse&,
-                                  Deadline deadline) {
+io::Task<Status> Mysqlctld::Start(const ::mysqlctl::StartRequest& request,
+                                  ::mysqlctl::StartResponse&, Deadline deadline) {
   std::vector<std::string> arguments(request.mysqld_args().begin(), request.mysqld_args().end());
   std::optional<io::Gate::Pass> pass = gate_.Enter();
   if (!pass) co_return Fail(Code::kCanceled, "mysqlctld is stopping");
@@ -152,7 +159,9 @@ io::Task<Status> Mysqlctld::Start(const ::mysqlctl::StartRequest& request, ::mys
   Status started;
   // After SetRole(false) a start is no longer a decision: the data was rewound or seeded anew.
   if (held_ && role_ == Role::kPrimary && !instance_.running()) {
-    started = Fail(Code::kFailedPrecondition, "mysqld of {} ended as a primary and is held: it starts on Keep", instance_.layout().dir);
+    started = Fail(Code::kFailedPrecondition,
+                   "mysqld of {} ended as a primary and is held: it starts on Keep",
+                   instance_.layout().dir);
   } else {
     started = co_await StartLocked(std::move(arguments), deadline);
   }
@@ -160,8 +169,8 @@ io::Task<Status> Mysqlctld::Start(const ::mysqlctl::StartRequest& request, ::mys
   co_return started;
 }
 
-io::Task<Status> Mysqlctld::Shutdown(const ::mysqlctl::ShutdownRequest& request, ::mysqlctl::ShutdownResponse&,
-                                     Deadline deadline) {
+io::Task<Status> Mysqlctld::Shutdown(const ::mysqlctl::ShutdownRequest& request,
+                                     ::mysqlctl::ShutdownResponse&, Deadline deadline) {
   if (request.has_mysql_shutdown_timeout()) {
     deadline = Deadline::In(FromProto(request.mysql_shutdown_timeout())).EarlierOf(deadline);
   }
@@ -172,31 +181,37 @@ io::Task<Status> Mysqlctld::Shutdown(const ::mysqlctl::ShutdownRequest& request,
   wanted_ = false;
   Deadline wait = request.wait_for_mysqld() ? deadline : Deadline::In(0s);
   Status stopped = co_await instance_.Shutdown(wait);
-  if (!stopped && !request.wait_for_mysqld() && stopped.error().code() == Code::kDeadlineExceeded) stopped = Status();
+  if (!stopped && !request.wait_for_mysqld() && stopped.error().code() == Code::kDeadlineExceeded)
+    stopped = Status();
   operation_.Unlock();
   co_return stopped;
 }
 
 io::Task<Status> Mysqlctld::RunMysqlUpgrade(const ::mysqlctl::RunMysqlUpgradeRequest&,
-                                            ::mysqlctl::RunMysqlUpgradeResponse&, Deadline deadline) {
+                                            ::mysqlctl::RunMysqlUpgradeResponse&,
+                                            Deadline deadline) {
   const mysqld::InstanceOptions& instance = instance_.options();
-  if (!instance.programs.version.mariadb()) co_return Status();  // MySQL does it by itself when it starts
-  if (instance.programs.upgrade.empty()) co_return Fail(Code::kNotFound, "found no mariadb-upgrade beside {}", instance.programs.server);
+  if (!instance.programs.version.mariadb())
+    co_return Status();  // MySQL does it by itself when it starts
+  if (instance.programs.upgrade.empty())
+    co_return Fail(Code::kNotFound, "found no mariadb-upgrade beside {}", instance.programs.server);
   io::ProcessOptions command;
-  command.argv = {instance.programs.upgrade, "--no-defaults", "--socket=" + instance.config.SocketPath(),
-                  "--user=" + instance.users.dba.name, "--skip-write-binlog"};
+  command.argv = {instance.programs.upgrade, "--no-defaults",
+                  "--socket=" + instance.config.SocketPath(), "--user=" + instance.users.dba.name,
+                  "--skip-write-binlog"};
   if (!instance.users.dba.password.empty()) command.env["MYSQL_PWD"] = instance.users.dba.password;
   command.new_session = false;
   Result<io::CommandResult> ran = co_await io::RunCommand(command, deadline);
   if (!ran) co_return Fail(ran.error());
   if (ran->exit.code != 0) {
-    co_return Fail(Code::kInternal, "{}: {}: {}", instance.programs.upgrade, ran->exit.ToString(), Trim(ran->output).substr(0, 300));
+    co_return Fail(Code::kInternal, "{}: {}: {}", instance.programs.upgrade, ran->exit.ToString(),
+                   Trim(ran->output).substr(0, 300));
   }
   co_return Status();
 }
 
-io::Task<Status> Mysqlctld::ReinitConfig(const ::mysqlctl::ReinitConfigRequest&, ::mysqlctl::ReinitConfigResponse&,
-                                         Deadline deadline) {
+io::Task<Status> Mysqlctld::ReinitConfig(const ::mysqlctl::ReinitConfigRequest&,
+                                         ::mysqlctl::ReinitConfigResponse&, Deadline deadline) {
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status written = instance_.ReinitConfig();
@@ -204,8 +219,8 @@ io::Task<Status> Mysqlctld::ReinitConfig(const ::mysqlctl::ReinitConfigRequest&,
   co_return written;
 }
 
-io::Task<Status> Mysqlctld::RefreshConfig(const ::mysqlctl::RefreshConfigRequest&, ::mysqlctl::RefreshConfigResponse&,
-                                          Deadline deadline) {
+io::Task<Status> Mysqlctld::RefreshConfig(const ::mysqlctl::RefreshConfigRequest&,
+                                          ::mysqlctl::RefreshConfigResponse&, Deadline deadline) {
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status written = instance_.InitConfig();
@@ -213,15 +228,16 @@ io::Task<Status> Mysqlctld::RefreshConfig(const ::mysqlctl::RefreshConfigRequest
   co_return written;
 }
 
-io::Task<Status> Mysqlctld::VersionString(const ::mysqlctl::VersionStringRequest&, ::mysqlctl::VersionStringResponse& response,
-                                          Deadline) {
+io::Task<Status> Mysqlctld::VersionString(const ::mysqlctl::VersionStringRequest&,
+                                          ::mysqlctl::VersionStringResponse& response, Deadline) {
   const mysqld::Programs& programs = instance_.options().programs;
-  response.set_version(fmt::format("{}  Ver {} ({})", programs.server, programs.version.text, programs.version.ToString()));
+  response.set_version(fmt::format("{}  Ver {} ({})", programs.server, programs.version.text,
+                                   programs.version.ToString()));
   co_return Status();
 }
 
-io::Task<Status> Mysqlctld::HostMetrics(const ::mysqlctl::HostMetricsRequest&, ::mysqlctl::HostMetricsResponse& response,
-                                        Deadline) {
+io::Task<Status> Mysqlctld::HostMetrics(const ::mysqlctl::HostMetricsRequest&,
+                                        ::mysqlctl::HostMetricsResponse& response, Deadline) {
   struct statvfs space;
   auto& disk = (*response.mutable_metrics())["datadir-used-ratio"];
   disk.set_name("datadir-used-ratio");
@@ -242,7 +258,8 @@ io::Task<Status> Mysqlctld::WatchMysqld(port::MysqldStateSink& sink, Deadline de
     sink.OnState(state());
     while (seen == changes_) {
       bool woken = co_await changed_.Wait(deadline);
-      if (!woken) co_return Fail(Code::kDeadlineExceeded, "the watch of mysqld ended by its deadline");
+      if (!woken)
+        co_return Fail(Code::kDeadlineExceeded, "the watch of mysqld ended by its deadline");
     }
   }
   co_return Fail(Code::kCanceled, "mysqlctld is stopping");
@@ -250,7 +267,8 @@ io::Task<Status> Mysqlctld::WatchMysqld(port::MysqldStateSink& sink, Deadline de
 
 io::Task<Status> Mysqlctld::SetRole(bool primary, Deadline) {
   Role role = primary ? Role::kPrimary : Role::kReplica;
-  // Written also when nothing changes: the file may have been lost, and the promise is that it is there.
+  // Written also when nothing changes: the file may have been lost, and the promise is that it is
+  // there.
   Status written = WriteRole(instance_.layout(), role, instance_.options().user);
   if (written) role_ = role;
   co_return written;
@@ -269,14 +287,19 @@ io::Task<Status> Mysqlctld::Keep(Deadline deadline) {
 
 Result<ParsedOptions> ParseMysqlctldFlags(const std::vector<std::string>& arguments) {
   ParsedOptions parsed;
-  FlagSet flags("mysqlctld", "[flags]", "Owns the mysqld of one tablet: makes it, keeps it running, tells vttablet when it dies.");
+  FlagSet flags(
+      "mysqlctld", "[flags]",
+      "Owns the mysqld of one tablet: makes it, keeps it running, tells vttablet when it dies.");
   AddFlags(flags, parsed.options);
   flags.Text("socket-file", &parsed.options.socket_file, "unix socket of the gRPC server");
-  flags.Port("grpc-port", &parsed.options.grpc_port, "port of the gRPC server; 0: the socket alone");
-  flags.Text("grpc-bind-address", &parsed.options.grpc_bind_address, "address of the gRPC server's port");
+  flags.Port("grpc-port", &parsed.options.grpc_port,
+             "port of the gRPC server; 0: the socket alone");
+  flags.Text("grpc-bind-address", &parsed.options.grpc_bind_address,
+             "address of the gRPC server's port");
   flags.Text("pid-file", &parsed.options.pid_file, "file that gets this process's number");
   ASSIGN_OR_RETURN(std::vector<std::string> words, flags.Parse(arguments));
-  if (!words.empty()) return Fail(Code::kInvalidArgument, "mysqlctld takes flags only, not \"{}\"", words[0]);
+  if (!words.empty())
+    return Fail(Code::kInvalidArgument, "mysqlctld takes flags only, not \"{}\"", words[0]);
   parsed.help = flags.help_asked();
   parsed.version = flags.version_asked();
   parsed.help_text = flags.Help();

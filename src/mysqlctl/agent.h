@@ -2,10 +2,12 @@
 //
 //   no data ---init--> running --dies--> restarting (backoff 100 ms to 10 s) --> running
 //                         |                as replica
-//                         +--dies as primary, or found dead with that role--> held --Keep--> running
+//                         +--dies as primary, or found dead with that role--> held --Keep-->
+//                         running
 //                         +--Shutdown--> stopped --Start--> running
 //
-// mysqld outlives the agent: Stop leaves it running and the next agent adopts it. Threads: the loop's thread.
+// mysqld outlives the agent: Stop leaves it running and the next agent adopts it. Threads: the
+// loop's thread.
 #pragma once
 
 #include <memory>
@@ -26,27 +28,32 @@ class Mysqlctld final : public port::Mysqlctl {
   // REQUIRES: Stop has ended.
   ~Mysqlctld() override;
 
-  // Adopts mysqld, or makes and starts it; holds it where it ended as primary. Returns when it is ready or held. Errors: as
-  // mysqld::Instance's Init and Start.
+  // Adopts mysqld, or makes and starts it; holds it where it ended as primary. Returns when it is
+  // ready or held. Errors: as mysqld::Instance's Init and Start.
   io::Task<Status> Begin(Deadline deadline);
   // Ends watches and waits for what runs; mysqld goes on.
   io::Task<Status> Stop(Deadline deadline);
   port::MysqldState state() const;
 
-  io::Task<Status> Start(const ::mysqlctl::StartRequest& request, ::mysqlctl::StartResponse& response,
-                         Deadline deadline) override;
-  io::Task<Status> Shutdown(const ::mysqlctl::ShutdownRequest& request, ::mysqlctl::ShutdownResponse& response,
-                            Deadline deadline) override;
+  io::Task<Status> Start(const ::mysqlctl::StartRequest& request,
+                         ::mysqlctl::StartResponse& response, Deadline deadline) override;
+  io::Task<Status> Shutdown(const ::mysqlctl::ShutdownRequest& request,
+                            ::mysqlctl::ShutdownResponse& response, Deadline deadline) override;
   io::Task<Status> RunMysqlUpgrade(const ::mysqlctl::RunMysqlUpgradeRequest& request,
-                                   ::mysqlctl::RunMysqlUpgradeResponse& response, Deadline deadline) override;
+                                   ::mysqlctl::RunMysqlUpgradeResponse& response,
+                                   Deadline deadline) override;
   io::Task<Status> ReinitConfig(const ::mysqlctl::ReinitConfigRequest& request,
-                                ::mysqlctl::ReinitConfigResponse& response, Deadline deadline) override;
+                                ::mysqlctl::ReinitConfigResponse& response,
+                                Deadline deadline) override;
   io::Task<Status> RefreshConfig(const ::mysqlctl::RefreshConfigRequest& request,
-                                 ::mysqlctl::RefreshConfigResponse& response, Deadline deadline) override;
+                                 ::mysqlctl::RefreshConfigResponse& response,
+                                 Deadline deadline) override;
   io::Task<Status> VersionString(const ::mysqlctl::VersionStringRequest& request,
-                                 ::mysqlctl::VersionStringResponse& response, Deadline deadline) override;
+                                 ::mysqlctl::VersionStringResponse& response,
+                                 Deadline deadline) override;
   io::Task<Status> HostMetrics(const ::mysqlctl::HostMetricsRequest& request,
-                               ::mysqlctl::HostMetricsResponse& response, Deadline deadline) override;
+                               ::mysqlctl::HostMetricsResponse& response,
+                               Deadline deadline) override;
   io::Task<Status> WatchMysqld(port::MysqldStateSink& sink, Deadline deadline) override;
   io::Task<Status> SetRole(bool primary, Deadline deadline) override;
   io::Task<Status> Keep(Deadline deadline) override;
@@ -64,13 +71,13 @@ class Mysqlctld final : public port::Mysqlctl {
   mysqld::Instance instance_;
   Role role_;
   bool held_ = false;
-  bool wanted_ = true;      // false after Shutdown: a death then is what was asked for
+  bool wanted_ = true;  // false after Shutdown: a death then is what was asked for
   bool restarting_ = false;
   Duration backoff_;
   Time started_at_;
   uint64_t changes_ = 0;
   io::Event changed_;
-  io::Mutex operation_;     // one of start, stop, config at a time
+  io::Mutex operation_;  // one of start, stop, config at a time
   io::Gate gate_;
 };
 
@@ -79,7 +86,8 @@ struct ParsedOptions {
   bool help = false, version = false;
   std::string help_text;
 };
-// The flags of mysqlctld, with those of its gRPC server (socket_file, grpc_port). Errors: kInvalidArgument.
+// The flags of mysqlctld, with those of its gRPC server (socket_file, grpc_port). Errors:
+// kInvalidArgument.
 Result<ParsedOptions> ParseMysqlctldFlags(const std::vector<std::string>& arguments);
 
 }  // namespace paceline::mysqlctl

@@ -4,8 +4,8 @@
 
 #include "base/strings.h"
 #include "io/blocking.h"
-#include "mysqld/folder.h"
 #include "mysqlctl/role.h"
+#include "mysqld/folder.h"
 
 namespace paceline::mysqlctl {
 namespace {
@@ -17,22 +17,28 @@ struct CommandOptions {
   std::vector<std::string> mysqld_args;
 };
 
-// Removes a directory only after it was seen to be a tablet's: a wrong --tablet-uid or VTDATAROOT must not delete others' files.
+// Removes a directory only after it was seen to be a tablet's: a wrong --tablet-uid or VTDATAROOT
+// must not delete others' files.
 io::Task<Status> Teardown(mysqld::Instance& instance, bool force, Deadline deadline) {
   std::string dir = instance.layout().dir;
-  if (mysqld::IsEmptyFolder(dir)) co_return Fail(Code::kNotFound, "{} does not exist: nothing to tear down", dir);
+  if (mysqld::IsEmptyFolder(dir))
+    co_return Fail(Code::kNotFound, "{} does not exist: nothing to tear down", dir);
   bool ours = !mysqld::ReadFileFrom(instance.layout().my_cnf(), 0, 1).empty();
-  if (!ours) co_return Fail(Code::kFailedPrecondition, "{} has no my.cnf: it is not a tablet's folder, nothing was removed", dir);
+  if (!ours)
+    co_return Fail(Code::kFailedPrecondition,
+                   "{} has no my.cnf: it is not a tablet's folder, nothing was removed", dir);
   Status done = co_await instance.Teardown(force, deadline);
   co_return done;
 }
 
-io::Task<Status> StartUnlessHeld(mysqld::Instance& instance, const CommandOptions& options, Deadline deadline) {
+io::Task<Status> StartUnlessHeld(mysqld::Instance& instance, const CommandOptions& options,
+                                 Deadline deadline) {
   if (ReadRole(instance.layout()) == Role::kPrimary && !options.keep) {
     Result<bool> running = instance.Attach();
     if (running && !*running) {
       co_return Fail(Code::kFailedPrecondition,
-                     "mysqld of {} was a primary when it ended: vttablet decides how it starts (start --keep starts it as it is)",
+                     "mysqld of {} was a primary when it ended: vttablet decides how it starts "
+                     "(start --keep starts it as it is)",
                      instance.layout().dir);
     }
   }
@@ -40,7 +46,8 @@ io::Task<Status> StartUnlessHeld(mysqld::Instance& instance, const CommandOption
   co_return started;
 }
 
-io::Task<Status> RunOn(mysqld::Instance& instance, std::string command, const CommandOptions& options, Deadline deadline) {
+io::Task<Status> RunOn(mysqld::Instance& instance, std::string command,
+                       const CommandOptions& options, Deadline deadline) {
   Status done;
   if (command == "init") {
     done = co_await instance.Init(deadline);
@@ -59,10 +66,12 @@ io::Task<Status> RunOn(mysqld::Instance& instance, std::string command, const Co
   co_return done;
 }
 
-io::Task<Status> Run(io::Loop& loop, std::string command, CommandOptions options, Environment environment) {
+io::Task<Status> Run(io::Loop& loop, std::string command, CommandOptions options,
+                     Environment environment) {
   bool stops = command == "shutdown" || command == "teardown";
   Deadline deadline = Deadline::In(options.common.wait_time);
-  Result<mysqld::InstanceOptions> resolved = co_await Resolve(options.common, environment, !stops, deadline);
+  Result<mysqld::InstanceOptions> resolved =
+      co_await Resolve(options.common, environment, !stops, deadline);
   if (!resolved) co_return Fail(resolved.error());
   mysqld::Instance instance(loop, std::move(*resolved));
   Status done = co_await RunOn(instance, command, options, deadline);
@@ -76,14 +85,17 @@ int Say(const Error& error) {
 
 }  // namespace
 
-Result<std::string> PositionCommand(const std::string& operation, const std::string& a, const std::string& b) {
+Result<std::string> PositionCommand(const std::string& operation, const std::string& a,
+                                    const std::string& b) {
   ASSIGN_OR_RETURN(gtid::Set first, gtid::Set::ParseEncoded(a));
   if (operation == "append") {
     std::string_view text = b;
     size_t slash = text.find('/');
     gtid::Flavor flavor = first.flavor();
     if (slash != std::string_view::npos && first.Empty()) {
-      flavor = text.substr(0, slash) == gtid::FlavorName(gtid::Flavor::kMariadb) ? gtid::Flavor::kMariadb : gtid::Flavor::kMysql;
+      flavor = text.substr(0, slash) == gtid::FlavorName(gtid::Flavor::kMariadb)
+                   ? gtid::Flavor::kMariadb
+                   : gtid::Flavor::kMysql;
     }
     ASSIGN_OR_RETURN(gtid::Gtid gtid, gtid::Gtid::Parse(flavor, text));
     first.Add(gtid);
@@ -112,18 +124,20 @@ int MysqlctlMain(const std::vector<std::string>& arguments, const Environment& e
   }
   std::string command = ReplaceAll((*words)[0], "-", "_");
   if (command == "position") {
-    if (words->size() != 4) return Say(Error(Code::kInvalidArgument, "position takes an operation and two positions"));
+    if (words->size() != 4)
+      return Say(Error(Code::kInvalidArgument, "position takes an operation and two positions"));
     Result<std::string> answer = PositionCommand((*words)[1], (*words)[2], (*words)[3]);
     if (!answer) return Say(answer.error());
     fmt::print("{}\n", *answer);
     return 0;
   }
-  static constexpr std::string_view kCommands[] = {"init",     "init_config", "start", "shutdown",
-                                                   "teardown", "reinit_config"};
+  static constexpr std::string_view kCommands[] = {"init",     "init_config", "start",
+                                                   "shutdown", "teardown",    "reinit_config"};
   bool known = false;
   for (std::string_view one : kCommands) known |= command == one;
   if (!known || words->size() != 1) {
-    return Say(Error(Code::kInvalidArgument, fmt::format("\"{}\" is not a command; see --help", Join(*words, " "))));
+    return Say(Error(Code::kInvalidArgument,
+                     fmt::format("\"{}\" is not a command; see --help", Join(*words, " "))));
   }
   io::Loop loop;
   Status done = io::RunUntilDone(loop, Run(loop, command, options, environment));

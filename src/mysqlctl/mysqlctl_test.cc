@@ -17,7 +17,8 @@ TEST(Position, ComparesAndAppends) {
   EXPECT_EQ(*PositionCommand("at_least", "MariaDB/0-1-5", "MariaDB/0-2-4"), "false");
   EXPECT_EQ(*PositionCommand("at_least", "MariaDB/0-1-5", "MariaDB/0-1-4"), "true");
   const std::string uuid = "11111111-1111-1111-1111-111111111111";
-  EXPECT_EQ(*PositionCommand("append", "MySQL56/" + uuid + ":1-4", "MySQL56/" + uuid + ":5"), "MySQL56/" + uuid + ":1-5");
+  EXPECT_EQ(*PositionCommand("append", "MySQL56/" + uuid + ":1-4", "MySQL56/" + uuid + ":5"),
+            "MySQL56/" + uuid + ":1-5");
   EXPECT_FALSE(PositionCommand("less", "MariaDB/0-1-5", "MariaDB/0-1-5"));
   EXPECT_FALSE(PositionCommand("equal", "nonsense", "MariaDB/0-1-5"));
 }
@@ -136,8 +137,12 @@ TEST_P(AgentTest, CommandLineMakesStopsAndRemoves) {
     return "";
   };
   std::string program = "--mysqld=" + servers.programs().server;
-  EXPECT_EQ(MysqlctlMain({"--tablet_uid", "200", "--mysql_port", port, "--bench-user", program, "init"}, environment), 0);
-  EXPECT_NE(MysqlctlMain({"--tablet_uid", "200", "--mysql_port", port, program, "init"}, environment), 0);
+  EXPECT_EQ(
+      MysqlctlMain({"--tablet_uid", "200", "--mysql_port", port, "--bench-user", program, "init"},
+                   environment),
+      0);
+  EXPECT_NE(
+      MysqlctlMain({"--tablet_uid", "200", "--mysql_port", port, program, "init"}, environment), 0);
   EXPECT_EQ(MysqlctlMain({"-tablet_uid=200", "shutdown"}, environment), 0);
   EXPECT_EQ(MysqlctlMain({"--tablet-uid=200", program, "start"}, environment), 0);
   EXPECT_EQ(MysqlctlMain({"--tablet-uid=200", "teardown"}, environment), 0);
@@ -145,8 +150,11 @@ TEST_P(AgentTest, CommandLineMakesStopsAndRemoves) {
   EXPECT_NE(MysqlctlMain({"--tablet-uid=200", "teardown"}, environment), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Flavors, AgentTest, testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
-                         [](const auto& info) { return info.param == gtid::Flavor::kMysql ? "Mysql" : "Mariadb"; });
+INSTANTIATE_TEST_SUITE_P(Flavors, AgentTest,
+                         testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
+                         [](const auto& info) {
+                           return info.param == gtid::Flavor::kMysql ? "Mysql" : "Mariadb";
+                         });
 
 }  // namespace
 }  // namespace paceline::mysqlctl

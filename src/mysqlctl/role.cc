@@ -16,7 +16,8 @@ Role ReadRole(const mysqld::Layout& layout) {
 }
 
 Status WriteRole(const mysqld::Layout& layout, Role role, const std::string& owner) {
-  return mysqld::WriteFileDurably(RoleFile(layout), role == Role::kPrimary ? "primary\n" : "replica\n", owner);
+  return mysqld::WriteFileDurably(RoleFile(layout),
+                                  role == Role::kPrimary ? "primary\n" : "replica\n", owner);
 }
 
 }  // namespace paceline::mysqlctl

@@ -8,7 +8,8 @@ io::Task<Result<ConnectionAdmin::Session>> ConnectionAdmin::Take(Deadline deadli
   while (!idle_.empty()) {
     Session session = std::move(idle_.back());
     idle_.pop_back();
-    // An idle session may have died with its server; a ping tells before a statement is given to it.
+    // An idle session may have died with its server; a ping tells before a statement is given to
+    // it.
     Status alive = co_await session->Ping(deadline);
     if (alive) co_return session;
   }
@@ -44,10 +45,12 @@ io::Task<Status> ConnectionAdmin::Run(std::vector<std::string> statements, Deadl
   co_return status;
 }
 
-io::Task<Result<std::vector<mysql::QueryResult>>> ConnectionAdmin::QueryAll(std::string sql, Deadline deadline) {
+io::Task<Result<std::vector<mysql::QueryResult>>> ConnectionAdmin::QueryAll(std::string sql,
+                                                                            Deadline deadline) {
   Result<Session> session = co_await Take(deadline);
   if (!session) co_return Fail(session.error());
-  Result<std::vector<mysql::QueryResult>> results = co_await (*session)->QueryAll(std::move(sql), deadline);
+  Result<std::vector<mysql::QueryResult>> results =
+      co_await (*session)->QueryAll(std::move(sql), deadline);
   Return(std::move(*session));
   co_return results;
 }

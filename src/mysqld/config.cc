@@ -21,17 +21,20 @@ Layout Layout::ForTablet(const std::string& data_root, uint32_t tablet_uid) {
 }
 
 std::vector<std::string> Layout::folders() const {
-  return {dir, data(), dir + "/innodb", innodb_data(), innodb_logs(), relay_logs(), bin_logs(), tmp()};
+  return {dir,           data(),       dir + "/innodb", innodb_data(),
+          innodb_logs(), relay_logs(), bin_logs(),      tmp()};
 }
 
-uint32_t NewServerId() {
-  return static_cast<uint32_t>(ThreadRng().Below((1u << 31) - 1)) + 1;
-}
+uint32_t NewServerId() { return static_cast<uint32_t>(ThreadRng().Below((1u << 31) - 1)) + 1; }
 
 std::string MyCnf(const Config& config, const Programs& programs) {
   const Layout& at = config.layout;
-  std::string out = "# Written by mysqlctl; reinit_config writes it anew. Put own settings into EXTRA_MY_CNF files.\n[mysqld]\n";
-  auto set = [&out](std::string_view name, const auto& value) { fmt::format_to(std::back_inserter(out), "{} = {}\n", name, value); };
+  std::string out =
+      "# Written by mysqlctl; reinit_config writes it anew. Put own settings into EXTRA_MY_CNF "
+      "files.\n[mysqld]\n";
+  auto set = [&out](std::string_view name, const auto& value) {
+    fmt::format_to(std::back_inserter(out), "{} = {}\n", name, value);
+  };
   set("basedir", programs.basedir);
   if (!programs.plugin_dir.empty()) set("plugin_dir", programs.plugin_dir);
   set("datadir", at.data());
@@ -58,8 +61,9 @@ std::string MyCnf(const Config& config, const Programs& programs) {
   set("sync_binlog", 1);
   set("innodb_flush_log_at_trx_commit", 1);
   set("binlog_expire_logs_seconds", 259200);
-  // Off, on both flavors: at a crash of a replica it would throw away what the relay log holds and the source may no
-  // longer have. A relay log torn by the machine's crash is replaced by vttablet when the applier reports it.
+  // Off, on both flavors: at a crash of a replica it would throw away what the relay log holds and
+  // the source may no longer have. A relay log torn by the machine's crash is replaced by vttablet
+  // when the applier reports it.
   set("relay_log_recovery", "OFF");
   // A server starts as nobody's replica and refuses writes, until vttablet says otherwise.
   set("read_only", "ON");
@@ -123,10 +127,12 @@ Result<std::string> ReadExtraFiles(std::string_view list) {
 }
 
 Status Validate(const Config& config) {
-  if (config.server_id == 0) return Fail(Code::kInvalidArgument, "server_id is 0; mysqld needs another number");
+  if (config.server_id == 0)
+    return Fail(Code::kInvalidArgument, "server_id is 0; mysqld needs another number");
   if (config.SocketPath().size() >= sizeof(sockaddr_un::sun_path)) {
     return Fail(Code::kInvalidArgument,
-                "the socket path {} has {} bytes, the system takes {}: choose a shorter data root or --mysql_socket",
+                "the socket path {} has {} bytes, the system takes {}: choose a shorter data root "
+                "or --mysql_socket",
                 config.SocketPath(), config.SocketPath().size(), sizeof(sockaddr_un::sun_path) - 1);
   }
   return {};

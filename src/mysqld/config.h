@@ -1,4 +1,5 @@
-// mysqld/config.h - a tablet's directory and its my.cnf. Threads: values; the functions that write block for milliseconds.
+// mysqld/config.h - a tablet's directory and its my.cnf. Threads: values; the functions that write
+// block for milliseconds.
 #pragma once
 
 #include <cstdint>
@@ -35,23 +36,24 @@ struct Layout {
 
 struct Config {
   Layout layout;
-  std::string socket;            // empty: layout.socket()
+  std::string socket;                      // empty: layout.socket()
   std::string bind_address = "127.0.0.1";  // an address or "*"
   uint16_t port = 3306;
-  uint32_t server_id = 0;        // not 0; see NewServerId
-  std::string report_host;       // empty: not reported
-  bool small = false;            // local clusters: small buffers and no performance_schema
-  std::string extra;             // contents of the EXTRA_MY_CNF files, last, so that they win
+  uint32_t server_id = 0;   // not 0; see NewServerId
+  std::string report_host;  // empty: not reported
+  bool small = false;       // local clusters: small buffers and no performance_schema
+  std::string extra;        // contents of the EXTRA_MY_CNF files, last, so that they win
 
   std::string SocketPath() const { return socket.empty() ? layout.socket() : socket; }
 };
 
-// Random in [1, 2^31). A directory made anew gets a new one: MariaDB names transactions by it, and a server that lost
-// its data must not reuse the names of what it lost.
+// Random in [1, 2^31). A directory made anew gets a new one: MariaDB names transactions by it, and
+// a server that lost its data must not reuse the names of what it lost.
 uint32_t NewServerId();
 // The whole my.cnf.
 std::string MyCnf(const Config& config, const Programs& programs);
-// One option of [mysqld] in a my.cnf, "" when absent; dashes and underscores alike, the last one wins.
+// One option of [mysqld] in a my.cnf, "" when absent; dashes and underscores alike, the last one
+// wins.
 std::string ReadOption(std::string_view my_cnf, std::string_view name);
 // Joins the files of EXTRA_MY_CNF (separated by ':'). Errors: kNotFound naming the file.
 Result<std::string> ReadExtraFiles(std::string_view list);

@@ -20,11 +20,15 @@ constexpr Sign kSigns[] = {
     {"errno: 30", Code::kPermissionDenied, "the file system is read-only"},
     {"unable to lock ./ibdata1", Code::kAlreadyExists, "another mysqld uses this data directory"},
     {"unable to lock", Code::kAlreadyExists, "another mysqld uses this data directory"},
-    {"permission denied", Code::kPermissionDenied, "a file or folder is not accessible to mysqld's user"},
+    {"permission denied", Code::kPermissionDenied,
+     "a file or folder is not accessible to mysqld's user"},
     {"errno: 13", Code::kPermissionDenied, "a file or folder is not accessible to mysqld's user"},
-    {"unknown variable", Code::kInvalidArgument, "my.cnf or EXTRA_MY_CNF has an option that this server does not know"},
-    {"unknown option", Code::kInvalidArgument, "my.cnf or EXTRA_MY_CNF has an option that this server does not know"},
-    {"upgrade", Code::kFailedPrecondition, "the data directory is of a version that this server cannot take over"},
+    {"unknown variable", Code::kInvalidArgument,
+     "my.cnf or EXTRA_MY_CNF has an option that this server does not know"},
+    {"unknown option", Code::kInvalidArgument,
+     "my.cnf or EXTRA_MY_CNF has an option that this server does not know"},
+    {"upgrade", Code::kFailedPrecondition,
+     "the data directory is of a version that this server cannot take over"},
 };
 
 std::string_view Message(std::string_view line) {
@@ -42,7 +46,8 @@ Error Diagnose(std::string_view log_text, const DiagnoseContext& context) {
     if (is_error && first_error.empty()) first_error = line;
     if (sign != nullptr) continue;
     std::string lower = Lower(line);
-    bool warns = lower.find("[warning]") != std::string::npos || lower.find("[note]") != std::string::npos;
+    bool warns =
+        lower.find("[warning]") != std::string::npos || lower.find("[note]") != std::string::npos;
     for (const Sign& one : kSigns) {
       if (warns || lower.find(one.text) == std::string::npos) continue;
       // A word as common as "upgrade" counts in an error only.
@@ -54,11 +59,13 @@ Error Diagnose(std::string_view log_text, const DiagnoseContext& context) {
   }
   if (sign != nullptr) {
     std::string meaning = ReplaceAll(sign->meaning, "{port}", std::to_string(context.port));
-    return Error(sign->code, fmt::format("{}: {} ({}); see {}", context.what, meaning, Message(matched).substr(0, 200),
-                                         context.log));
+    return Error(sign->code, fmt::format("{}: {} ({}); see {}", context.what, meaning,
+                                         Message(matched).substr(0, 200), context.log));
   }
-  if (first_error.empty()) return Error(Code::kInternal, fmt::format("{}; see {}", context.what, context.log));
-  return Error(Code::kInternal, fmt::format("{}: {}; see {}", context.what, Message(first_error).substr(0, 300), context.log));
+  if (first_error.empty())
+    return Error(Code::kInternal, fmt::format("{}; see {}", context.what, context.log));
+  return Error(Code::kInternal, fmt::format("{}: {}; see {}", context.what,
+                                            Message(first_error).substr(0, 300), context.log));
 }
 
 }  // namespace paceline::mysqld

@@ -1,5 +1,6 @@
-// mysqld/flavor.h - all that differs between MySQL and MariaDB, as texts and their reading; pure. The order of steps and
-// the waiting are in replication.h and instance.h, the same for both. Threads: any; the two objects are constants.
+// mysqld/flavor.h - all that differs between MySQL and MariaDB, as texts and their reading; pure.
+// The order of steps and the waiting are in replication.h and instance.h, the same for both.
+// Threads: any; the two objects are constants.
 #pragma once
 
 #include <string>
@@ -77,8 +78,8 @@ inline const Flavor& FlavorOf(gtid::Flavor flavor) {
 }
 inline const Flavor& FlavorOf(const ServerVersion& version) { return FlavorOf(version.flavor); }
 
-// A hundred years: an acknowledgement is waited for without end (DESIGN section 7, waiters). Not the largest number,
-// which overflows once it is turned into nanoseconds.
+// A hundred years: an acknowledgement is waited for without end (DESIGN section 7, waiters). Not
+// the largest number, which overflows once it is turned into nanoseconds.
 inline constexpr uint64_t kSemiSyncTimeoutMs = 3'153'600'000'000;
 
 }  // namespace paceline::mysqld

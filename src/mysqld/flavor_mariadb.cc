@@ -11,14 +11,16 @@ class Mariadb final : public Flavor {
 
   std::string Config(const ServerVersion&, bool small) const override {
     std::string out =
-        // Keeps sequence numbers rising within a domain, whoever writes: what comparing positions stands on.
+        // Keeps sequence numbers rising within a domain, whoever writes: what comparing positions
+        // stands on.
         "gtid_strict_mode = ON\n"
         "log_slave_updates = ON\n"
         "skip_slave_start = ON\n"
         "slave_net_timeout = 8\n"
         "binlog_annotate_row_events = ON\n"
         "replicate_annotate_row_events = ON\n"
-        // last_gtid tells a session what its commit was called, as session_track_gtids does on MySQL.
+        // last_gtid tells a session what its commit was called, as session_track_gtids does on
+        // MySQL.
         "session_track_system_variables = autocommit,character_set_client,character_set_connection,"
         "character_set_results,time_zone,last_gtid\n"
         "aria_log_file_size = 8M\n"
@@ -36,30 +38,41 @@ class Mariadb final : public Flavor {
 
   std::vector<std::string> InitCommand(const Programs& programs, const std::string& my_cnf,
                                        const std::string& init_sql_file) const override {
-    return {programs.install_db, "--defaults-file=" + my_cnf, "--basedir=" + programs.basedir,
-            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+    return {programs.install_db,
+            "--defaults-file=" + my_cnf,
+            "--basedir=" + programs.basedir,
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
             "--extra-file=" + init_sql_file};
   }
 
   std::vector<std::string> IdentityFiles() const override { return {}; }
   Statements ExtraGrants(std::string_view user) const override {
     // What REPLICATION CLIENT covers on MySQL.
-    if (user == "vt_app" || user == "vt_allprivs" || user == "vt_filtered") return {"BINLOG MONITOR", "SLAVE MONITOR"};
+    if (user == "vt_app" || user == "vt_allprivs" || user == "vt_filtered")
+      return {"BINLOG MONITOR", "SLAVE MONITOR"};
     return {};
   }
   // Also for the machine's own name, which DROP USER would have to be told.
-  std::string DropRoot() const override { return "DELETE FROM mysql.global_priv WHERE user IN ('root', '')"; }
+  std::string DropRoot() const override {
+    return "DELETE FROM mysql.global_priv WHERE user IN ('root', '')";
+  }
 
   Statements SetSource(const SourceOptions& options) const override {
     std::string sql = fmt::format(
-        "CHANGE MASTER TO MASTER_HOST = {}, MASTER_PORT = {}, MASTER_USER = {}, MASTER_PASSWORD = {}, "
+        "CHANGE MASTER TO MASTER_HOST = {}, MASTER_PORT = {}, MASTER_USER = {}, MASTER_PASSWORD = "
+        "{}, "
         "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = {}, MASTER_SSL = {}",
         QuoteText(options.host), options.port, QuoteText(options.user), QuoteText(options.password),
-        std::chrono::ceil<std::chrono::seconds>(options.connect_retry).count(), options.ssl ? 1 : 0);
+        std::chrono::ceil<std::chrono::seconds>(options.connect_retry).count(),
+        options.ssl ? 1 : 0);
     if (options.heartbeat) {
-      sql += fmt::format(", MASTER_HEARTBEAT_PERIOD = {:.3f}", std::chrono::duration<double>(*options.heartbeat).count());
+      sql += fmt::format(", MASTER_HEARTBEAT_PERIOD = {:.3f}",
+                         std::chrono::duration<double>(*options.heartbeat).count());
     }
-    // A former primary's own writes are in its binary log and not in gtid_slave_pos; without this it would fetch them again.
+    // A former primary's own writes are in its binary log and not in gtid_slave_pos; without this
+    // it would fetch them again.
     return {"SET GLOBAL gtid_slave_pos = @@global.gtid_current_pos", sql};
   }
   std::string Start() const override { return "START SLAVE"; }
@@ -82,18 +95,26 @@ class Mariadb final : public Flavor {
 
   std::string StatusQuery() const override { return "SHOW SLAVE STATUS"; }
   Result<ReplicationStatus> ReadStatus(const mysql::QueryResult& result) const override {
-    static constexpr StatusNames kNames{
-        "Master_Host", "Master_Port", "Master_User", "", "Master_Server_Id", "Slave_IO_Running",
-        "Slave_SQL_Running", "Seconds_Behind_Master", "Master_Log_File", "Read_Master_Log_Pos",
-        "Relay_Master_Log_File", "Exec_Master_Log_Pos", "Master_SSL_Allowed"};
+    static constexpr StatusNames kNames{"Master_Host",           "Master_Port",
+                                        "Master_User",           "",
+                                        "Master_Server_Id",      "Slave_IO_Running",
+                                        "Slave_SQL_Running",     "Seconds_Behind_Master",
+                                        "Master_Log_File",       "Read_Master_Log_Pos",
+                                        "Relay_Master_Log_File", "Exec_Master_Log_Pos",
+                                        "Master_SSL_Allowed"};
     StatusReader row(result);
     ReplicationStatus status = row.Common(kNames);
-    status.auto_position = !row.Text("Using_Gtid").empty() && !EqualsIgnoreCase(row.Text("Using_Gtid"), "No");
-    ASSIGN_OR_RETURN(status.received, gtid::Set::Parse(gtid::Flavor::kMariadb, row.Text("Gtid_IO_Pos")));
+    status.auto_position =
+        !row.Text("Using_Gtid").empty() && !EqualsIgnoreCase(row.Text("Using_Gtid"), "No");
+    ASSIGN_OR_RETURN(status.received,
+                     gtid::Set::Parse(gtid::Flavor::kMariadb, row.Text("Gtid_IO_Pos")));
     return status;
   }
-  std::string PrimaryStatusQuery(const ServerVersion&) const override { return "SHOW MASTER STATUS"; }
-  // The binary log's state has the last sequence of every server; what came by a clone is in gtid_slave_pos alone.
+  std::string PrimaryStatusQuery(const ServerVersion&) const override {
+    return "SHOW MASTER STATUS";
+  }
+  // The binary log's state has the last sequence of every server; what came by a clone is in
+  // gtid_slave_pos alone.
   std::string PositionQuery() const override {
     return "SELECT @@global.gtid_binlog_state, @@global.gtid_slave_pos";
   }
@@ -102,9 +123,12 @@ class Mariadb final : public Flavor {
   }
 
   std::string SetReadOnly(bool on, uint32_t lock_wait_s) const override {
-    return fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL read_only = {}", lock_wait_s, on ? "ON" : "OFF");
+    return fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL read_only = {}", lock_wait_s,
+                       on ? "ON" : "OFF");
   }
-  std::string ReadOnlyQuery() const override { return "SELECT @@global.read_only, @@global.read_only"; }
+  std::string ReadOnlyQuery() const override {
+    return "SELECT @@global.read_only, @@global.read_only";
+  }
   Statements SetSemiSyncSource(bool on, uint32_t) const override {
     if (!on) return {"SET GLOBAL rpl_semi_sync_master_enabled = OFF"};
     return {fmt::format("SET GLOBAL rpl_semi_sync_master_timeout = {}", kSemiSyncTimeoutMs),
@@ -114,7 +138,8 @@ class Mariadb final : public Flavor {
     return fmt::format("SET GLOBAL rpl_semi_sync_slave_enabled = {}", on ? "ON" : "OFF");
   }
   std::string SemiSyncQuery() const override {
-    return "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_%'";
+    return "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE "
+           "'Rpl_semi_sync_%'";
   }
 };
 

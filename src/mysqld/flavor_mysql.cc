@@ -18,7 +18,8 @@ class Mysql final : public Flavor {
         "skip_replica_start = ON\n"
         "replica_net_timeout = 8\n"
         "replica_preserve_commit_order = ON\n"
-        // The text of a statement travels with its rows: failover finds out by it whether a write was committed.
+        // The text of a statement travels with its rows: failover finds out by it whether a write
+        // was committed.
         "binlog_rows_query_log_events = ON\n"
         "session_track_gtids = OWN_GTID\n"
         "mysqlx = OFF\n"
@@ -31,7 +32,8 @@ class Mysql final : public Flavor {
         "loose_rpl_semi_sync_source_wait_point = AFTER_SYNC\n",
         kSemiSyncTimeoutMs);
     if (small) {
-      out += version.AtLeast(8, 0, 30) ? "innodb_redo_log_capacity = 64M\n" : "innodb_log_file_size = 32M\n";
+      out += version.AtLeast(8, 0, 30) ? "innodb_redo_log_capacity = 64M\n"
+                                       : "innodb_log_file_size = 32M\n";
       out += "temptable_max_ram = 16M\n";
     }
     return out;
@@ -39,14 +41,15 @@ class Mysql final : public Flavor {
 
   std::vector<std::string> InitCommand(const Programs& programs, const std::string& my_cnf,
                                        const std::string& init_sql_file) const override {
-    return {programs.server, "--defaults-file=" + my_cnf, "--initialize-insecure", "--super_read_only=OFF", "--read_only=OFF",
-            "--init-file=" + init_sql_file};
+    return {programs.server,         "--defaults-file=" + my_cnf, "--initialize-insecure",
+            "--super_read_only=OFF", "--read_only=OFF",           "--init-file=" + init_sql_file};
   }
 
   std::vector<std::string> IdentityFiles() const override { return {"auto.cnf"}; }
 
   Statements ExtraGrants(std::string_view user) const override {
-    // vttablet numbers its connections (pseudo_thread_id), so that a write in flight can be found in a relay log.
+    // vttablet numbers its connections (pseudo_thread_id), so that a write in flight can be found
+    // in a relay log.
     if (user == "vt_app" || user == "vt_allprivs") return {"SESSION_VARIABLES_ADMIN"};
     return {};
   }
@@ -54,12 +57,16 @@ class Mysql final : public Flavor {
 
   Statements SetSource(const SourceOptions& options) const override {
     std::string sql = fmt::format(
-        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {}, SOURCE_PORT = {}, SOURCE_USER = {}, SOURCE_PASSWORD = {}, "
-        "SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = {}, SOURCE_RETRY_COUNT = 0, GET_SOURCE_PUBLIC_KEY = 1, SOURCE_SSL = {}",
+        "CHANGE REPLICATION SOURCE TO SOURCE_HOST = {}, SOURCE_PORT = {}, SOURCE_USER = {}, "
+        "SOURCE_PASSWORD = {}, "
+        "SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = {}, SOURCE_RETRY_COUNT = 0, "
+        "GET_SOURCE_PUBLIC_KEY = 1, SOURCE_SSL = {}",
         QuoteText(options.host), options.port, QuoteText(options.user), QuoteText(options.password),
-        std::chrono::ceil<std::chrono::seconds>(options.connect_retry).count(), options.ssl ? 1 : 0);
+        std::chrono::ceil<std::chrono::seconds>(options.connect_retry).count(),
+        options.ssl ? 1 : 0);
     if (options.heartbeat) {
-      sql += fmt::format(", SOURCE_HEARTBEAT_PERIOD = {:.3f}", std::chrono::duration<double>(*options.heartbeat).count());
+      sql += fmt::format(", SOURCE_HEARTBEAT_PERIOD = {:.3f}",
+                         std::chrono::duration<double>(*options.heartbeat).count());
     }
     return {sql};
   }
@@ -83,13 +90,16 @@ class Mysql final : public Flavor {
   std::string StatusQuery() const override { return "SHOW REPLICA STATUS"; }
   Result<ReplicationStatus> ReadStatus(const mysql::QueryResult& result) const override {
     static constexpr StatusNames kNames{
-        "Source_Host", "Source_Port", "Source_User", "Source_UUID", "Source_Server_Id", "Replica_IO_Running",
-        "Replica_SQL_Running", "Seconds_Behind_Source", "Source_Log_File", "Read_Source_Log_Pos",
-        "Relay_Source_Log_File", "Exec_Source_Log_Pos", "Source_SSL_Allowed"};
+        "Source_Host",         "Source_Port",           "Source_User",
+        "Source_UUID",         "Source_Server_Id",      "Replica_IO_Running",
+        "Replica_SQL_Running", "Seconds_Behind_Source", "Source_Log_File",
+        "Read_Source_Log_Pos", "Relay_Source_Log_File", "Exec_Source_Log_Pos",
+        "Source_SSL_Allowed"};
     StatusReader row(result);
     ReplicationStatus status = row.Common(kNames);
     status.auto_position = row.Text("Auto_Position") == "1";
-    ASSIGN_OR_RETURN(status.received, gtid::Set::Parse(gtid::Flavor::kMysql, row.Text("Retrieved_Gtid_Set")));
+    ASSIGN_OR_RETURN(status.received,
+                     gtid::Set::Parse(gtid::Flavor::kMysql, row.Text("Retrieved_Gtid_Set")));
     return status;
   }
   std::string PrimaryStatusQuery(const ServerVersion& version) const override {
@@ -97,18 +107,24 @@ class Mysql final : public Flavor {
   }
   std::string PositionQuery() const override { return "SELECT @@global.gtid_executed"; }
   std::string WaitQuery(const gtid::Set& set, double seconds) const override {
-    return fmt::format("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {:.3f})", QuoteText(set.ToString()), seconds);
+    return fmt::format("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {:.3f})", QuoteText(set.ToString()),
+                       seconds);
   }
 
   std::string SetReadOnly(bool on, uint32_t lock_wait_s) const override {
     // Switching read_only off switches super_read_only off with it, and super on brings read_only.
-    return on ? fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL super_read_only = ON", lock_wait_s)
-              : fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL read_only = OFF", lock_wait_s);
+    return on ? fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL super_read_only = ON",
+                            lock_wait_s)
+              : fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL read_only = OFF",
+                            lock_wait_s);
   }
-  std::string ReadOnlyQuery() const override { return "SELECT @@global.read_only, @@global.super_read_only"; }
+  std::string ReadOnlyQuery() const override {
+    return "SELECT @@global.read_only, @@global.super_read_only";
+  }
   Statements SetSemiSyncSource(bool on, uint32_t acks) const override {
     if (!on) return {"SET GLOBAL rpl_semi_sync_source_enabled = OFF"};
-    return {fmt::format("SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = {}", acks == 0 ? 1 : acks),
+    return {fmt::format("SET GLOBAL rpl_semi_sync_source_wait_for_replica_count = {}",
+                        acks == 0 ? 1 : acks),
             fmt::format("SET GLOBAL rpl_semi_sync_source_timeout = {}", kSemiSyncTimeoutMs),
             "SET GLOBAL rpl_semi_sync_source_enabled = ON"};
   }
@@ -116,7 +132,8 @@ class Mysql final : public Flavor {
     return fmt::format("SET GLOBAL rpl_semi_sync_replica_enabled = {}", on ? "ON" : "OFF");
   }
   std::string SemiSyncQuery() const override {
-    return "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_%'";
+    return "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE "
+           "'Rpl_semi_sync_%'";
   }
 };
 

@@ -37,10 +37,12 @@ Status GiveTo(const std::string& path, const std::string& owner) {
   passwd entry{};
   passwd* found = nullptr;
   std::string buffer(16 * 1024, '\0');
-  if (getpwnam_r(owner.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr) {
+  if (getpwnam_r(owner.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
+      found == nullptr) {
     return Fail(Code::kNotFound, "there is no user \"{}\" on this machine", owner);
   }
-  if (chown(path.c_str(), entry.pw_uid, entry.pw_gid) != 0) return Failed("giving away", path, errno);
+  if (chown(path.c_str(), entry.pw_uid, entry.pw_gid) != 0)
+    return Failed("giving away", path, errno);
   return {};
 }
 
@@ -50,11 +52,13 @@ Status MakeFolder(const std::string& path, const std::string& owner) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
   if (error) return Failed("creating folder", path, error.value());
-  if (mkdir(path.c_str(), 0750) != 0 && errno != EEXIST) return Failed("creating folder", path, errno);
+  if (mkdir(path.c_str(), 0750) != 0 && errno != EEXIST)
+    return Failed("creating folder", path, errno);
   return GiveTo(path, owner);
 }
 
-Status WriteFileDurably(const std::string& path, const std::string& text, const std::string& owner) {
+Status WriteFileDurably(const std::string& path, const std::string& text,
+                        const std::string& owner) {
   std::string temporary = path + ".new";
   int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (fd < 0) return Failed("writing", path, errno);
@@ -121,7 +125,8 @@ Status CheckWritable(const std::string& folder, uint64_t bytes_min) {
   if (statvfs(folder.c_str(), &space) != 0) return Failed("measuring", folder, errno);
   uint64_t free_bytes = static_cast<uint64_t>(space.f_bavail) * space.f_frsize;
   if (free_bytes < bytes_min) {
-    return Fail(Code::kResourceExhausted, "writing to {}: the disk is full ({} MB free, {} MB needed)", folder,
+    return Fail(Code::kResourceExhausted,
+                "writing to {}: the disk is full ({} MB free, {} MB needed)", folder,
                 free_bytes >> 20, bytes_min >> 20);
   }
   return {};

@@ -1,4 +1,5 @@
-// mysqld/folder.h - files and folders that belong to mysqld's user. Each call blocks for milliseconds.
+// mysqld/folder.h - files and folders that belong to mysqld's user. Each call blocks for
+// milliseconds.
 #pragma once
 
 #include <string>
@@ -7,8 +8,8 @@
 
 namespace paceline::mysqld {
 
-// Errors of all: kResourceExhausted (disk full), kPermissionDenied (read-only or not ours), naming the path.
-// `owner`: the user that gets them when we are root; "" leaves them ours.
+// Errors of all: kResourceExhausted (disk full), kPermissionDenied (read-only or not ours), naming
+// the path. `owner`: the user that gets them when we are root; "" leaves them ours.
 Status MakeFolder(const std::string& path, const std::string& owner);
 // By rename, with fsync of file and folder. Mode 0640.
 Status WriteFileDurably(const std::string& path, const std::string& text, const std::string& owner);

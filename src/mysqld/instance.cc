@@ -73,7 +73,10 @@ class Instance::DeathWatch final : private io::Source {
 };
 
 Instance::Instance(io::Loop& loop, InstanceOptions options)
-    : loop_(loop), options_(std::move(options)), admin_(DbaConnectOptions()), self_(std::make_shared<Instance*>(this)) {}
+    : loop_(loop),
+      options_(std::move(options)),
+      admin_(DbaConnectOptions()),
+      self_(std::make_shared<Instance*>(this)) {}
 
 Instance::~Instance() { *self_ = nullptr; }
 
@@ -93,7 +96,8 @@ bool Instance::Initialized() const {
 
 Status Instance::CheckUser() const {
   if (geteuid() == 0 && (options_.user.empty() || options_.user == "root")) {
-    return Fail(Code::kFailedPrecondition, "mysqld is not run as root: name another user of this machine for it");
+    return Fail(Code::kFailedPrecondition,
+                "mysqld is not run as root: name another user of this machine for it");
   }
   return {};
 }
@@ -105,38 +109,45 @@ Status Instance::CheckPort() const {
   auto listener = io::Listener::Listen(loop_, io::Address::Tcp(host, config.port));
   if (listener) return {};
   if (listener.error().code() != Code::kAlreadyExists) return {};  // mysqld will say it better
-  return Fail(Code::kAlreadyExists, "port {} on {} is in use by another process: mysqld of {} cannot start", config.port,
+  return Fail(Code::kAlreadyExists,
+              "port {} on {} is in use by another process: mysqld of {} cannot start", config.port,
               config.bind_address, layout().dir);
 }
 
 Status Instance::InitConfig() {
   RETURN_IF_ERROR(Validate(options_.config));
-  for (const std::string& folder : layout().folders()) RETURN_IF_ERROR(MakeFolder(folder, options_.user));
+  for (const std::string& folder : layout().folders())
+    RETURN_IF_ERROR(MakeFolder(folder, options_.user));
   RETURN_IF_ERROR(CheckWritable(layout().dir, kFreeBytesMin));
-  return WriteFileDurably(layout().my_cnf(), MyCnf(options_.config, options_.programs), options_.user);
+  return WriteFileDurably(layout().my_cnf(), MyCnf(options_.config, options_.programs),
+                          options_.user);
 }
 
 Status Instance::ReinitConfig() {
   options_.config.server_id = NewServerId();
   RETURN_IF_ERROR(Validate(options_.config));
-  return WriteFileDurably(layout().my_cnf(), MyCnf(options_.config, options_.programs), options_.user);
+  return WriteFileDurably(layout().my_cnf(), MyCnf(options_.config, options_.programs),
+                          options_.user);
 }
 
 io::Task<Status> Instance::Init(Deadline deadline) {
   Status user = CheckUser();
   if (!user) co_return user;
   if (Initialized()) {
-    co_return Fail(Code::kAlreadyExists, "{} has data already: start it, or tear it down first", layout().dir);
+    co_return Fail(Code::kAlreadyExists, "{} has data already: start it, or tear it down first",
+                   layout().dir);
   }
   std::error_code ignored;
   bool leftovers = fs::exists(layout().unfinished_file(), ignored);
   if (!IsEmptyFolder(layout().data()) && !leftovers) {
-    co_return Fail(Code::kAlreadyExists, "{} holds files but {} has no my.cnf: remove it by hand if it is not needed",
+    co_return Fail(Code::kAlreadyExists,
+                   "{} holds files but {} has no my.cnf: remove it by hand if it is not needed",
                    layout().data(), layout().dir);
   }
   if (leftovers) {
     LOG_WARNING("{}: an earlier init was cut short, its files are made anew", layout().dir);
-    for (const std::string& folder : {layout().data(), layout().innodb_data(), layout().innodb_logs()}) {
+    for (const std::string& folder :
+         {layout().data(), layout().innodb_data(), layout().innodb_logs()}) {
       Status removed = RemoveTree(folder);
       if (!removed) co_return removed;
     }
@@ -178,7 +189,8 @@ io::Task<Status> Instance::MakeData(Config config, Deadline deadline) {
     if (!written) co_return written;
   }
   if (options_.programs.version.mariadb() && options_.programs.install_db.empty()) {
-    co_return Fail(Code::kNotFound, "found no mariadb-install-db beside {} or in /usr/bin", options_.programs.server);
+    co_return Fail(Code::kNotFound, "found no mariadb-install-db beside {} or in /usr/bin",
+                   options_.programs.server);
   }
   io::ProcessOptions command;
   command.argv = flavor.InitCommand(options_.programs, config.layout.my_cnf(), script);
@@ -193,22 +205,25 @@ io::Task<Status> Instance::MakeData(Config config, Deadline deadline) {
   std::string log = ReadFileFrom(config.layout.error_log(), offset, kLogBytesRead);
   bool failed = ran->exit.code != 0 || log.find("[ERROR]") != std::string::npos;
   if (!failed) co_return Status();
-  DiagnoseContext context{fmt::format("initialising {} failed ({})", config.layout.data(), ran->exit.ToString()),
-                          config.layout.error_log(), 0};
+  DiagnoseContext context{
+      fmt::format("initialising {} failed ({})", config.layout.data(), ran->exit.ToString()),
+      config.layout.error_log(), 0};
   co_return Fail(Diagnose(log + ran->output, context));
 }
 
 io::Task<Status> Instance::MakeFromTemplate(Deadline deadline) {
   const Flavor& flavor = FlavorOf(options_.programs.version);
-  std::string inputs = InitSql(options_.users, flavor) + options_.programs.server + options_.init_sql_file +
-                       (options_.config.small ? "small" : "");
-  std::string key = fmt::format("{}-{:016x}", options_.programs.version.text, std::hash<std::string>()(inputs));
+  std::string inputs = InitSql(options_.users, flavor) + options_.programs.server +
+                       options_.init_sql_file + (options_.config.small ? "small" : "");
+  std::string key =
+      fmt::format("{}-{:016x}", options_.programs.version.text, std::hash<std::string>()(inputs));
   std::string ready = options_.template_dir + "/" + key;
   Status folder = MakeFolder(options_.template_dir, options_.user);
   if (!folder) co_return folder;
   // One of several tablets that start together makes the template; the others wait for it.
   int lock = open((ready + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (lock < 0) co_return Fail(Code::kPermissionDenied, "cannot write {}.lock: {}", ready, strerror(errno));
+  if (lock < 0)
+    co_return Fail(Code::kPermissionDenied, "cannot write {}.lock: {}", ready, strerror(errno));
   io::Gate never_closed;
   while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (deadline.Passed(SystemClock().Now())) {
@@ -229,7 +244,9 @@ io::Task<Status> Instance::MakeFromTemplate(Deadline deadline) {
     for (const std::string& one : config.layout.folders()) {
       if (made) made = MakeFolder(one, options_.user);
     }
-    if (made) made = WriteFileDurably(config.layout.my_cnf(), MyCnf(config, options_.programs), options_.user);
+    if (made)
+      made =
+          WriteFileDurably(config.layout.my_cnf(), MyCnf(config, options_.programs), options_.user);
     if (made) made = co_await MakeData(config, deadline);
     if (made && rename(config.layout.dir.c_str(), ready.c_str()) != 0) {
       made = Fail(Code::kInternal, "renaming {}: {}", config.layout.dir, strerror(errno));
@@ -238,7 +255,8 @@ io::Task<Status> Instance::MakeFromTemplate(Deadline deadline) {
   close(lock);
   if (!made) co_return made;
   io::ProcessOptions copy;
-  copy.argv = {"cp", "-a", "--reflink=auto", ready + "/data", ready + "/innodb", layout().dir + "/"};
+  copy.argv = {
+      "cp", "-a", "--reflink=auto", ready + "/data", ready + "/innodb", layout().dir + "/"};
   copy.user = options_.user;
   copy.new_session = false;
   Result<io::CommandResult> copied = co_await io::RunCommand(copy, deadline);
@@ -247,7 +265,8 @@ io::Task<Status> Instance::MakeFromTemplate(Deadline deadline) {
     DiagnoseContext context{"copying " + ready + " failed", layout().dir, 0};
     co_return Fail(Diagnose(copied->output, context));
   }
-  for (const std::string& file : flavor.IdentityFiles()) unlink((layout().data() + "/" + file).c_str());
+  for (const std::string& file : flavor.IdentityFiles())
+    unlink((layout().data() + "/" + file).c_str());
   co_return Status();
 }
 
@@ -262,7 +281,8 @@ Status Instance::TakeProcess(std::unique_ptr<io::Process> process) {
 
 void Instance::OnDeath() {
   struct Teller {
-    static io::Task<void> Tell(std::shared_ptr<io::Process> process, std::shared_ptr<Instance*> self) {
+    static io::Task<void> Tell(std::shared_ptr<io::Process> process,
+                               std::shared_ptr<Instance*> self) {
       // The process's own watch reaps it in this tick or the next.
       Deadline soon = Deadline::In(1s);
       std::optional<io::ExitStatus> status = co_await process->WaitExit(soon);
@@ -287,8 +307,10 @@ Result<bool> Instance::Attach() {
   auto is_ours = [&](uint64_t candidate) {
     return candidate > 0 && RunsWith(static_cast<pid_t>(candidate), layout().my_cnf());
   };
-  if (!pid || !is_ours(*pid) || (ticks && io::ProcessStartTicks(static_cast<pid_t>(*pid)) != ticks)) {
-    // Started by someone else, or the agent died before it could note the process: mysqld's own pid file.
+  if (!pid || !is_ours(*pid) ||
+      (ticks && io::ProcessStartTicks(static_cast<pid_t>(*pid)) != ticks)) {
+    // Started by someone else, or the agent died before it could note the process: mysqld's own pid
+    // file.
     pid = ParseUint(Trim(ReadFileFrom(layout().pid_file(), 0, 32)));
     if (!pid || !is_ours(*pid)) return false;
   }
@@ -303,7 +325,8 @@ Result<bool> Instance::Attach() {
 io::Task<Status> Instance::Start(std::vector<std::string> more_arguments, Deadline deadline) {
   Status checked = CheckUser();
   if (checked && !Initialized()) {
-    checked = Fail(Code::kFailedPrecondition, "{} has no data directory: run init first", layout().dir);
+    checked =
+        Fail(Code::kFailedPrecondition, "{} has no data directory: run init first", layout().dir);
   }
   if (!checked) co_return checked;
   Result<bool> attached = Attach();
@@ -314,8 +337,9 @@ io::Task<Status> Instance::Start(std::vector<std::string> more_arguments, Deadli
     if (checked) checked = CheckPort();
     if (!checked) co_return checked;
     log_offset_ = FileSize(layout().error_log());
-    // What a killed mysqld left. The lock file names a pid, which in a container soon belongs to another process, and
-    // mysqld would refuse to start for ever; InnoDB's own lock still keeps two servers apart.
+    // What a killed mysqld left. The lock file names a pid, which in a container soon belongs to
+    // another process, and mysqld would refuse to start for ever; InnoDB's own lock still keeps two
+    // servers apart.
     for (const char* left : {"", ".lock"}) unlink((options_.config.SocketPath() + left).c_str());
     io::ProcessOptions options;
     options.argv = {options_.programs.server, "--defaults-file=" + layout().my_cnf()};
@@ -347,24 +371,28 @@ io::Task<Status> Instance::WaitReady(Deadline deadline) {
         std::optional<io::ExitStatus> status = co_await process_->WaitExit(now);
         if (status) how = status->ToString();
       }
-      DiagnoseContext context{fmt::format("mysqld of {} did not start ({})", layout().dir, how), layout().error_log(),
-                              options_.config.port};
-      co_return Fail(Diagnose(ReadFileFrom(layout().error_log(), log_offset_, kLogBytesRead), context));
+      DiagnoseContext context{fmt::format("mysqld of {} did not start ({})", layout().dir, how),
+                              layout().error_log(), options_.config.port};
+      co_return Fail(
+          Diagnose(ReadFileFrom(layout().error_log(), log_offset_, kLogBytesRead), context));
     }
     std::error_code ignored;
     if (fs::exists(options_.config.SocketPath(), ignored)) {
       Deadline attempt = Deadline::In(2s).EarlierOf(deadline);
-      Result<std::unique_ptr<mysql::Connection>> opened = co_await mysql::Connection::Connect(connect, attempt);
+      Result<std::unique_ptr<mysql::Connection>> opened =
+          co_await mysql::Connection::Connect(connect, attempt);
       if (opened) {
         Status alive = co_await (*opened)->Ping(attempt);
         if (alive) co_return Status();
       } else if (opened.error().from_mysql() || opened.error().code() == Code::kUnauthenticated) {
-        co_return Fail(opened.error().Context("logging in to mysqld of " + layout().dir + " as " + connect.user));
+        co_return Fail(opened.error().Context("logging in to mysqld of " + layout().dir + " as " +
+                                              connect.user));
       }
     }
     if (deadline.Passed(SystemClock().Now())) {
-      co_return Fail(Code::kDeadlineExceeded, "mysqld of {} (pid {}) did not answer on {} in time; see {}", layout().dir, pid(),
-                     connect.address.unix_path, layout().error_log());
+      co_return Fail(Code::kDeadlineExceeded,
+                     "mysqld of {} (pid {}) did not answer on {} in time; see {}", layout().dir,
+                     pid(), connect.address.unix_path, layout().error_log());
     }
     Deadline pause = Deadline::In(15ms);
     [[maybe_unused]] bool slept = co_await io::Sleep(never_closed, pause);
@@ -380,8 +408,8 @@ io::Task<Status> Instance::Shutdown(Deadline deadline) {
   if (!asked && asked.error().code() != Code::kNotFound) co_return asked;
   std::optional<io::ExitStatus> exit = co_await process->WaitExit(deadline);
   if (!exit) {
-    co_return Fail(Code::kDeadlineExceeded, "mysqld of {} (pid {}) has not stopped yet; see {}", layout().dir, process->pid(),
-                   layout().error_log());
+    co_return Fail(Code::kDeadlineExceeded, "mysqld of {} (pid {}) has not stopped yet; see {}",
+                   layout().dir, process->pid(), layout().error_log());
   }
   unlink(layout().process_file().c_str());
   co_return Status();
@@ -395,7 +423,9 @@ io::Task<Status> Instance::Kill(Deadline deadline) {
   Status killed = process->Signal(SIGKILL);
   if (!killed && killed.error().code() != Code::kNotFound) co_return killed;
   std::optional<io::ExitStatus> exit = co_await process->WaitExit(deadline);
-  if (!exit) co_return Fail(Code::kDeadlineExceeded, "mysqld (pid {}) is killed but not gone yet", process->pid());
+  if (!exit)
+    co_return Fail(Code::kDeadlineExceeded, "mysqld (pid {}) is killed but not gone yet",
+                   process->pid());
   co_return Status();
 }
 

@@ -1,6 +1,7 @@
-// mysqld/instance.h - the process of one mysqld and its directory: made, started, adopted, stopped, seen to die.
-// The process lives in a session of its own: it outlives this object and the agent, and is adopted again by Attach.
-// Threads: the loop's thread; one operation at a time (the caller's Mutex). Never runs mysqld as root.
+// mysqld/instance.h - the process of one mysqld and its directory: made, started, adopted, stopped,
+// seen to die. The process lives in a session of its own: it outlives this object and the agent,
+// and is adopted again by Attach. Threads: the loop's thread; one operation at a time (the caller's
+// Mutex). Never runs mysqld as root.
 #pragma once
 
 #include <functional>
@@ -25,9 +26,11 @@ struct InstanceOptions {
   Config config;
   Programs programs;
   Users users;
-  std::string user;           // the system's user that runs mysqld; must not be empty or root when we are root
+  std::string
+      user;  // the system's user that runs mysqld; must not be empty or root when we are root
   std::string init_sql_file;  // run at init instead of our own users' SQL
-  std::string template_dir;   // a new data directory is made here once per version and copied from; empty: made anew
+  std::string template_dir;   // a new data directory is made here once per version and copied from;
+                              // empty: made anew
 };
 
 class Instance {
@@ -39,23 +42,23 @@ class Instance {
 
   // Whether there is a data directory, ours or Vitess's, that no init left half made.
   bool Initialized() const;
-  // Makes folders, my.cnf and the data directory with its users; does not start. Errors: kAlreadyExists when there is data;
-  // kResourceExhausted, kPermissionDenied for a full or read-only disk; mysqld's own reason as kInternal. Half-made
-  // folders are removed again.
+  // Makes folders, my.cnf and the data directory with its users; does not start. Errors:
+  // kAlreadyExists when there is data; kResourceExhausted, kPermissionDenied for a full or
+  // read-only disk; mysqld's own reason as kInternal. Half-made folders are removed again.
   io::Task<Status> Init(Deadline deadline);
   // Folders and my.cnf alone.
   Status InitConfig();
   // Writes my.cnf anew, with a new server id.
   Status ReinitConfig();
 
-  // Starts mysqld and waits until it answers queries. Nothing to do when it runs. Errors: kAlreadyExists naming the port that
-  // is in use; kResourceExhausted, kPermissionDenied for the disk; kDeadlineExceeded (it goes on starting);
-  // kInternal with the last error of error.log.
+  // Starts mysqld and waits until it answers queries. Nothing to do when it runs. Errors:
+  // kAlreadyExists naming the port that is in use; kResourceExhausted, kPermissionDenied for the
+  // disk; kDeadlineExceeded (it goes on starting); kInternal with the last error of error.log.
   io::Task<Status> Start(std::vector<std::string> more_arguments, Deadline deadline);
   // Finds a mysqld of this directory that runs already. True when there is one.
   Result<bool> Attach();
-  // A clean shutdown. REQUIRES: not for a fenced primary, which it would let commit: Kill that. Errors:
-  // kDeadlineExceeded: it still stops.
+  // A clean shutdown. REQUIRES: not for a fenced primary, which it would let commit: Kill that.
+  // Errors: kDeadlineExceeded: it still stops.
   io::Task<Status> Shutdown(Deadline deadline);
   // SIGKILL, and waits until it is gone.
   io::Task<Status> Kill(Deadline deadline);
@@ -71,7 +74,9 @@ class Instance {
   // Empty while it runs or never ran.
   const std::string& last_exit() const { return last_exit_; }
   // Called at once when the process has ended, asked for or not.
-  void SetDeathHandler(std::function<void(const std::string& how)> handler) { on_death_ = std::move(handler); }
+  void SetDeathHandler(std::function<void(const std::string& how)> handler) {
+    on_death_ = std::move(handler);
+  }
 
   // vt_dba over the unix socket.
   Admin& admin() { return admin_; }
@@ -94,7 +99,8 @@ class Instance {
   std::shared_ptr<io::Process> process_;
   class DeathWatch;
   std::unique_ptr<DeathWatch> watch_;
-  std::shared_ptr<Instance*> self_;  // null inside once this object is gone: for what is still on its way
+  std::shared_ptr<Instance*>
+      self_;  // null inside once this object is gone: for what is still on its way
   uint64_t start_count_ = 0;
   uint64_t log_offset_ = 0;  // size of error.log when mysqld was started last
   std::string last_exit_;

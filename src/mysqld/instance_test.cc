@@ -14,7 +14,9 @@ class RealServer : public testing::TestWithParam<gtid::Flavor> {
   void SetUp() override {
     if (!servers.available()) GTEST_SKIP() << "no server of this flavor on this machine";
   }
-  double Seconds(Time since) { return std::chrono::duration<double>(SystemClock().Now() - since).count(); }
+  double Seconds(Time since) {
+    return std::chrono::duration<double>(SystemClock().Now() - since).count();
+  }
   SourceOptions SourceOf(Instance& instance) {
     SourceOptions source;
     source.host = "127.0.0.1";
@@ -48,7 +50,8 @@ TEST_P(RealServer, IsMadeStartedAdoptedAndSeenToDie) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
   for (std::string line; std::getline(status, line);) {
     if (line.starts_with("VmRSS")) {
-      fmt::print("{}: init {:.2f} s, start {:.2f} s, {}\n", options.programs.version.ToString(), init, start, line);
+      fmt::print("{}: init {:.2f} s, start {:.2f} s, {}\n", options.programs.version.ToString(),
+                 init, start, line);
     }
     if (line.starts_with("Uid:")) {
       EXPECT_EQ(line.find("Uid:\t0"), std::string::npos) << "mysqld runs as root";
@@ -107,20 +110,23 @@ TEST_P(RealServer, SaysInOneLineWhyItDoesNotStart) {
   started = servers.Await(unknown.Start({}, InTest()));
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().code(), Code::kInvalidArgument) << started.error().ToString();
-  EXPECT_NE(started.error().message().find("no_such_option"), std::string::npos) << started.error().ToString();
+  EXPECT_NE(started.error().message().find("no_such_option"), std::string::npos)
+      << started.error().ToString();
 
   InstanceOptions nowhere = servers.Options(103);
   nowhere.config.layout.dir = "/proc/vt_0000000103";
   Instance refused(servers.loop, nowhere);
   Status made = servers.Await(refused.Init(InTest()));
   ASSERT_FALSE(made);
-  EXPECT_NE(made.error().message().find("/proc/vt_0000000103"), std::string::npos) << made.error().ToString();
+  EXPECT_NE(made.error().message().find("/proc/vt_0000000103"), std::string::npos)
+      << made.error().ToString();
 }
 
 TEST_P(RealServer, ReplicatesPromotesAndTurnsRound) {
   Instance& a = servers.Add(100);
   Instance& b = servers.Add(101);
-  Replication on_a(a.admin(), a.options().programs.version), on_b(b.admin(), b.options().programs.version);
+  Replication on_a(a.admin(), a.options().programs.version),
+      on_b(b.admin(), b.options().programs.version);
 
   auto none = servers.Await(on_a.Replica(InTest()));
   ASSERT_OK(none);
@@ -137,7 +143,10 @@ TEST_P(RealServer, ReplicatesPromotesAndTurnsRound) {
   ASSERT_OK(servers.Await(on_a.SetReadOnly(false, InTest())));
   EXPECT_EQ(servers.Ask(a, "CREATE DATABASE vt_ks"), "");
   EXPECT_EQ(servers.Ask(a, "CREATE TABLE vt_ks.t (id INT PRIMARY KEY)"), "");
-  EXPECT_EQ(servers.Ask(a, "CREATE DEFINER = 'vt_dba'@'localhost' EVENT vt_ks.e ON SCHEDULE EVERY 1 DAY DO SET @nothing = 1"), "");
+  EXPECT_EQ(servers.Ask(a,
+                        "CREATE DEFINER = 'vt_dba'@'localhost' EVENT vt_ks.e ON SCHEDULE EVERY 1 "
+                        "DAY DO SET @nothing = 1"),
+            "");
   EXPECT_EQ(servers.Ask(a, "INSERT INTO vt_ks.t VALUES (1)"), "");
   auto position = servers.Await(on_a.Position(InTest()));
   ASSERT_OK(position);
@@ -159,7 +168,8 @@ TEST_P(RealServer, ReplicatesPromotesAndTurnsRound) {
   ASSERT_OK(binlog);
   EXPECT_NE(binlog->file.file, "");
 
-  // Received and not applied: the applier is held by a lock, a writes on, then all is applied from the relay log.
+  // Received and not applied: the applier is held by a lock, a writes on, then all is applied from
+  // the relay log.
   auto locker = servers.Await(mysql::Connection::Connect(b.DbaConnectOptions(), InTest()));
   ASSERT_OK(locker);
   ASSERT_OK(servers.Await((*locker)->Query("LOCK TABLES vt_ks.t READ", InTest())));
@@ -168,7 +178,8 @@ TEST_P(RealServer, ReplicatesPromotesAndTurnsRound) {
   status = servers.Await(on_b.Replica(InTest()));
   ASSERT_OK(status);
   position = servers.Await(on_a.Position(InTest()));
-  EXPECT_TRUE((*status)->received.Contains(*position)) << (*status)->received.ToString() << " " << position->ToString();
+  EXPECT_TRUE((*status)->received.Contains(*position))
+      << (*status)->received.ToString() << " " << position->ToString();
   EXPECT_FALSE((*status)->executed.Contains(*position));
   ASSERT_OK(servers.Await((*locker)->Query("UNLOCK TABLES", InTest())));
   auto applied = servers.Await(on_b.WaitForRelayLog(InTest()));
@@ -184,7 +195,8 @@ TEST_P(RealServer, ReplicatesPromotesAndTurnsRound) {
   ASSERT_OK(servers.Await(on_b.ForgetSource(InTest())));
   ASSERT_OK(servers.Await(on_b.SetReadOnly(false, InTest())));
   ASSERT_OK(servers.Await(on_b.EnableEvents(InTest())));
-  EXPECT_EQ(servers.Ask(b, "SELECT CONCAT(status, ' ', definer) FROM information_schema.events"), "ENABLED vt_dba@localhost");
+  EXPECT_EQ(servers.Ask(b, "SELECT CONCAT(status, ' ', definer) FROM information_schema.events"),
+            "ENABLED vt_dba@localhost");
   EXPECT_EQ(servers.Ask(b, "INSERT INTO vt_ks.t VALUES (3)"), "");
   ASSERT_OK(servers.Await(on_a.SetSource(SourceOf(b), InTest())));
   ASSERT_OK(servers.Await(on_a.Start(InTest())));
@@ -208,8 +220,11 @@ TEST_P(RealServer, ReplicatesPromotesAndTurnsRound) {
   EXPECT_EQ(*servers.Await(on_a.Position(InTest())), *position);
 }
 
-INSTANTIATE_TEST_SUITE_P(Flavors, RealServer, testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
-                         [](const auto& info) { return info.param == gtid::Flavor::kMysql ? "Mysql" : "Mariadb"; });
+INSTANTIATE_TEST_SUITE_P(Flavors, RealServer,
+                         testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
+                         [](const auto& info) {
+                           return info.param == gtid::Flavor::kMysql ? "Mysql" : "Mariadb";
+                         });
 
 }  // namespace
 }  // namespace paceline::mysqld

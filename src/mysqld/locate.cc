@@ -18,7 +18,8 @@ bool Executable(const std::string& path) {
   return fs::is_regular_file(path, ignored) && access(path.c_str(), X_OK) == 0;
 }
 
-std::string FirstExecutable(const std::vector<std::string>& folders, const std::vector<std::string>& names) {
+std::string FirstExecutable(const std::vector<std::string>& folders,
+                            const std::vector<std::string>& names) {
   for (const std::string& folder : folders) {
     for (const std::string& name : names) {
       std::string path = folder + "/" + name;
@@ -29,7 +30,8 @@ std::string FirstExecutable(const std::vector<std::string>& folders, const std::
 }
 
 std::string FindPlugins(const std::string& basedir) {
-  for (const char* place : {"/lib/mysql/plugin", "/lib/plugin", "/lib64/mysql/plugin", "/lib/x86_64-linux-gnu/mysql/plugin"}) {
+  for (const char* place : {"/lib/mysql/plugin", "/lib/plugin", "/lib64/mysql/plugin",
+                            "/lib/x86_64-linux-gnu/mysql/plugin"}) {
     std::error_code ignored;
     if (fs::exists(basedir + place + "/semisync_source.so", ignored)) return basedir + place;
   }
@@ -40,8 +42,8 @@ void Complete(Programs& programs) {
   fs::path folder = fs::path(programs.server).parent_path();
   programs.basedir = folder.parent_path().string();
   if (programs.version.mariadb()) {
-    std::vector<std::string> folders = {folder.string(), programs.basedir + "/bin", programs.basedir + "/scripts",
-                                        "/usr/bin"};
+    std::vector<std::string> folders = {folder.string(), programs.basedir + "/bin",
+                                        programs.basedir + "/scripts", "/usr/bin"};
     programs.install_db = FirstExecutable(folders, {"mariadb-install-db", "mysql_install_db"});
     programs.upgrade = FirstExecutable(folders, {"mariadb-upgrade", "mysql_upgrade"});
   } else {
@@ -60,18 +62,21 @@ std::vector<std::string> Candidates(const LocateOptions& options) {
   if (!options.program.empty()) return {options.program};
   std::vector<std::string> folders;
   if (!options.mysql_root.empty()) {
-    for (const char* part : {"/sbin", "/bin", "/libexec"}) folders.push_back(options.mysql_root + part);
+    for (const char* part : {"/sbin", "/bin", "/libexec"})
+      folders.push_back(options.mysql_root + part);
   }
   for (std::string_view folder : Split(options.path, ':')) {
     if (!folder.empty()) folders.emplace_back(folder);
   }
-  for (const char* folder : {"/usr/sbin", "/usr/local/mysql/bin", "/usr/libexec"}) folders.emplace_back(folder);
+  for (const char* folder : {"/usr/sbin", "/usr/local/mysql/bin", "/usr/libexec"})
+    folders.emplace_back(folder);
   std::vector<std::string> found;
   // Every mysqld before any mariadbd: a mysqld may be MariaDB's link, which its version tells.
   for (const char* name : {"mysqld", "mariadbd"}) {
     for (const std::string& folder : folders) {
       std::string path = folder + "/" + name;
-      if (Executable(path) && std::find(found.begin(), found.end(), path) == found.end()) found.push_back(path);
+      if (Executable(path) && std::find(found.begin(), found.end(), path) == found.end())
+        found.push_back(path);
     }
   }
   return found;
@@ -107,9 +112,11 @@ io::Task<Result<Programs>> Locate(LocateOptions options, Deadline deadline) {
   if (mariadb) co_return *mariadb;
   if (unsupported) co_return Fail(*unsupported);
   co_return Fail(Code::kNotFound,
-                 "found no {}{}: looked in VT_MYSQL_ROOT, PATH, /usr/sbin and /usr/local/mysql/bin; install one "
+                 "found no {}{}: looked in VT_MYSQL_ROOT, PATH, /usr/sbin and "
+                 "/usr/local/mysql/bin; install one "
                  "(Debian: mariadb-server) or give its path",
-                 FlavorWord(options.flavor), options.program.empty() ? "" : " at " + options.program);
+                 FlavorWord(options.flavor),
+                 options.program.empty() ? "" : " at " + options.program);
 }
 
 }  // namespace paceline::mysqld

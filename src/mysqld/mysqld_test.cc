@@ -20,7 +20,8 @@ TEST(Version, ReadsBannersAndTexts) {
       {"mysqld  Ver 8.0.40-31 for Linux on x86_64 (Percona Server (GPL))", "MySQL 8.0.40"},
       {"mysqld  Ver 26.7.0 for Linux on x86_64", "MySQL 26.7.0"},
       {"mysqld  Ver 26.7 for Linux on x86_64", "MySQL 26.7.0"},
-      {"mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)", "MariaDB 10.11.19"},
+      {"mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)",
+       "MariaDB 10.11.19"},
       {"mariadbd  Ver 11.8.2-MariaDB for Linux", "MariaDB 11.8.2"},
   };
   for (auto& one : kCases) {
@@ -96,21 +97,27 @@ TEST(Users, PasswordsAreQuotedAndRootGoes) {
   EXPECT_THAT(sql, testing::HasSubstr("it\\'s"));
   EXPECT_THAT(sql, testing::HasSubstr("DROP USER IF EXISTS 'root'@'localhost'"));
   EXPECT_THAT(sql, testing::Not(testing::HasSubstr("SUPER")));
-  EXPECT_THAT(InitSql(users, MariadbFlavor()), testing::Not(testing::HasSubstr("SESSION_VARIABLES_ADMIN")));
+  EXPECT_THAT(InitSql(users, MariadbFlavor()),
+              testing::Not(testing::HasSubstr("SESSION_VARIABLES_ADMIN")));
 }
 
 TEST(Diagnose, NamesTheCause) {
-  DiagnoseContext context{"mysqld of /vt/vt_1 did not start (exit code 1)", "/vt/vt_1/error.log", 3306};
+  DiagnoseContext context{"mysqld of /vt/vt_1 did not start (exit code 1)", "/vt/vt_1/error.log",
+                          3306};
   struct {
     const char* log;
     Code code;
     const char* has;
   } kCases[] = {
-      {"x [ERROR] [MY-010262] [Server] Can't start server: Bind on TCP/IP port: Address already in use\n", Code::kAlreadyExists,
-       "port 3306 is in use"},
-      {"a [Note] fine\nb [ERROR] InnoDB: Error number 28 means 'No space left on device'\n", Code::kResourceExhausted, "full"},
-      {"b [ERROR] InnoDB: Unable to lock ./ibdata1, error: 11\n", Code::kAlreadyExists, "another mysqld"},
-      {"b [ERROR] [Server] unknown variable 'x=1'.\nc [ERROR] Aborting\n", Code::kInvalidArgument, "x=1"},
+      {"x [ERROR] [MY-010262] [Server] Can't start server: Bind on TCP/IP port: Address already in "
+       "use\n",
+       Code::kAlreadyExists, "port 3306 is in use"},
+      {"a [Note] fine\nb [ERROR] InnoDB: Error number 28 means 'No space left on device'\n",
+       Code::kResourceExhausted, "full"},
+      {"b [ERROR] InnoDB: Unable to lock ./ibdata1, error: 11\n", Code::kAlreadyExists,
+       "another mysqld"},
+      {"b [ERROR] [Server] unknown variable 'x=1'.\nc [ERROR] Aborting\n", Code::kInvalidArgument,
+       "x=1"},
       {"b [ERROR] Something else\nc [ERROR] Aborting\n", Code::kInternal, "Something else"},
       {"", Code::kInternal, "error.log"},
   };
@@ -180,7 +187,8 @@ TEST(Replication, WordsOfEachVersion) {
   ASSERT_TRUE(io::RunUntilDone(loop, mariadb.SetSource(source, Deadline::In(1s))));
   EXPECT_THAT(admin.asked.back(), testing::HasSubstr("MASTER_USE_GTID = slave_pos"));
   EXPECT_EQ(MysqlFlavor().ForgetHistory(*ParseVersionText("8.0.40"))[0], "RESET MASTER");
-  EXPECT_EQ(MysqlFlavor().ForgetHistory(*ParseVersionText("9.7.4"))[0], "RESET BINARY LOGS AND GTIDS");
+  EXPECT_EQ(MysqlFlavor().ForgetHistory(*ParseVersionText("9.7.4"))[0],
+            "RESET BINARY LOGS AND GTIDS");
 }
 
 }  // namespace

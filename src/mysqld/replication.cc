@@ -16,7 +16,8 @@ double SecondsLeft(Deadline deadline) {
 
 bool SaysOn(std::string_view text) { return EqualsIgnoreCase(text, "ON") || text == "1"; }
 
-// Names without the flavor's words: "rpl_semi_sync_master_clients" becomes "rpl_semi_sync_source_clients".
+// Names without the flavor's words: "rpl_semi_sync_master_clients" becomes
+// "rpl_semi_sync_source_clients".
 std::string CommonName(std::string_view name) {
   return ReplaceAll(ReplaceAll(Lower(name), "_master_", "_source_"), "_slave", "_replica");
 }
@@ -66,7 +67,8 @@ io::Task<Result<PrimaryStatus>> Replication::Primary(Deadline deadline) {
   std::string sql = flavor_.PrimaryStatusQuery(version_);
   Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
   if (!result) co_return Fail(result.error().Context("reading the binary log's state"));
-  if (result->rows.empty()) co_return Fail(Code::kFailedPrecondition, "the binary log is off on this server");
+  if (result->rows.empty())
+    co_return Fail(Code::kFailedPrecondition, "the binary log is off on this server");
   Result<gtid::Set> position = co_await Position(deadline);
   if (!position) co_return Fail(position.error());
   PrimaryStatus status;
@@ -78,7 +80,8 @@ io::Task<Result<PrimaryStatus>> Replication::Primary(Deadline deadline) {
 io::Task<Status> Replication::SetSource(SourceOptions options, Deadline deadline) {
   Statements statements = flavor_.SetSource(options);
   statements.insert(statements.begin(), flavor_.Stop());
-  Status done = co_await Many("pointing replication at its source", std::move(statements), deadline);
+  Status done =
+      co_await Many("pointing replication at its source", std::move(statements), deadline);
   co_return done;
 }
 
@@ -113,11 +116,12 @@ io::Task<Status> Replication::WaitForPosition(gtid::Set set, Deadline deadline) 
     if (position->Contains(set)) co_return Status();
     double left = SecondsLeft(deadline);
     if (left <= 0.02) {
-      co_return Fail(Code::kDeadlineExceeded, "waiting for position {}: the server stands at {}", set.ToEncoded(),
-                     position->ToEncoded());
+      co_return Fail(Code::kDeadlineExceeded, "waiting for position {}: the server stands at {}",
+                     set.ToEncoded(), position->ToEncoded());
     }
-    // In slices, since a MariaDB that became a primary meanwhile has the position without its wait ending; and never
-    // close to the deadline, since a late answer would cost the session and the reason.
+    // In slices, since a MariaDB that became a primary meanwhile has the position without its wait
+    // ending; and never close to the deadline, since a late answer would cost the session and the
+    // reason.
     double slice = std::min(1.0, left / 2);
     std::string sql = flavor_.WaitQuery(set, slice);
     Result<mysql::QueryResult> waited = co_await admin_.Query(std::move(sql), deadline);
@@ -137,8 +141,10 @@ io::Task<Result<gtid::Set>> Replication::WaitForRelayLog(Deadline deadline) {
     const ReplicationStatus& now = **status;
     if (now.executed.Contains(now.received)) co_return now.executed;
     if (now.applier == ThreadState::kStopped) {
-      co_return Fail(Code::kFailedPrecondition, "the applier has stopped with {} of the relay log not applied: error {}: {}",
-                     now.received.Subtract(now.executed).ToString(), now.applier_errno, now.applier_error);
+      co_return Fail(Code::kFailedPrecondition,
+                     "the applier has stopped with {} of the relay log not applied: error {}: {}",
+                     now.received.Subtract(now.executed).ToString(), now.applier_errno,
+                     now.applier_error);
     }
     gtid::Set received = now.received;
     Deadline slice = Deadline::In(500ms).EarlierOf(deadline);
@@ -189,7 +195,8 @@ io::Task<Status> Replication::SetSemiSyncReplica(bool on, bool restart_io, Deadl
 
 io::Task<Result<SemiSyncStatus>> Replication::GetSemiSync(Deadline deadline) {
   std::string sql = flavor_.SemiSyncQuery();
-  Result<std::vector<mysql::QueryResult>> results = co_await admin_.QueryAll(std::move(sql), deadline);
+  Result<std::vector<mysql::QueryResult>> results =
+      co_await admin_.QueryAll(std::move(sql), deadline);
   if (!results) co_return Fail(results.error().Context("reading the semi-sync state"));
   std::map<std::string, std::string> values;
   for (const mysql::QueryResult& result : *results) {
@@ -203,7 +210,8 @@ io::Task<Result<SemiSyncStatus>> Replication::GetSemiSync(Deadline deadline) {
   status.replica_enabled = SaysOn(values["rpl_semi_sync_replica_enabled"]);
   status.source_active = SaysOn(values["rpl_semi_sync_source_status"]);
   status.replica_active = SaysOn(values["rpl_semi_sync_replica_status"]);
-  status.acks_required = static_cast<uint32_t>(std::max<uint64_t>(1, number("rpl_semi_sync_source_wait_for_replica_count")));
+  status.acks_required = static_cast<uint32_t>(
+      std::max<uint64_t>(1, number("rpl_semi_sync_source_wait_for_replica_count")));
   status.replicas = static_cast<uint32_t>(number("rpl_semi_sync_source_clients"));
   status.waiting_sessions = static_cast<uint32_t>(number("rpl_semi_sync_source_wait_sessions"));
   status.timeout_ms = number("rpl_semi_sync_source_timeout");
@@ -222,10 +230,11 @@ io::Task<Status> Replication::EnableEvents(Deadline deadline) {
     // Without its definer, ALTER EVENT makes the event ours.
     std::string definer = events->Text(row, size_t{2});
     size_t at = definer.rfind('@');
-    statements.push_back(fmt::format("ALTER DEFINER = {}@{} EVENT {}.{} ENABLE", QuoteText(definer.substr(0, at)),
-                                     QuoteText(at == std::string::npos ? "%" : definer.substr(at + 1)),
-                                     QuoteIdentifier(events->Text(row, size_t{0})),
-                                     QuoteIdentifier(events->Text(row, size_t{1}))));
+    statements.push_back(
+        fmt::format("ALTER DEFINER = {}@{} EVENT {}.{} ENABLE", QuoteText(definer.substr(0, at)),
+                    QuoteText(at == std::string::npos ? "%" : definer.substr(at + 1)),
+                    QuoteIdentifier(events->Text(row, size_t{0})),
+                    QuoteIdentifier(events->Text(row, size_t{1}))));
   }
   statements.push_back("SET GLOBAL event_scheduler = ON");
   Status done = co_await Many("enabling events", std::move(statements), deadline);

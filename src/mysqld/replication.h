@@ -1,6 +1,7 @@
-// mysqld/replication.h - the verbs of replication on one server, the same for both flavors. Each is safe to repeat.
-// Errors: mysqld's own with what was being done before them, kDeadlineExceeded, kUnavailable. No verb writes to the
-// binary log but EnableEvents. Threads: the loop's thread. Lifetime: `admin` outlives it.
+// mysqld/replication.h - the verbs of replication on one server, the same for both flavors. Each is
+// safe to repeat. Errors: mysqld's own with what was being done before them, kDeadlineExceeded,
+// kUnavailable. No verb writes to the binary log but EnableEvents. Threads: the loop's thread.
+// Lifetime: `admin` outlives it.
 #pragma once
 
 #include <optional>
@@ -25,8 +26,9 @@ class Replication {
   Replication(Admin& admin, ServerVersion version)
       : admin_(admin), version_(std::move(version)), flavor_(FlavorOf(version_)) {}
 
-  // All transactions that the server has executed. MySQL: gtid_executed. MariaDB: the binary log's state of every
-  // server joined with gtid_slave_pos (a cloned replica has only the latter; see gtid/history.h for what it implies).
+  // All transactions that the server has executed. MySQL: gtid_executed. MariaDB: the binary log's
+  // state of every server joined with gtid_slave_pos (a cloned replica has only the latter; see
+  // gtid/history.h for what it implies).
   io::Task<Result<gtid::Set>> Position(Deadline deadline);
   // Empty when the server is nobody's replica.
   io::Task<Result<std::optional<ReplicationStatus>>> Replica(Deadline deadline);
@@ -34,39 +36,56 @@ class Replication {
 
   // Stops replication where it runs, and points it at a source by GTID. Does not start it.
   io::Task<Status> SetSource(SourceOptions options, Deadline deadline);
-  // MariaDB: starting the IO thread erases the relay log, and so does starting the applier while both are stopped (seen
-  // on 10.11): what was received and not applied must be fetched again. So before a promotion stop the IO thread alone.
-  io::Task<Status> Start(Deadline deadline) { return One("starting replication", flavor_.Start(), deadline); }
-  io::Task<Status> Stop(Deadline deadline) { return One("stopping replication", flavor_.Stop(), deadline); }
-  io::Task<Status> StartIo(Deadline deadline) { return One("starting the IO thread", flavor_.StartIo(), deadline); }
-  io::Task<Status> StopIo(Deadline deadline) { return One("stopping the IO thread", flavor_.StopIo(), deadline); }
-  io::Task<Status> StartApplier(Deadline deadline) { return One("starting the applier", flavor_.StartApplier(), deadline); }
-  io::Task<Status> StopApplier(Deadline deadline) { return One("stopping the applier", flavor_.StopApplier(), deadline); }
+  // MariaDB: starting the IO thread erases the relay log, and so does starting the applier while
+  // both are stopped (seen on 10.11): what was received and not applied must be fetched again. So
+  // before a promotion stop the IO thread alone.
+  io::Task<Status> Start(Deadline deadline) {
+    return One("starting replication", flavor_.Start(), deadline);
+  }
+  io::Task<Status> Stop(Deadline deadline) {
+    return One("stopping replication", flavor_.Stop(), deadline);
+  }
+  io::Task<Status> StartIo(Deadline deadline) {
+    return One("starting the IO thread", flavor_.StartIo(), deadline);
+  }
+  io::Task<Status> StopIo(Deadline deadline) {
+    return One("stopping the IO thread", flavor_.StopIo(), deadline);
+  }
+  io::Task<Status> StartApplier(Deadline deadline) {
+    return One("starting the applier", flavor_.StartApplier(), deadline);
+  }
+  io::Task<Status> StopApplier(Deadline deadline) {
+    return One("stopping the applier", flavor_.StopApplier(), deadline);
+  }
   io::Task<Status> StartUntil(gtid::Set set, Deadline deadline);
   // Stops and forgets the source.
   io::Task<Status> ForgetSource(Deadline deadline);
-  // Also deletes binary logs and GTID history, and declares `history` as executed. Destroys evidence: for new or re-seeded
-  // servers only.
+  // Also deletes binary logs and GTID history, and declares `history` as executed. Destroys
+  // evidence: for new or re-seeded servers only.
   io::Task<Status> ResetHistory(gtid::Set history, Deadline deadline);
 
-  // Until all of `set` is applied. Errors: kDeadlineExceeded naming the set and where the server stands.
+  // Until all of `set` is applied. Errors: kDeadlineExceeded naming the set and where the server
+  // stands.
   io::Task<Status> WaitForPosition(gtid::Set set, Deadline deadline);
-  // Until what the relay log holds is applied; stop the IO thread before. Returns the position reached. Errors: also
-  // kFailedPrecondition with the applier's error when it has stopped on one.
+  // Until what the relay log holds is applied; stop the IO thread before. Returns the position
+  // reached. Errors: also kFailedPrecondition with the applier's error when it has stopped on one.
   io::Task<Result<gtid::Set>> WaitForRelayLog(Deadline deadline);
 
-  // On: no client writes any more (MariaDB: none without READ ONLY ADMIN). Waits for statements that run, at most until
-  // the deadline; never ends for a primary whose sessions wait for a semi-sync acknowledgement.
+  // On: no client writes any more (MariaDB: none without READ ONLY ADMIN). Waits for statements
+  // that run, at most until the deadline; never ends for a primary whose sessions wait for a
+  // semi-sync acknowledgement.
   io::Task<Status> SetReadOnly(bool on, Deadline deadline);
   io::Task<Result<ReadOnly>> GetReadOnly(Deadline deadline);
-  // REQUIRES: before switching the source side off: no session waits (it would be released; DESIGN section 7, waiters).
+  // REQUIRES: before switching the source side off: no session waits (it would be released; DESIGN
+  // section 7, waiters).
   io::Task<Status> SetSemiSyncSource(bool on, uint32_t acks, Deadline deadline);
-  // Takes effect when the IO thread connects the next time; `restart_io` does that at once where it runs.
+  // Takes effect when the IO thread connects the next time; `restart_io` does that at once where it
+  // runs.
   io::Task<Status> SetSemiSyncReplica(bool on, bool restart_io, Deadline deadline);
   io::Task<Result<SemiSyncStatus>> GetSemiSync(Deadline deadline);
 
-  // A new primary, writable: events that replication had disabled run again, and the scheduler runs. Written to the
-  // binary log, where replicas keep them disabled.
+  // A new primary, writable: events that replication had disabled run again, and the scheduler
+  // runs. Written to the binary log, where replicas keep them disabled.
   io::Task<Status> EnableEvents(Deadline deadline);
   io::Task<Status> StopEvents(Deadline deadline);
 

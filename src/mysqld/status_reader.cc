@@ -6,7 +6,8 @@ namespace {
 ThreadState ReadThread(std::string_view text) {
   if (EqualsIgnoreCase(text, "Yes")) return ThreadState::kRunning;
   // MariaDB says "Preparing" while the IO thread asks for its place.
-  if (EqualsIgnoreCase(text, "Connecting") || EqualsIgnoreCase(text, "Preparing")) return ThreadState::kConnecting;
+  if (EqualsIgnoreCase(text, "Connecting") || EqualsIgnoreCase(text, "Preparing"))
+    return ThreadState::kConnecting;
   return ThreadState::kStopped;
 }
 
@@ -26,8 +27,9 @@ ReplicationStatus StatusReader::Common(const StatusNames& names) const {
   status.io_error = Text("Last_IO_Error");
   status.applier_error = Text("Last_SQL_Error");
   if (auto seconds = ParseUint(Text(names.lag))) status.lag = std::chrono::seconds(*seconds);
-  for (const char* filter : {"Replicate_Do_DB", "Replicate_Ignore_DB", "Replicate_Do_Table", "Replicate_Ignore_Table",
-                             "Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table"}) {
+  for (const char* filter :
+       {"Replicate_Do_DB", "Replicate_Ignore_DB", "Replicate_Do_Table", "Replicate_Ignore_Table",
+        "Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table"}) {
     if (!Text(filter).empty()) status.has_filters = true;
   }
   status.ssl = EqualsIgnoreCase(Text(names.ssl), "Yes");

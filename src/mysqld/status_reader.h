@@ -1,4 +1,5 @@
-// mysqld/status_reader.h - a row of SHOW REPLICA STATUS by column names, for the two flavors. Threads: values.
+// mysqld/status_reader.h - a row of SHOW REPLICA STATUS by column names, for the two flavors.
+// Threads: values.
 #pragma once
 
 #include <string_view>
@@ -9,10 +10,11 @@
 
 namespace paceline::mysqld {
 
-// Column names in the flavor's spelling: MySQL says Source and Replica where MariaDB says Master and Slave.
+// Column names in the flavor's spelling: MySQL says Source and Replica where MariaDB says Master
+// and Slave.
 struct StatusNames {
-  std::string_view host, port, user, uuid, server_id, io, applier, lag, file, read_offset, executed_file,
-      executed_offset, ssl;
+  std::string_view host, port, user, uuid, server_id, io, applier, lag, file, read_offset,
+      executed_file, executed_offset, ssl;
 };
 
 class StatusReader {

@@ -21,9 +21,11 @@ namespace fs = std::filesystem;
 std::string ProjectsMysqlRoot() {
   std::string peers = TestServers::Environment("PACELINE_PEERS");
   if (!peers.empty()) return peers + "/mysql97/root";
-  for (fs::path folder = fs::current_path(); folder != folder.root_path(); folder = folder.parent_path()) {
+  for (fs::path folder = fs::current_path(); folder != folder.root_path();
+       folder = folder.parent_path()) {
     std::error_code ignored;
-    if (fs::exists(folder / ".cache/mysql97/root/bin/mysqld", ignored)) return folder / ".cache/mysql97/root";
+    if (fs::exists(folder / ".cache/mysql97/root/bin/mysqld", ignored))
+      return folder / ".cache/mysql97/root";
   }
   return TestServers::Environment("VT_MYSQL_ROOT");
 }
@@ -33,7 +35,8 @@ std::string ProjectsMysqlRoot() {
 std::string TestServers::Environment(std::string_view name) {
   for (char** one = environ; *one != nullptr; ++one) {
     std::string_view text = *one;
-    if (text.starts_with(name) && text.substr(name.size()).starts_with('=')) return std::string(text.substr(name.size() + 1));
+    if (text.starts_with(name) && text.substr(name.size()).starts_with('='))
+      return std::string(text.substr(name.size() + 1));
   }
   return "";
 }
@@ -45,7 +48,8 @@ std::string TestUser() {
   if (getpwnam(name.c_str()) == nullptr) {
     io::Loop loop;
     io::ProcessOptions command;
-    command.argv = {"useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name};
+    command.argv = {"useradd", "--system",          "--no-create-home",
+                    "--shell", "/usr/sbin/nologin", name};
     auto made = io::RunUntilDone(loop, io::RunCommand(command, InTest()));
     EXPECT_TRUE(made && made->exit.code == 0) << "cannot make user " << name;
   }
@@ -63,7 +67,8 @@ std::optional<Programs> TestPrograms(io::Loop& loop, gtid::Flavor flavor) {
   return *programs;
 }
 
-TestServers::TestServers(gtid::Flavor flavor) : programs_(TestPrograms(loop, flavor)), user_(TestUser()) {
+TestServers::TestServers(gtid::Flavor flavor)
+    : programs_(TestPrograms(loop, flavor)), user_(TestUser()) {
   root_ = "/tmp/paceline-" + HexEncode(RandomBytes(5));
   auto made = MakeFolder(root_, user_);
   EXPECT_TRUE(made);

@@ -1,5 +1,5 @@
-// mysqld/testing.h - real servers for tests: found on this machine, in a folder that goes away, as an unprivileged user,
-// every process ended by its pid.
+// mysqld/testing.h - real servers for tests: found on this machine, in a folder that goes away, as
+// an unprivileged user, every process ended by its pid.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,10 +14,11 @@
 
 namespace paceline::mysqld {
 
-// The programs of `flavor`: MySQL of PACELINE_PEERS (tools/mysql97; else .cache above the working directory), then
-// VT_MYSQL_ROOT and PATH. Empty where there is none: the test is skipped.
+// The programs of `flavor`: MySQL of PACELINE_PEERS (tools/mysql97; else .cache above the working
+// directory), then VT_MYSQL_ROOT and PATH. Empty where there is none: the test is skipped.
 std::optional<Programs> TestPrograms(io::Loop& loop, gtid::Flavor flavor);
-// "" when we are not root; else a user of this machine, made when it is missing (PACELINE_TEST_USER names another).
+// "" when we are not root; else a user of this machine, made when it is missing (PACELINE_TEST_USER
+// names another).
 std::string TestUser();
 
 // A folder in /tmp that TestUser can enter, and servers in it.
@@ -53,9 +54,9 @@ class TestServers {
 };
 
 inline Deadline InTest(Duration in = 60s) { return Deadline::In(in); }
-#define ASSERT_OK(expression)                                              \
-  do {                                                                     \
-    auto&& result_of_expression = (expression);                            \
+#define ASSERT_OK(expression)                                                     \
+  do {                                                                            \
+    auto&& result_of_expression = (expression);                                   \
     ASSERT_TRUE(result_of_expression) << result_of_expression.error().ToString(); \
   } while (false)
 

@@ -6,15 +6,20 @@ namespace paceline::mysqld {
 namespace {
 
 constexpr std::string_view kAppPrivileges =
-    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, "
-    "CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, "
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW "
+    "DATABASES, "
+    "CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, "
+    "CREATE ROUTINE, "
     "ALTER ROUTINE, EVENT, TRIGGER";
 
 class Script {
  public:
   explicit Script(const Flavor& flavor) : flavor_(flavor) {}
-  void Line(std::string_view statement) { fmt::format_to(std::back_inserter(out_), "{};\n", statement); }
-  void User(const Users::One& user, std::string_view host, std::string privileges, std::string_view option = "") {
+  void Line(std::string_view statement) {
+    fmt::format_to(std::back_inserter(out_), "{};\n", statement);
+  }
+  void User(const Users::One& user, std::string_view host, std::string privileges,
+            std::string_view option = "") {
     std::string account = fmt::format("{}@{}", QuoteText(user.name), QuoteText(host));
     Line(fmt::format("CREATE USER {} IDENTIFIED BY {}", account, QuoteText(user.password)));
     for (const std::string& more : flavor_.ExtraGrants(user.name)) privileges += ", " + more;
@@ -41,7 +46,8 @@ std::string InitSql(const Users& users, const Flavor& flavor) {
   script.User(users.repl, "%", "REPLICATION SLAVE");
   script.User(users.filtered, "localhost", app + ", REPLICATION SLAVE");
   if (users.with_bench) {
-    std::string bench = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX, ALTER, RELOAD, PROCESS";
+    std::string bench =
+        "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX, ALTER, RELOAD, PROCESS";
     script.User(users.bench, "%", bench);
     script.User(users.bench, "localhost", bench);
   }

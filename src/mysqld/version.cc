@@ -24,13 +24,16 @@ bool ReadNumbers(std::string_view text, ServerVersion& version) {
 Status CheckSupported(const ServerVersion& version) {
   if (version.mariadb()) {
     if (version.AtLeast(10, 11)) return {};
-    return Fail(Code::kFailedPrecondition, "MariaDB {} is not supported: 10.11 or later is needed", version.text);
+    return Fail(Code::kFailedPrecondition, "MariaDB {} is not supported: 10.11 or later is needed",
+                version.text);
   }
   // 8.0.26 brought the names of replication that everything since uses.
   bool known = version.AtLeast(8, 0, 26);
   if (known) return {};
-  return Fail(Code::kFailedPrecondition,
-              "MySQL {} is not supported: 8.0.26 or later, 8.4, 9.x or a calendar version is needed", version.text);
+  return Fail(
+      Code::kFailedPrecondition,
+      "MySQL {} is not supported: 8.0.26 or later, 8.4, 9.x or a calendar version is needed",
+      version.text);
 }
 
 }  // namespace
@@ -56,13 +59,15 @@ Result<ServerVersion> ParseVersionText(std::string_view text) {
 Result<ServerVersion> ParseVersionBanner(std::string_view banner) {
   size_t at = banner.find("Ver ");
   if (at == std::string_view::npos) {
-    return Fail(Code::kInvalidArgument, "cannot read a server version from \"{}\"", Trim(banner.substr(0, 200)));
+    return Fail(Code::kInvalidArgument, "cannot read a server version from \"{}\"",
+                Trim(banner.substr(0, 200)));
   }
   std::string_view rest = banner.substr(at + 4);
   std::string_view word = rest.substr(0, rest.find_first_of(" \n\t"));
   std::string text(word);
   // Some builds name MariaDB only in the rest of the line.
-  if (Lower(banner).find("mariadb") != std::string::npos && Lower(word).find("mariadb") == std::string::npos) {
+  if (Lower(banner).find("mariadb") != std::string::npos &&
+      Lower(word).find("mariadb") == std::string::npos) {
     text += "-MariaDB";
   }
   return ParseVersionText(text);

@@ -25,9 +25,11 @@ struct ServerVersion {
 };
 
 // What `mysqld --version` prints: "/usr/sbin/mysqld  Ver 8.4.3 for Linux on x86_64 (...)".
-// Errors: kInvalidArgument quoting the text; kFailedPrecondition for versions we do not support, naming those we do.
+// Errors: kInvalidArgument quoting the text; kFailedPrecondition for versions we do not support,
+// naming those we do.
 Result<ServerVersion> ParseVersionBanner(std::string_view banner);
-// What SELECT VERSION() or a greeting says: "8.0.40-0ubuntu1", "5.5.5-10.11.6-MariaDB". Errors: as above.
+// What SELECT VERSION() or a greeting says: "8.0.40-0ubuntu1", "5.5.5-10.11.6-MariaDB". Errors: as
+// above.
 Result<ServerVersion> ParseVersionText(std::string_view text);
 
 }  // namespace paceline::mysqld

@@ -1,6 +1,7 @@
-// port/tablet_manager.h - the service tabletmanagerservice.TabletManager (proto/tabletmanagerservice.proto) as an interface.
-// Requests and responses are the contract's messages; include "tabletmanagerdata.pb.h" in the .cc that uses them.
-// Threads: the implementation's loop. A request lives until the call has ended.
+// port/tablet_manager.h - the service tabletmanagerservice.TabletManager
+// (proto/tabletmanagerservice.proto) as an interface. Requests and responses are the contract's
+// messages; include "tabletmanagerdata.pb.h" in the .cc that uses them. Threads: the
+// implementation's loop. A request lives until the call has ended.
 #pragma once
 
 #include "base/error.h"
@@ -8,20 +9,25 @@
 #include "io/task.h"
 
 // X(Method): tabletmanagerdata.MethodRequest -> tabletmanagerdata.MethodResponse.
-#define PACELINE_TABLET_MANAGER_METHODS(X)                                                             \
-  X(Ping) X(Sleep) X(ExecuteHook) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite)        \
-  X(ChangeTags) X(ChangeType) X(RefreshState) X(RunHealthCheck) X(ReloadSchema) X(PreflightSchema)     \
-  X(ApplySchema) X(LockTables) X(UnlockTables) X(ExecuteQuery) X(ExecuteFetchAsDba)                    \
-  X(ExecuteMultiFetchAsDba) X(ExecuteFetchAsAllPrivs) X(ExecuteFetchAsApp) X(ReplicationStatus)        \
-  X(PrimaryStatus) X(PrimaryPosition) X(WaitForPosition) X(StopReplication) X(StopReplicationMinimum)  \
-  X(StartReplication) X(StartReplicationUntilAfter) X(GetReplicas) X(ResetReplication) X(InitPrimary)  \
-  X(PopulateReparentJournal) X(ReadReparentJournalInfo) X(InitReplica) X(DemotePrimary)                \
-  X(UndoDemotePrimary) X(ReplicaWasPromoted) X(ResetReplicationParameters) X(FullStatus)               \
-  X(SetReplicationSource) X(ReplicaWasRestarted) X(StopReplicationAndGetStatus) X(PromoteReplica)      \
-  X(GetGlobalStatusVars)
+#define PACELINE_TABLET_MANAGER_METHODS(X)                                                         \
+  X(Ping)                                                                                          \
+  X(Sleep) X(ExecuteHook) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite)            \
+      X(ChangeTags) X(ChangeType) X(RefreshState) X(RunHealthCheck) X(ReloadSchema)                \
+          X(PreflightSchema) X(ApplySchema) X(LockTables) X(UnlockTables) X(ExecuteQuery)          \
+              X(ExecuteFetchAsDba) X(ExecuteMultiFetchAsDba) X(ExecuteFetchAsAllPrivs)             \
+                  X(ExecuteFetchAsApp) X(ReplicationStatus) X(PrimaryStatus) X(PrimaryPosition)    \
+                      X(WaitForPosition) X(StopReplication) X(StopReplicationMinimum)              \
+                          X(StartReplication) X(StartReplicationUntilAfter) X(GetReplicas)         \
+                              X(ResetReplication) X(InitPrimary) X(PopulateReparentJournal)        \
+                                  X(ReadReparentJournalInfo) X(InitReplica) X(DemotePrimary)       \
+                                      X(UndoDemotePrimary) X(ReplicaWasPromoted)                   \
+                                          X(ResetReplicationParameters) X(FullStatus)              \
+                                              X(SetReplicationSource) X(ReplicaWasRestarted)       \
+                                                  X(StopReplicationAndGetStatus) X(PromoteReplica) \
+                                                      X(GetGlobalStatusVars)
 
-// X(Method): paceline.agent.MethodRequest -> MethodResponse, service paceline.agent.TabletControl (proto/paceline.proto):
-// what carries terms and has no counterpart in Vitess.
+// X(Method): paceline.agent.MethodRequest -> MethodResponse, service paceline.agent.TabletControl
+// (proto/paceline.proto): what carries terms and has no counterpart in Vitess.
 #define PACELINE_TABLET_CONTROL_METHODS(X) \
   X(PromiseTerm) X(Fence) X(Promote) X(Demote) X(UndoDemote) X(Repoint) X(Grant) X(TabletState)
 
@@ -42,19 +48,20 @@ class TabletManager {
  public:
   virtual ~TabletManager() = default;
   // A method that is not overridden answers kUnimplemented naming it.
-#define PACELINE_METHOD(Method)                                                                      \
-  virtual io::Task<Status> Method(const ::tabletmanagerdata::Method##Request& request,                 \
-                                  ::tabletmanagerdata::Method##Response& response, Deadline deadline) { \
-    (void)request, (void)response, (void)deadline;                                                   \
-    co_return Fail(Code::kUnimplemented, "TabletManager." #Method " is not offered here");           \
+#define PACELINE_METHOD(Method)                                                            \
+  virtual io::Task<Status> Method(const ::tabletmanagerdata::Method##Request& request,     \
+                                  ::tabletmanagerdata::Method##Response& response,         \
+                                  Deadline deadline) {                                     \
+    (void)request, (void)response, (void)deadline;                                         \
+    co_return Fail(Code::kUnimplemented, "TabletManager." #Method " is not offered here"); \
   }
   PACELINE_TABLET_MANAGER_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
-#define PACELINE_METHOD(Method)                                                                   \
-  virtual io::Task<Status> Method(const agent::Method##Request& request,                 \
-                                  agent::Method##Response& response, Deadline deadline) { \
-    (void)request, (void)response, (void)deadline;                                                \
-    co_return Fail(Code::kUnimplemented, "TabletControl." #Method " is not offered here");        \
+#define PACELINE_METHOD(Method)                                                            \
+  virtual io::Task<Status> Method(const agent::Method##Request& request,                   \
+                                  agent::Method##Response& response, Deadline deadline) {  \
+    (void)request, (void)response, (void)deadline;                                         \
+    co_return Fail(Code::kUnimplemented, "TabletControl." #Method " is not offered here"); \
   }
   PACELINE_TABLET_CONTROL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD

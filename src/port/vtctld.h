@@ -1,5 +1,6 @@
-// port/vtctld.h - the services vtctlservice.Vtctld and the legacy vtctlservice.Vtctl as an interface. Messages are the
-// contract's (include "vtctldata.pb.h" in the .cc). Threads: vtctld's loop.
+// port/vtctld.h - the services vtctlservice.Vtctld and the legacy vtctlservice.Vtctl as an
+// interface. Messages are the contract's (include "vtctldata.pb.h" in the .cc). Threads: vtctld's
+// loop.
 #pragma once
 
 #include <string>
@@ -10,26 +11,38 @@
 #include "io/task.h"
 
 // X(Method): vtctldata.MethodRequest -> vtctldata.MethodResponse.
-#define PACELINE_VTCTLD_METHODS(X)                                                                       \
-  X(AddCellInfo) X(AddCellsAlias) X(ApplyRoutingRules) X(ApplySchema) X(ApplyKeyspaceRoutingRules)       \
-  X(ApplyShardRoutingRules) X(ApplyVSchema) X(ChangeTabletTags) X(ChangeTabletType) X(CreateKeyspace)    \
-  X(CreateShard) X(DeleteCellInfo) X(DeleteCellsAlias) X(DeleteKeyspace) X(DeleteShards)                 \
-  X(DeleteSrvVSchema) X(DeleteTablets) X(EmergencyReparentShard) X(ExecuteFetchAsApp)                    \
-  X(ExecuteFetchAsDBA) X(ExecuteHook) X(ExecuteMultiFetchAsDBA) X(FindAllShardsInKeyspace)               \
-  X(GetBackups) X(GetCellInfo) X(GetCellInfoNames) X(GetCellsAliases) X(GetFullStatus) X(GetKeyspace)    \
-  X(GetKeyspaces) X(GetKeyspaceRoutingRules) X(GetMirrorRules) X(GetPermissions) X(GetRoutingRules)      \
-  X(GetSchema) X(GetShard) X(GetShardReplication) X(GetShardRoutingRules) X(GetSrvKeyspaceNames)         \
-  X(GetSrvKeyspaces) X(GetSrvVSchema) X(GetSrvVSchemas) X(GetTablet) X(GetTablets) X(GetTopologyPath)    \
-  X(GetVersion) X(GetVSchema) X(InitShardPrimary) X(PingTablet) X(PlannedReparentShard)                  \
-  X(RebuildKeyspaceGraph) X(RebuildVSchemaGraph) X(RefreshState) X(RefreshStateByShard)                  \
-  X(ReloadSchema) X(ReloadSchemaKeyspace) X(ReloadSchemaShard) X(RemoveBackup) X(RemoveKeyspaceCell)     \
-  X(RemoveShardCell) X(ReparentTablet) X(RunHealthCheck) X(SetKeyspaceDurabilityPolicy)                  \
-  X(SetShardIsPrimaryServing) X(SetShardTabletControl) X(SetWritable) X(ShardReplicationAdd)             \
-  X(ShardReplicationFix) X(ShardReplicationPositions) X(ShardReplicationRemove) X(SleepTablet)           \
-  X(SourceShardAdd) X(SourceShardDelete) X(StartReplication) X(StopReplication)                          \
-  X(TabletExternallyReparented) X(UpdateCellInfo) X(UpdateCellsAlias) X(Validate) X(ValidateKeyspace)    \
-  X(ValidatePermissionsKeyspace) X(ValidateSchemaKeyspace) X(ValidateShard) X(ValidateVersionKeyspace)   \
-  X(ValidateVersionShard) X(ValidateVSchema)
+#define PACELINE_VTCTLD_METHODS(X)                                                                 \
+  X(AddCellInfo)                                                                                   \
+  X(AddCellsAlias) X(ApplyRoutingRules) X(ApplySchema) X(ApplyKeyspaceRoutingRules) X(             \
+      ApplyShardRoutingRules) X(ApplyVSchema) X(ChangeTabletTags) X(ChangeTabletType)              \
+      X(CreateKeyspace) X(CreateShard) X(DeleteCellInfo) X(DeleteCellsAlias) X(DeleteKeyspace) X(  \
+          DeleteShards) X(DeleteSrvVSchema) X(DeleteTablets) X(EmergencyReparentShard)             \
+          X(ExecuteFetchAsApp) X(ExecuteFetchAsDBA) X(ExecuteHook) X(ExecuteMultiFetchAsDBA) X(    \
+              FindAllShardsInKeyspace) X(GetBackups) X(GetCellInfo) X(GetCellInfoNames)            \
+              X(GetCellsAliases) X(GetFullStatus) X(GetKeyspace) X(GetKeyspaces) X(                \
+                  GetKeyspaceRoutingRules) X(GetMirrorRules) X(GetPermissions) X(GetRoutingRules)  \
+                  X(GetSchema) X(GetShard) X(GetShardReplication) X(GetShardRoutingRules) X(       \
+                      GetSrvKeyspaceNames) X(GetSrvKeyspaces) X(GetSrvVSchema) X(GetSrvVSchemas)   \
+                      X(GetTablet) X(GetTablets) X(GetTopologyPath) X(GetVersion) X(GetVSchema) X( \
+                          InitShardPrimary) X(PingTablet) X(PlannedReparentShard)                  \
+                          X(RebuildKeyspaceGraph) X(RebuildVSchemaGraph) X(RefreshState) X(        \
+                              RefreshStateByShard) X(ReloadSchema) X(ReloadSchemaKeyspace)         \
+                              X(ReloadSchemaShard) X(RemoveBackup) X(RemoveKeyspaceCell) X(        \
+                                  RemoveShardCell) X(ReparentTablet) X(RunHealthCheck)             \
+                                  X(SetKeyspaceDurabilityPolicy) X(SetShardIsPrimaryServing) X(    \
+                                      SetShardTabletControl) X(SetWritable) X(ShardReplicationAdd) \
+                                      X(ShardReplicationFix) X(ShardReplicationPositions) X(       \
+                                          ShardReplicationRemove) X(SleepTablet) X(SourceShardAdd) \
+                                          X(SourceShardDelete) X(StartReplication)                 \
+                                              X(StopReplication) X(TabletExternallyReparented)     \
+                                                  X(UpdateCellInfo) X(UpdateCellsAlias)            \
+                                                      X(Validate) X(ValidateKeyspace)              \
+                                                          X(ValidatePermissionsKeyspace)           \
+                                                              X(ValidateSchemaKeyspace)            \
+                                                                  X(ValidateShard)                 \
+                                                                      X(ValidateVersionKeyspace)   \
+                                                                          X(ValidateVersionShard)  \
+                                                                              X(ValidateVSchema)
 
 #define PACELINE_DECLARE(Method) \
   class Method##Request;         \
@@ -52,16 +65,17 @@ class CommandOutput {
 class Vtctld {
  public:
   virtual ~Vtctld() = default;
-#define PACELINE_METHOD(Method)                                                              \
-  virtual io::Task<Status> Method(const ::vtctldata::Method##Request& request,                 \
+#define PACELINE_METHOD(Method)                                                                 \
+  virtual io::Task<Status> Method(const ::vtctldata::Method##Request& request,                  \
                                   ::vtctldata::Method##Response& response, Deadline deadline) { \
-    (void)request, (void)response, (void)deadline;                                           \
-    co_return Fail(Code::kUnimplemented, #Method " is not offered by this vtctld");          \
+    (void)request, (void)response, (void)deadline;                                              \
+    co_return Fail(Code::kUnimplemented, #Method " is not offered by this vtctld");             \
   }
   PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
 
-  // vtctlservice.Vtctl.ExecuteVtctlCommand: `args` as the operator typed them after the flags of the client.
+  // vtctlservice.Vtctl.ExecuteVtctlCommand: `args` as the operator typed them after the flags of
+  // the client.
   virtual io::Task<Status> ExecuteVtctlCommand(std::vector<std::string> args, CommandOutput& output,
                                                Deadline deadline) {
     (void)args, (void)output, (void)deadline;

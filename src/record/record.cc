@@ -5,8 +5,8 @@
 namespace paceline::record {
 namespace {
 
-constexpr std::string_view kTypeNames[] = {"unknown", "primary",      "replica", "rdonly", "spare",
-                                           "experimental", "backup", "restore", "drained"};
+constexpr std::string_view kTypeNames[] = {"unknown",      "primary", "replica", "rdonly", "spare",
+                                           "experimental", "backup",  "restore", "drained"};
 
 }  // namespace
 
@@ -21,10 +21,11 @@ Result<TabletType> ParseTabletType(std::string_view text) {
   }
   if (EqualsIgnoreCase(text, "master")) return TabletType::kPrimary;
   if (EqualsIgnoreCase(text, "batch")) return TabletType::kRdonly;
-  return Fail(Code::kInvalidArgument,
-              "unknown tablet type \"{}\": use primary, replica, rdonly, spare, experimental, backup, "
-              "restore or drained",
-              text);
+  return Fail(
+      Code::kInvalidArgument,
+      "unknown tablet type \"{}\": use primary, replica, rdonly, spare, experimental, backup, "
+      "restore or drained",
+      text);
 }
 
 std::string TabletAlias::ToString() const { return fmt::format("{}-{:010}", cell, uid); }
@@ -34,8 +35,9 @@ Result<TabletAlias> ParseTabletAlias(std::string_view text) {
   std::optional<uint64_t> uid;
   if (dash != std::string_view::npos) uid = ParseUint(text.substr(dash + 1));
   if (!uid || *uid > UINT32_MAX || dash == 0) {
-    return Fail(Code::kInvalidArgument,
-                "malformed tablet alias \"{}\": expected <cell>-<uid>, for example zone1-0000000100", text);
+    return Fail(
+        Code::kInvalidArgument,
+        "malformed tablet alias \"{}\": expected <cell>-<uid>, for example zone1-0000000100", text);
   }
   RETURN_IF_ERROR(ValidateName("cell", text.substr(0, dash)));
   return TabletAlias{std::string(text.substr(0, dash)), static_cast<uint32_t>(*uid)};
@@ -60,7 +62,8 @@ Result<KeyspaceShard> ParseKeyspaceShard(std::string_view text) {
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size() ||
       text.find('/', slash + 1) != std::string_view::npos) {
     return Fail(Code::kInvalidArgument,
-                "malformed shard \"{}\": expected <keyspace>/<shard>, for example commerce/0", text);
+                "malformed shard \"{}\": expected <keyspace>/<shard>, for example commerce/0",
+                text);
   }
   KeyspaceShard parsed{std::string(text.substr(0, slash)), std::string(text.substr(slash + 1))};
   RETURN_IF_ERROR(ValidateName("keyspace", parsed.keyspace));
@@ -71,14 +74,16 @@ Result<KeyspaceShard> ParseKeyspaceShard(std::string_view text) {
 Status ValidateName(std::string_view what, std::string_view name) {
   if (name.empty()) return Fail(Code::kInvalidArgument, "{} name is empty", what);
   if (name.size() > 200) {
-    return Fail(Code::kInvalidArgument, "{} name is longer than 200 bytes: {}...", what, name.substr(0, 40));
+    return Fail(Code::kInvalidArgument, "{} name is longer than 200 bytes: {}...", what,
+                name.substr(0, 40));
   }
   for (char c : name) {
-    bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                c == '-' || c == '.';
+    bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                c == '_' || c == '-' || c == '.';
     if (!fine || name == "." || name == "..") {
       return Fail(Code::kInvalidArgument,
-                  "{} name \"{}\" is not allowed: use letters, digits, '_', '-' and '.'", what, name);
+                  "{} name \"{}\" is not allowed: use letters, digits, '_', '-' and '.'", what,
+                  name);
     }
   }
   return {};

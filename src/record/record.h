@@ -1,5 +1,6 @@
-// record/record.h - the topology's records as plain values. Their stored encoding is Vitess's protobuf (topodata, vschema);
-// topo/codec.h converts. Names and meanings: proto/topodata.proto. Threads: values.
+// record/record.h - the topology's records as plain values. Their stored encoding is Vitess's
+// protobuf (topodata, vschema); topo/codec.h converts. Names and meanings: proto/topodata.proto.
+// Threads: values.
 #pragma once
 
 #include <compare>
@@ -30,7 +31,8 @@ enum class TabletType : uint8_t {
 
 // "primary", "replica" and so on; Upper form "PRIMARY" for JSON comes from the proto.
 std::string_view TabletTypeName(TabletType type);
-// Accepts any case, and the old names "master" and "batch". Errors: kInvalidArgument naming the text.
+// Accepts any case, and the old names "master" and "batch". Errors: kInvalidArgument naming the
+// text.
 Result<TabletType> ParseTabletType(std::string_view text);
 
 struct TabletAlias {
@@ -139,8 +141,8 @@ struct SrvKeyspace {
   friend bool operator==(const SrvKeyspace&, const SrvKeyspace&) = default;
 };
 
-// VSchema records keep Vitess's protobuf bytes beside the few fields that unsharded keyspaces need, so that what we
-// do not yet read survives a rewrite.
+// VSchema records keep Vitess's protobuf bytes beside the few fields that unsharded keyspaces need,
+// so that what we do not yet read survives a rewrite.
 struct VSchemaTable {
   std::string type;  // "", "sequence", "reference"
   friend bool operator==(const VSchemaTable&, const VSchemaTable&) = default;

@@ -12,7 +12,8 @@ TEST(TabletAlias, PrintsTenDigitsAndParsesAnyWidth) {
 }
 
 TEST(TabletAlias, RefusesMalformedTextNamingIt) {
-  for (const char* text : {"", "zone1", "zone1-", "-5", "zone1-x", "zone1-99999999999", "zo ne-1"}) {
+  for (const char* text :
+       {"", "zone1", "zone1-", "-5", "zone1-x", "zone1-99999999999", "zo ne-1"}) {
     Result<TabletAlias> parsed = ParseTabletAlias(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code(), Code::kInvalidArgument) << text;
@@ -27,7 +28,8 @@ TEST(TabletType, KnowsOldNames) {
 
 TEST(KeyspaceShard, Parses) {
   EXPECT_EQ(ParseKeyspaceShard("ks/-80")->shard, "-80");
-  for (const char* text : {"ks", "/0", "ks/", "ks/0/1", "k s/0"}) EXPECT_FALSE(ParseKeyspaceShard(text)) << text;
+  for (const char* text : {"ks", "/0", "ks/", "ks/0/1", "k s/0"})
+    EXPECT_FALSE(ParseKeyspaceShard(text)) << text;
 }
 
 TEST(Tablet, NamesItsDatabase) {

@@ -17,7 +17,8 @@ class Book {
     if (first || step.reigning == attempt_.chosen) attempt_.old_primary = step.reigning;
     attempt_.term = step.term;
     attempt_.promised = result_.ok;
-    // What was done under the older term is done anew; who was stopped stays known, so that it can be undone.
+    // What was done under the older term is done anew; who was stopped stays known, so that it can
+    // be undone.
     attempt_.chosen = {};
     attempt_.interim_source = {};
     attempt_.repointed.clear();
@@ -45,7 +46,8 @@ class Book {
     bool for_good = !step.then && !step.interim;
     for (const Repoint::Replica& replica : step.replicas) {
       ++attempt_.tries[kind + replica.tablet.ToString()];
-      if (for_good && result_.ok.contains(replica.tablet)) attempt_.repointed.insert(replica.tablet);
+      if (for_good && result_.ok.contains(replica.tablet))
+        attempt_.repointed.insert(replica.tablet);
     }
     if (for_good) attempt_.chosen = step.primary;
     if (step.interim) attempt_.interim_source = step.primary;

@@ -16,7 +16,10 @@ constexpr int kSettleTries = 100;
 class Decider {
  public:
   Decider(const View& view, const Request& request, const Attempt& attempt)
-      : view_(view), request_(request), attempt_(attempt), reigning_(ReigningPrimary(view)),
+      : view_(view),
+        request_(request),
+        attempt_(attempt),
+        reigning_(ReigningPrimary(view)),
         old_(view.Find(reigning_)) {}
 
   Step Next() {
@@ -25,8 +28,9 @@ class Decider {
     if (attempt_.term == 0) return Begin();
     if (Promoted()) return Finish();
     if (reigning_ != attempt_.old_primary && reigning_ != attempt_.chosen) {
-      return UndoAndRefuse(No(Code::kAborted, fmt::format("{} became primary of {} meanwhile",
-                                                          reigning_.ToString(), view_.shard.ToString())));
+      return UndoAndRefuse(
+          No(Code::kAborted, fmt::format("{} became primary of {} meanwhile", reigning_.ToString(),
+                                         view_.shard.ToString())));
     }
     if (std::optional<Step> step = HoldTerm()) return *step;
     if (std::optional<Step> step = Secure()) return *step;
@@ -56,18 +60,19 @@ class Decider {
     gtid::Set none(view_.flavor);
     Election election = Elect(view_, request_, attempt_, reigning_, none);
     if (election.winner == nullptr) {
-      return No(Code::kFailedPrecondition,
-                fmt::format("no tablet of {} can lead: {}", view_.shard.ToString(), election.reasons));
+      return No(Code::kFailedPrecondition, fmt::format("no tablet of {} can lead: {}",
+                                                       view_.shard.ToString(), election.reasons));
     }
     std::set<TabletAlias> reachable;
     for (const TabletSight& tablet : view_.tablets) {
       if (tablet.reachable) reachable.insert(tablet.alias);
     }
     if (!PromiseQuorum(view_, reigning_, reachable) && !request_.force) {
-      return Refuse{Code::kUnavailable,
-                    fmt::format("too few tablets of {} are reachable to take a new term: missing {}",
-                                view_.shard.ToString(), MissingNames()),
-                    "another coordinator may be promoting another tablet, unseen from here"};
+      return Refuse{
+          Code::kUnavailable,
+          fmt::format("too few tablets of {} are reachable to take a new term: missing {}",
+                      view_.shard.ToString(), MissingNames()),
+          "another coordinator may be promoting another tablet, unseen from here"};
     }
     if (std::optional<Step> step = Prepare(*election.winner)) return *step;
     return AskTerm();
@@ -80,8 +85,9 @@ class Decider {
                             view_.shard.ToString(), request_.expected_primary.ToString()));
     }
     if (!request_.new_primary.empty() && view_.Find(request_.new_primary) == nullptr) {
-      return No(Code::kNotFound, fmt::format("tablet {} is not in shard {}",
-                                             request_.new_primary.ToString(), view_.shard.ToString()));
+      return No(Code::kNotFound,
+                fmt::format("tablet {} is not in shard {}", request_.new_primary.ToString(),
+                            view_.shard.ToString()));
     }
     return std::nullopt;
   }
@@ -95,10 +101,12 @@ class Decider {
     if (!stays || view_.shard_primary != reigning_) return std::nullopt;
     for (const TabletSight& tablet : view_.tablets) {
       if (&tablet == old_ || !Up(&tablet) || tablet.backup_running) continue;
-      if (tablet.source != reigning_ || !tablet.io_running || !tablet.sql_running) return std::nullopt;
+      if (tablet.source != reigning_ || !tablet.io_running || !tablet.sql_running)
+        return std::nullopt;
     }
-    return Done{reigning_, fmt::format("{} leads {} already", reigning_.ToString(),
-                                       view_.shard.ToString()), {}};
+    return Done{reigning_,
+                fmt::format("{} leads {} already", reigning_.ToString(), view_.shard.ToString()),
+                {}};
   }
 
   std::optional<Step> CheckOldPrimary() {
@@ -109,7 +117,7 @@ class Decider {
       return No(Code::kUnavailable,
                 fmt::format("primary {} of {} does not answer{}: use EmergencyReparentShard",
                             reigning_.ToString(), view_.shard.ToString(),
-                            old_ == nullptr ? " (it has no record)"
+                            old_ == nullptr   ? " (it has no record)"
                             : old_->reachable ? " (its mysqld is down)"
                                               : " (" + old_->error + ")"));
     }
@@ -124,7 +132,8 @@ class Decider {
     return Unfenced(could);
   }
 
-  // A planned change waits once for the candidate while the primary still serves, so that the gap stays short.
+  // A planned change waits once for the candidate while the primary still serves, so that the gap
+  // stays short.
   std::optional<Step> Prepare(const TabletSight& candidate) {
     if (!Planned() || !Up(old_) || old_->read_only || &candidate == old_ || attempt_.prepared) {
       return std::nullopt;
@@ -151,7 +160,8 @@ class Decider {
   }
 
   // --- the term
-  // Promises count while their tablet can be seen: its journal is the other half of what it promised.
+  // Promises count while their tablet can be seen: its journal is the other half of what it
+  // promised.
   std::optional<Step> HoldTerm() {
     std::set<TabletAlias> standing = StandingPromises();
     bool outbid = std::ranges::any_of(view_.tablets, [this](const TabletSight& tablet) {
@@ -161,11 +171,11 @@ class Decider {
                   (request_.force && !standing.empty() && !outbid);
     if (quorum) return LearnWhoLed();
     if (Tries("promise") < kTermTries) return AskTerm();
-    return UndoAndRefuse(No(
-        Code::kAborted,
-        fmt::format("{} term {} in {}: see what came of it, then run again",
-                    outbid ? "another coordinator overtook" : "too few tablets promised",
-                    attempt_.term, view_.shard.ToString())));
+    return UndoAndRefuse(
+        No(Code::kAborted,
+           fmt::format("{} term {} in {}: see what came of it, then run again",
+                       outbid ? "another coordinator overtook" : "too few tablets promised",
+                       attempt_.term, view_.shard.ToString())));
   }
 
   std::set<TabletAlias> StandingPromises() const {
@@ -178,13 +188,15 @@ class Decider {
     return standing;
   }
 
-  // A tablet that follows another than the journal's primary may hold a newer journal row in its relay log: it has
-  // acknowledged it, and so somebody may lead by it. All of that is applied before anything is decided.
+  // A tablet that follows another than the journal's primary may hold a newer journal row in its
+  // relay log: it has acknowledged it, and so somebody may lead by it. All of that is applied
+  // before anything is decided.
   std::optional<Step> LearnWhoLed() {
     Fence fence{attempt_.term, {}};
     for (const TabletSight& tablet : view_.tablets) {
       if (!Up(&tablet) || tablet.source.empty() || tablet.source == reigning_) continue;
-      if (tablet.source == attempt_.interim_source || attempt_.repointed.contains(tablet.alias)) continue;
+      if (tablet.source == attempt_.interim_source || attempt_.repointed.contains(tablet.alias))
+        continue;
       if (!tablet.fenced) {
         fence.tablets.push_back(tablet.alias);
       } else if (!ExecutedBy(view_, tablet).Contains(ReceivedBy(view_, tablet))) {
@@ -216,9 +228,9 @@ class Decider {
     }
     if (Planned()) {
       if (Up(old_) && Tries("demote") < kTries - 1) return Demote{attempt_.term, reigning_};
-      return UndoAndRefuse(No(Code::kUnavailable,
-                              fmt::format("primary {} could not be demoted: {}",
-                                          reigning_.ToString(), LastError(reigning_))));
+      return UndoAndRefuse(
+          No(Code::kUnavailable, fmt::format("primary {} could not be demoted: {}",
+                                             reigning_.ToString(), LastError(reigning_))));
     }
     bool lives = Up(old_) && old_->serving && !old_->read_only;
     if (lives && Tries("demote") == 0 && old_->promised_term == attempt_.term) {
@@ -259,8 +271,7 @@ class Decider {
   // Drained, or read-only and not serving as a primary: perhaps it follows somebody already.
   bool DownCleanly(const TabletSight& tablet) const {
     return tablet.promised_term == attempt_.term &&
-           (tablet.demoted ||
-            (tablet.read_only && (!tablet.serving || !tablet.source.empty())));
+           (tablet.demoted || (tablet.read_only && (!tablet.serving || !tablet.source.empty())));
   }
   bool Stopped(const TabletSight& tablet) const {
     if (tablet.promised_term != attempt_.term) return false;
@@ -271,17 +282,20 @@ class Decider {
     return {reigning_, old_ == nullptr ? record::TabletType::kPrimary : old_->type};
   }
   std::vector<TabletAlias> AckersOfOld() const {
-    std::vector<TabletAlias> ackers = PossibleAckers(view_.durability, OldMember(), MembersOf(view_));
+    std::vector<TabletAlias> ackers =
+        PossibleAckers(view_.durability, OldMember(), MembersOf(view_));
     for (const TabletSight& tablet : view_.tablets) {
       // Of a type that should not, but seen to acknowledge: its type changed a moment ago.
       bool does = tablet.semi_sync_replica && tablet.source == reigning_;
-      if (does && std::ranges::find(ackers, tablet.alias) == ackers.end()) ackers.push_back(tablet.alias);
+      if (does && std::ranges::find(ackers, tablet.alias) == ackers.end())
+        ackers.push_back(tablet.alias);
     }
     return ackers;
   }
   bool FenceHoldsWith(const std::set<TabletAlias>& stopped) const {
     std::vector<TabletAlias> ackers = AckersOfOld();
-    auto fenced = std::ranges::count_if(ackers, [&](auto& alias) { return stopped.contains(alias); });
+    auto fenced =
+        std::ranges::count_if(ackers, [&](auto& alias) { return stopped.contains(alias); });
     uint32_t required = AcksRequired(view_.durability, view_.flavor, ackers.size());
     if (Up(old_) && !old_->read_only) required = std::min(required, old_->semi_sync_required);
     return FenceHolds(ackers.size(), static_cast<size_t>(fenced), required);
@@ -291,12 +305,14 @@ class Decider {
     for (const TabletAlias& alias : AckersOfOld()) {
       if (!stopped.contains(alias)) missing += (missing.empty() ? "" : ", ") + alias.ToString();
     }
-    return {Code::kUnavailable,
-            fmt::format("the old primary {} may still get commits acknowledged: {} cannot be fenced; "
-                        "bring one back, or force", reigning_.ToString(),
-                        missing.empty() ? "its commits need no acknowledgement, and it" : missing),
-            fmt::format("every transaction that {} and the missing tablets alone hold",
-                        reigning_.ToString())};
+    return {
+        Code::kUnavailable,
+        fmt::format("the old primary {} may still get commits acknowledged: {} cannot be fenced; "
+                    "bring one back, or force",
+                    reigning_.ToString(),
+                    missing.empty() ? "its commits need no acknowledgement, and it" : missing),
+        fmt::format("every transaction that {} and the missing tablets alone hold",
+                    reigning_.ToString())};
   }
   std::string MissingNames() const {
     std::string names;
@@ -319,9 +335,9 @@ class Decider {
     if (chosen == nullptr) {
       Election election = Elect(view_, request_, attempt_, reigning_, needed_);
       if (election.winner == nullptr) {
-        return UndoAndRefuse(No(Code::kFailedPrecondition,
-                                fmt::format("no tablet of {} can lead: {}",
-                                            view_.shard.ToString(), election.reasons)));
+        return UndoAndRefuse(No(
+            Code::kFailedPrecondition,
+            fmt::format("no tablet of {} can lead: {}", view_.shard.ToString(), election.reasons)));
       }
       chosen = election.winner;
       source = election.source;
@@ -331,8 +347,9 @@ class Decider {
     bool settling = attempt_.tries.contains("promoted") && Tries("settle") < kSettleTries;
     if (settling) return Wait{kSettle, chosen->alias.ToString() + " opens for writes"};
     if (Tries("promote") >= kTries) {
-      return No(Code::kUnavailable, fmt::format("{} could not be promoted: {}; run again",
-                                                chosen->alias.ToString(), LastError(chosen->alias)));
+      return No(Code::kUnavailable,
+                fmt::format("{} could not be promoted: {}; run again", chosen->alias.ToString(),
+                            LastError(chosen->alias)));
     }
     gtid::Set must = request_.force ? gtid::Set(view_.flavor) : needed_;
     return Promote{attempt_.term, chosen->alias, AcksFor(*chosen), request_.action, must};
@@ -340,8 +357,8 @@ class Decider {
 
   std::optional<Step> CatchUp(const TabletSight& chosen, const TabletSight* source) {
     if (chosen.alias == reigning_) return std::nullopt;
-    bool replicating = Planned() || (!attempt_.interim_source.empty() &&
-                                     chosen.source == attempt_.interim_source);
+    bool replicating =
+        Planned() || (!attempt_.interim_source.empty() && chosen.source == attempt_.interim_source);
     gtid::Set target = needed_;
     if (!replicating) {
       target = ReceivedBy(view_, chosen);
@@ -349,10 +366,10 @@ class Decider {
         gtid::Set has = ReceivedBy(view_, *source);
         if (!ExecutedBy(view_, *source).Contains(has)) return WaitOn(*source, has);
         if (Tries("interim " + chosen.alias.ToString()) >= kTries) {
-          return UndoAndRefuse(No(Code::kUnavailable,
-                                  fmt::format("{} could not catch up from {}: {}",
-                                              chosen.alias.ToString(), source->alias.ToString(),
-                                              LastError(chosen.alias))));
+          return UndoAndRefuse(
+              No(Code::kUnavailable,
+                 fmt::format("{} could not catch up from {}: {}", chosen.alias.ToString(),
+                             source->alias.ToString(), LastError(chosen.alias))));
         }
         return Step(Repoint{attempt_.term, source->alias, {{chosen.alias, false}}, true, {}});
       }
@@ -364,10 +381,10 @@ class Decider {
 
   Step WaitOn(const TabletSight& tablet, gtid::Set position) {
     if (Tries("wait " + tablet.alias.ToString()) >= kTries) {
-      return UndoAndRefuse(No(Code::kDeadlineExceeded,
-                              fmt::format("{} did not apply {} in time: {}",
-                                          tablet.alias.ToString(), position.ToString(),
-                                          LastError(tablet.alias))));
+      return UndoAndRefuse(
+          No(Code::kDeadlineExceeded,
+             fmt::format("{} did not apply {} in time: {}", tablet.alias.ToString(),
+                         position.ToString(), LastError(tablet.alias))));
     }
     return WaitForPosition{tablet.alias, std::move(position)};
   }
@@ -387,13 +404,15 @@ class Decider {
     return attached;
   }
 
-  // Its first commit is the journal row, which somebody must acknowledge: so they follow it before it leads.
+  // Its first commit is the journal row, which somebody must acknowledge: so they follow it before
+  // it leads.
   std::optional<Step> AttachAckers(const TabletSight& chosen) {
     Member leader{chosen.alias, chosen.type};
     Repoint step{attempt_.term, chosen.alias, {}, false, {}};
     bool first_round = true;
     for (const TabletSight& tablet : view_.tablets) {
-      if (!MayAcknowledge(view_.durability, leader, {tablet.alias, tablet.type}) || !Up(&tablet)) continue;
+      if (!MayAcknowledge(view_.durability, leader, {tablet.alias, tablet.type}) || !Up(&tablet))
+        continue;
       if (tablet.alias == reigning_ && !DownCleanly(tablet)) continue;
       int tries = Tries("repoint " + tablet.alias.ToString());
       first_round &= tries == 0;
@@ -404,17 +423,18 @@ class Decider {
     bool attached = Attached(leader) >= enough && !first_round;
     if (attached || step.replicas.empty()) {
       if (Attached(leader) >= enough) return std::nullopt;
-      return UndoAndRefuse(No(
-          Code::kUnavailable,
-          fmt::format("{} has {} of the {} tablets that must acknowledge its commits; run again",
-                      chosen.alias.ToString(), Attached(leader), enough)));
+      return UndoAndRefuse(
+          No(Code::kUnavailable,
+             fmt::format("{} has {} of the {} tablets that must acknowledge its commits; run again",
+                         chosen.alias.ToString(), Attached(leader), enough)));
     }
     return Step(step);
   }
 
   bool Promoted() const {
     const TabletSight* chosen = view_.Find(attempt_.chosen);
-    return Up(chosen) && chosen->journal_term == attempt_.term && !chosen->read_only && chosen->serving;
+    return Up(chosen) && chosen->journal_term == attempt_.term && !chosen->read_only &&
+           chosen->serving;
   }
 
   // --- it leads: tell everyone.
@@ -422,9 +442,11 @@ class Decider {
     const TabletSight& chosen = *view_.Find(attempt_.chosen);
     if (!attempt_.published) {
       if (Tries("publish") < kTries) return Publish{attempt_.term, chosen.alias};
-      return No(Code::kUnavailable,
-                fmt::format("{} leads and is writable, but the shard record could not be written: {}; "
-                            "run again", chosen.alias.ToString(), LastError(chosen.alias)));
+      return No(
+          Code::kUnavailable,
+          fmt::format("{} leads and is writable, but the shard record could not be written: {}; "
+                      "run again",
+                      chosen.alias.ToString(), LastError(chosen.alias)));
     }
     Repoint step{attempt_.term, chosen.alias, {}, false, {}};
     for (const TabletSight& tablet : view_.tablets) {
@@ -436,8 +458,10 @@ class Decider {
       step.replicas.push_back({tablet.alias, acks});
     }
     if (!step.replicas.empty()) return step;
-    return Done{chosen.alias, fmt::format("{} leads {} in term {}", chosen.alias.ToString(),
-                                          view_.shard.ToString(), attempt_.term), Warnings(chosen)};
+    return Done{chosen.alias,
+                fmt::format("{} leads {} in term {}", chosen.alias.ToString(),
+                            view_.shard.ToString(), attempt_.term),
+                Warnings(chosen)};
   }
 
   std::vector<std::string> Warnings(const TabletSight& chosen) const {
@@ -449,9 +473,11 @@ class Decider {
       if (!tablet.reachable) {
         warnings.push_back(name + " was not reachable and must follow when it is back");
       } else if (!attempt_.repointed.contains(tablet.alias) && !tablet.backup_running) {
-        warnings.push_back(fmt::format("{} does not follow yet: {}", name, LastError(tablet.alias)));
+        warnings.push_back(
+            fmt::format("{} does not follow yet: {}", name, LastError(tablet.alias)));
       }
-      // What a replica holds beyond may just be newer than this look at the primary, unless the source is another.
+      // What a replica holds beyond may just be newer than this look at the primary, unless the
+      // source is another.
       gtid::Set extra = ReceivedBy(view_, tablet).Subtract(has);
       bool follows = attempt_.repointed.contains(tablet.alias);
       if (tablet.reachable && !extra.Empty() && !follows) {
@@ -465,9 +491,11 @@ class Decider {
     return warnings;
   }
 
-  // --- nothing was decided yet, so all goes back as it was. Once tablets follow a candidate only forward is safe.
+  // --- nothing was decided yet, so all goes back as it was. Once tablets follow a candidate only
+  // forward is safe.
   Step UndoAndRefuse(Refuse end) {
-    // Without a quorum another coordinator may stand on these fences; with it, fences of a run that crashed are void too.
+    // Without a quorum another coordinator may stand on these fences; with it, fences of a run that
+    // crashed are void too.
     bool can = old_ != nullptr && attempt_.chosen.empty() && attempt_.term != 0 &&
                PromiseQuorum(view_, reigning_, StandingPromises());
     if (!can) return end;
@@ -501,7 +529,8 @@ class Decider {
     const TabletSight* tablet = view_.Find(request_.new_primary);
     std::string name = request_.new_primary.ToString();
     if (tablet == nullptr) {
-      return No(Code::kNotFound, fmt::format("tablet {} is not in shard {}", name, view_.shard.ToString()));
+      return No(Code::kNotFound,
+                fmt::format("tablet {} is not in shard {}", name, view_.shard.ToString()));
     }
     if (old_ == nullptr) {
       return No(Code::kFailedPrecondition,
@@ -509,20 +538,23 @@ class Decider {
                             view_.shard.ToString()));
     }
     if (reigning_ == request_.new_primary) {
-      return No(Code::kFailedPrecondition, fmt::format("{} is the primary of {} itself", name,
-                                                       view_.shard.ToString()));
+      return No(Code::kFailedPrecondition,
+                fmt::format("{} is the primary of {} itself", name, view_.shard.ToString()));
     }
     if (!Up(tablet)) {
-      return No(Code::kUnavailable, fmt::format("tablet {} does not answer: {}", name, tablet->error));
+      return No(Code::kUnavailable,
+                fmt::format("tablet {} does not answer: {}", name, tablet->error));
     }
     if (attempt_.repointed.contains(tablet->alias)) {
       return Done{reigning_, fmt::format("{} replicates from {}", name, reigning_.ToString()), {}};
     }
     if (Tries("repoint " + name) >= kTries) {
-      return No(Code::kUnavailable, fmt::format("{} could not be set to replicate from {}: {}", name,
-                                                reigning_.ToString(), LastError(tablet->alias)));
+      return No(Code::kUnavailable,
+                fmt::format("{} could not be set to replicate from {}: {}", name,
+                            reigning_.ToString(), LastError(tablet->alias)));
     }
-    // Beyond the reigning term it has promised somebody else: to overrule that takes a term of one's own.
+    // Beyond the reigning term it has promised somebody else: to overrule that takes a term of
+    // one's own.
     uint64_t term = attempt_.term;
     uint64_t reigns = old_->reachable ? old_->journal_term : tablet->journal_term;
     if (term == 0) {

@@ -40,7 +40,8 @@ View Shard(uint32_t count) {
   return view;
 }
 void Lose(View& view, size_t tablet) {
-  view.tablets[tablet] = {.alias = view.tablets[tablet].alias, .type = view.tablets[tablet].type,
+  view.tablets[tablet] = {.alias = view.tablets[tablet].alias,
+                          .type = view.tablets[tablet].type,
                           .error = "connection refused"};
 }
 // All who can be seen promised term 2 to this run, and replicas are fenced.
@@ -67,7 +68,12 @@ T Get(const Step& step) {
 }
 
 TEST(Durability, AcknowledgementsAndFence) {
-  struct Case { Durability policy; gtid::Flavor flavor; size_t ackers; uint32_t want; };
+  struct Case {
+    Durability policy;
+    gtid::Flavor flavor;
+    size_t ackers;
+    uint32_t want;
+  };
   for (Case c : {Case{Durability::kNone, gtid::Flavor::kMysql, 4, 0},
                  Case{Durability::kSemiSync, gtid::Flavor::kMysql, 0, 0},
                  Case{Durability::kSemiSync, gtid::Flavor::kMysql, 1, 1},
@@ -107,7 +113,11 @@ TEST(Terms, AnyTwoQuorumsShareATablet) {
 }
 
 TEST(Decide, RefusalsSayWhy) {
-  struct Case { Request request; size_t lost; const char* says; };
+  struct Case {
+    Request request;
+    size_t lost;
+    const char* says;
+  };
   for (const Case& c : std::vector<Case>{
            {{.expected_primary = At(102)}, 9, "not zone1-0000000102 as expected"},
            {{.new_primary = At(999)}, 9, "is not in shard ks/0"},
@@ -132,15 +142,21 @@ TEST(Decide, NoFailoverWhileAnAckerIsMissing) {
 }
 
 TEST(Decide, ElectsWhoHasAllAndMayLead) {
-  struct Case { const char* name; void (*change)(View&); uint32_t want; };
+  struct Case {
+    const char* name;
+    void (*change)(View&);
+    uint32_t want;
+  };
   for (const Case& c : std::vector<Case>{
            {"first by alias", [](View&) {}, 102},
-           {"the most advanced", [](View& v) { v.tablets[3].received = v.tablets[3].executed = Mysql(12); }, 104},
+           {"the most advanced",
+            [](View& v) { v.tablets[3].received = v.tablets[3].executed = Mysql(12); }, 104},
            {"not an rdonly", [](View& v) { v.tablets[1].type = TabletType::kRdonly; }, 103},
            {"not a drained one", [](View& v) { v.tablets[1].type = TabletType::kDrained; }, 103},
            {"not while a backup runs", [](View& v) { v.tablets[1].backup_running = true; }, 103},
            {"the least to apply", [](View& v) { v.tablets[1].executed = Mysql(8); }, 103},
-           {"not where mysqld is down", [](View& v) { v.tablets[1].mysqld_running = false; }, 103}}) {
+           {"not where mysqld is down", [](View& v) { v.tablets[1].mysqld_running = false; },
+            103}}) {
     View view = Shard(5);
     Lose(view, 0);
     c.change(view);
@@ -190,7 +206,8 @@ TEST(Decide, MariadbComparesPerServer) {
   has(1, "0-1-5");
   has(2, "0-2-7");
   Attempt attempt = Fenced(view);
-  Refuse refuse = Get<Repoint>(NextStep(view, {.action = Action::kEmergency}, attempt)).then.value();
+  Refuse refuse =
+      Get<Repoint>(NextStep(view, {.action = Action::kEmergency}, attempt)).then.value();
   EXPECT_NE(refuse.why.find("it lacks 0-1-5"), std::string::npos) << refuse.why;
   view.takeovers = {{2, *gtid::Set::Parse(view.flavor, "0-1-5")}};
   EXPECT_EQ(Get<Repoint>(NextStep(view, {.action = Action::kEmergency}, attempt)).primary, At(103));

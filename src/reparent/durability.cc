@@ -16,9 +16,12 @@ Result<Durability> ParseDurability(std::string_view text) {
 
 std::string_view DurabilityName(Durability policy) {
   switch (policy) {
-    case Durability::kNone: return "none";
-    case Durability::kSemiSync: return "semi_sync";
-    case Durability::kCrossCell: return "cross_cell";
+    case Durability::kNone:
+      return "none";
+    case Durability::kSemiSync:
+      return "semi_sync";
+    case Durability::kCrossCell:
+      return "cross_cell";
   }
   return "none";
 }

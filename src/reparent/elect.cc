@@ -11,7 +11,8 @@ constexpr int kCatchUpTries = 2;
 // Empty: fit to lead, apart from the transactions it has.
 std::string WhyUnfit(const Request& request, const Attempt& attempt, const TabletAlias& reigning,
                      const TabletSight& tablet) {
-  if (!tablet.reachable) return "not reachable" + (tablet.error.empty() ? "" : " (" + tablet.error + ")");
+  if (!tablet.reachable)
+    return "not reachable" + (tablet.error.empty() ? "" : " (" + tablet.error + ")");
   if (!tablet.mysqld_running) return "its mysqld is down";
   bool asked = tablet.alias == request.new_primary;
   if (!request.new_primary.empty() && !asked) {
@@ -20,7 +21,8 @@ std::string WhyUnfit(const Request& request, const Attempt& attempt, const Table
   if (tablet.alias == request.avoid_primary) return "to be avoided, as asked";
   if (request.ignore.contains(tablet.alias)) return "to be ignored, as asked";
   if (PromotionRuleOf(tablet.type) == PromotionRule::kMustNot) {
-    return fmt::format("a tablet of type {} is never promoted", record::TabletTypeName(tablet.type));
+    return fmt::format("a tablet of type {} is never promoted",
+                       record::TabletTypeName(tablet.type));
   }
   if (tablet.backup_running) return "a backup runs on it";
   if (attempt.term != 0 && tablet.promised_term != attempt.term) {
@@ -54,8 +56,9 @@ std::string WhyTooFewAckers(const View& view, const TabletSight& tablet) {
     return sight->reachable && sight->mysqld_running;
   });
   if (static_cast<uint32_t>(up) >= required) return {};
-  return fmt::format("durability policy {} wants {} to acknowledge its commits, and {} of {} are up",
-                     DurabilityName(view.durability), required, up, ackers.size());
+  return fmt::format(
+      "durability policy {} wants {} to acknowledge its commits, and {} of {} are up",
+      DurabilityName(view.durability), required, up, ackers.size());
 }
 
 }  // namespace
@@ -80,8 +83,8 @@ Election Elect(const View& view, const Request& request, const Attempt& attempt,
   std::vector<std::string> reasons;
   std::string cell = request.preferred_cell.empty() ? reigning.cell : request.preferred_cell;
   auto rank = [&](const TabletSight& tablet, bool complete) {
-    return std::tuple(!complete, tablet.alias != reigning, !cell.empty() && tablet.alias.cell != cell,
-                      PromotionRuleOf(tablet.type),
+    return std::tuple(!complete, tablet.alias != reigning,
+                      !cell.empty() && tablet.alias.cell != cell, PromotionRuleOf(tablet.type),
                       needed.Subtract(ExecutedBy(view, tablet)).Count(), tablet.alias);
   };
   bool winner_complete = false;
@@ -107,9 +110,9 @@ Election Elect(const View& view, const Request& request, const Attempt& attempt,
       if (has) election.source = &tablet;
     }
     if (election.source == nullptr && !request.force) {
-      reasons.push_back(fmt::format(
-          "{}: it lacks {}", election.winner->alias.ToString(),
-          needed.Subtract(ReceivedBy(view, *election.winner)).ToString()));
+      reasons.push_back(
+          fmt::format("{}: it lacks {}", election.winner->alias.ToString(),
+                      needed.Subtract(ReceivedBy(view, *election.winner)).ToString()));
       election.winner = nullptr;
     }
   }

@@ -21,9 +21,10 @@ struct Election {
   std::string reasons;  // why each other tablet was refused: "zone1-0000000101: a backup runs; ..."
 };
 
-// REQUIRES of a winner: what the request and the policy allow, and (unless forced) that it contains `needed` and finds
-// enough reachable ackers. `reigning` may win only where it is asked for, or is an unfinished promotion.
-// Ties: asked for, the preferred cell, promotion rule, least left to apply, alias.
+// REQUIRES of a winner: what the request and the policy allow, and (unless forced) that it contains
+// `needed` and finds enough reachable ackers. `reigning` may win only where it is asked for, or is
+// an unfinished promotion. Ties: asked for, the preferred cell, promotion rule, least left to
+// apply, alias.
 Election Elect(const View& view, const Request& request, const Attempt& attempt,
                const TabletAlias& reigning, const gtid::Set& needed);
 

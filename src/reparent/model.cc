@@ -135,10 +135,20 @@ void World::Do(Event event) {
   size_t who = static_cast<size_t>(event.who);
   if (tracing) trace.push_back(fmt::format("{} {}", event.kind, event.who));
   switch (event.kind) {
-    case 'w': Write(event.who); break;
-    case 'r': Replicate(event.who); break;
-    case 'k': --faults_left; tabs[who].up = false; break;
-    case 'p': --faults_left; tabs[who].cut = true; break;
+    case 'w':
+      Write(event.who);
+      break;
+    case 'r':
+      Replicate(event.who);
+      break;
+    case 'k':
+      --faults_left;
+      tabs[who].up = false;
+      break;
+    case 'p':
+      --faults_left;
+      tabs[who].cut = true;
+      break;
     case 'x': {
       --crashes_left;
       Coordinator fresh;
@@ -148,7 +158,10 @@ void World::Do(Event event) {
     }
     default: {
       Coordinator& coordinator = coordinators[who];
-      if (!coordinator.busy) Decide(coordinator); else ActOnNext(coordinator);
+      if (!coordinator.busy)
+        Decide(coordinator);
+      else
+        ActOnNext(coordinator);
     }
   }
   CheckState();
@@ -233,7 +246,10 @@ void World::ActOnNext(Coordinator& coordinator) {
     const TabletAlias& alias = targets[coordinator.next++];
     std::string error = Act(coordinator, static_cast<int>(alias.uid) - 100);
     if (tracing && !error.empty()) trace.push_back("    " + alias.ToString() + ": " + error);
-    if (error.empty()) coordinator.result.ok.insert(alias); else coordinator.result.errors[alias] = error;
+    if (error.empty())
+      coordinator.result.ok.insert(alias);
+    else
+      coordinator.result.errors[alias] = error;
     if (!whole_steps) break;
   }
   if (coordinator.next < targets.size()) return;
@@ -252,21 +268,28 @@ std::string World::Act(Coordinator& coordinator, int tablet) {
     return {};
   }
   if (auto* s = std::get_if<PromiseTerm>(&step)) {
-    bool granted = s->term > tab.promised || (bug == Bug::kSameTermTwice && s->term == tab.promised);
+    bool granted =
+        s->term > tab.promised || (bug == Bug::kSameTermTwice && s->term == tab.promised);
     if (!granted) return "promised already";
     tab.promised = s->term;
     return {};
   }
-  uint64_t term = std::visit([](const auto& s) -> uint64_t {
-    if constexpr (requires { s.term; }) return s.term; else return 0;
-  }, step);
+  uint64_t term = std::visit(
+      [](const auto& s) -> uint64_t {
+        if constexpr (requires { s.term; })
+          return s.term;
+        else
+          return 0;
+      },
+      step);
   if (term < tab.promised) return "promised a higher term";
   tab.promised = term;
   if (std::holds_alternative<Fence>(step)) {
     tab.fenced = true;
     if (bug != Bug::kSkipFence) tab.io = false;
   } else if (std::holds_alternative<Demote>(step)) {
-    if (!tab.leads || (tab.received & ~tab.executed) != 0) return "commits wait for acknowledgements";
+    if (!tab.leads || (tab.received & ~tab.executed) != 0)
+      return "commits wait for acknowledgements";
     tab.demoted = tab.read_only = true;
     tab.serving = false;
   } else if (auto* undo = std::get_if<UndoDemote>(&step)) {
@@ -335,7 +358,8 @@ std::string World::DoPromote(int tablet, const Promote& step) {
 std::string World::DoPublish(int tablet, uint64_t term, Coordinator& coordinator) {
   bool open = false;
   for (auto [t, who] : opened) open |= t == term && who == tablet;
-  if (!open) violation = fmt::format("I2: {} published before it was writable", Alias(tablet).ToString());
+  if (!open)
+    violation = fmt::format("I2: {} published before it was writable", Alias(tablet).ToString());
   (void)coordinator;
   // The record's update carries the version of the view; a newer term has moved it.
   uint64_t newest = 0;
@@ -365,7 +389,8 @@ void World::CheckState() {
 void World::Heal() {
   int newest = 0;
   for (size_t i = 0; i < tabs.size(); ++i) {
-    if (tabs[i].lead_term > tabs[static_cast<size_t>(newest)].lead_term) newest = static_cast<int>(i);
+    if (tabs[i].lead_term > tabs[static_cast<size_t>(newest)].lead_term)
+      newest = static_cast<int>(i);
   }
   for (size_t i = 0; i < tabs.size(); ++i) {
     Tab& tab = tabs[i];
@@ -377,7 +402,9 @@ void World::Heal() {
     tab.leads = false;
     tab.read_only = true;
     tab.serving = false;
-    if (static_cast<int>(i) == newest) tab.executed = tab.received; else {
+    if (static_cast<int>(i) == newest)
+      tab.executed = tab.received;
+    else {
       tab.received &= tabs[static_cast<size_t>(newest)].received;
       tab.executed &= tab.received;
     }

@@ -1,6 +1,7 @@
-// reparent/model.h - a shard in miniature for tests: tablets that obey the promises of decide.h, clients that write, and
-// coordinators that run NextStep without any lock. Every thing that can happen next is an event; the owner picks one.
-// A violated invariant is put into `violation`. Threads: values, copied freely.
+// reparent/model.h - a shard in miniature for tests: tablets that obey the promises of decide.h,
+// clients that write, and coordinators that run NextStep without any lock. Every thing that can
+// happen next is an event; the owner picks one. A violated invariant is put into `violation`.
+// Threads: values, copied freely.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,13 @@
 
 namespace paceline::reparent::model {
 
-enum class Bug : uint8_t { kNone, kSkipFence, kPromoteMostLagging, kPublishBeforeWritable, kSameTermTwice };
+enum class Bug : uint8_t {
+  kNone,
+  kSkipFence,
+  kPromoteMostLagging,
+  kPublishBeforeWritable,
+  kSameTermTwice
+};
 
 struct Tab {
   bool up = true, cut = false;  // cut: unreachable for coordinators, alive for clients and replicas
@@ -27,15 +34,21 @@ struct Coordinator {
   Request request;
   Attempt attempt;
   Step step;
-  bool busy = false;   // `step` is under way, `next` is its next tablet
+  bool busy = false;  // `step` is under way, `next` is its next tablet
   size_t next = 0;
   StepResult result;
   bool over = false, done = false;
 };
 
 struct World {
-  struct Journal { uint64_t term; int tablet; };
-  struct Event { char kind; int who; };
+  struct Journal {
+    uint64_t term;
+    int tablet;
+  };
+  struct Event {
+    char kind;
+    int who;
+  };
 
   Bug bug = Bug::kNone;
   Durability durability = Durability::kSemiSync;

@@ -26,8 +26,8 @@ void LetReplicasReceive(World& world) {
   }
 }
 
-// One coordinator alone, nothing fails: it must end, and well; at the second time where it undid a first attempt,
-// because commits of a living primary waited for a replica.
+// One coordinator alone, nothing fails: it must end, and well; at the second time where it undid a
+// first attempt, because commits of a living primary waited for a replica.
 std::string RunAlone(World world) {
   world.tracing = true;
   world.writes_left = world.faults_left = world.crashes_left = 0;
@@ -51,7 +51,8 @@ struct Explored {
 };
 
 // Every order of events from `start`, depth first. Each end must heal when run again.
-// Terms above `term_max` are not followed: two coordinators without a lock may outbid each other for long.
+// Terms above `term_max` are not followed: two coordinators without a lock may outbid each other
+// for long.
 Explored Explore(World start, size_t states_max, uint64_t term_max) {
   Explored out;
   std::unordered_set<size_t> seen;
@@ -136,7 +137,9 @@ std::string Simulate(uint64_t seed, Bug bug) {
   auto pick = [&rng] { return rng.Below(2) ? Emergency() : Planned(); };
   World world(tablets, {pick(), pick()});
   for (int i = 0; i < 2; ++i) {
-    if (rng.Below(2)) world.coordinators[static_cast<size_t>(i)].request.new_primary = World::Alias((i + 1) % tablets);
+    if (rng.Below(2))
+      world.coordinators[static_cast<size_t>(i)].request.new_primary =
+          World::Alias((i + 1) % tablets);
   }
   world.bug = bug;
   world.writes_left = 4;

@@ -8,10 +8,14 @@ namespace paceline::reparent {
 
 std::string_view ActionName(Action action) {
   switch (action) {
-    case Action::kPlanned: return "PlannedReparentShard";
-    case Action::kEmergency: return "EmergencyReparentShard";
-    case Action::kInit: return "InitShardPrimary";
-    case Action::kReparentTablet: return "ReparentTablet";
+    case Action::kPlanned:
+      return "PlannedReparentShard";
+    case Action::kEmergency:
+      return "EmergencyReparentShard";
+    case Action::kInit:
+      return "InitShardPrimary";
+    case Action::kReparentTablet:
+      return "ReparentTablet";
   }
   return "";
 }

@@ -45,7 +45,8 @@ class FakeGate final : public port::Vtgate {
     co_return Fail(Code::kUnimplemented, "not in this test");                                  \
   }
   PACELINE_METHOD(ExecuteBatch)
-  PACELINE_METHOD(ExecuteMulti) PACELINE_METHOD(Prepare) PACELINE_METHOD(CloseSession)
+  PACELINE_METHOD(ExecuteMulti)
+  PACELINE_METHOD(Prepare) PACELINE_METHOD(CloseSession)
 #undef PACELINE_METHOD
       io::Task<Status> StreamExecuteMulti(
           const vtgate::StreamExecuteMultiRequest&,

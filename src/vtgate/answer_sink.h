@@ -1,5 +1,6 @@
-// vtgate/answer_sink.h - where a session's answers go: a tablet's raw results (ResultSink) and the gate's own. The MySQL
-// front writes packets (client_sink.h), the gRPC front gathers typed rows. Threads: the session's loop.
+// vtgate/answer_sink.h - where a session's answers go: a tablet's raw results (ResultSink) and the
+// gate's own. The MySQL front writes packets (client_sink.h), the gRPC front gathers typed rows.
+// Threads: the session's loop.
 #pragma once
 
 #include <optional>
@@ -27,7 +28,8 @@ struct OwnTable {
 
 class AnswerSink : public port::ResultSink {
  public:
-  // Before each statement; `database` is shown as `keyspace` in what the server says ("": nothing to rename).
+  // Before each statement; `database` is shown as `keyspace` in what the server says ("": nothing
+  // to rename).
   virtual void StartStatement(std::string_view database, std::string_view keyspace,
                               const TerminatorContext& context) = 0;
   // Answers of the gate itself.
@@ -35,7 +37,8 @@ class AnswerSink : public port::ResultSink {
   virtual void WriteError(const Error& error) = 0;
   virtual void WriteTable(const OwnTable& table) = 0;
 
-  // Of the statement now running: whether the client has been sent a part of its answer, and all of it.
+  // Of the statement now running: whether the client has been sent a part of its answer, and all of
+  // it.
   virtual bool begun() const = 0;
   virtual bool ended() const = 0;
   // The last terminator as the tablet or the gate made it.

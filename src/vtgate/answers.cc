@@ -29,9 +29,7 @@ std::string Pattern(const OwnAnswerInput& input) {
   return sql::Unquote(like, sql::Dialect());
 }
 
-std::string State(const TabletLine& line) {
-  return line.serving ? "SERVING" : "NOT_SERVING";
-}
+std::string State(const TabletLine& line) { return line.serving ? "SERVING" : "NOT_SERVING"; }
 
 OwnTable Tablets(const OwnAnswerInput& input) {
   OwnTable table;
@@ -45,7 +43,8 @@ OwnTable Tablets(const OwnAnswerInput& input) {
     if (!wanted) continue;
     bool primary = line.type == record::TabletType::kPrimary;
     table.rows.push_back({line.tablet.alias.cell, line.tablet.keyspace, line.tablet.shard,
-                          Upper(record::TabletTypeName(line.type)), State(line), alias, line.tablet.hostname,
+                          Upper(record::TabletTypeName(line.type)), State(line), alias,
+                          line.tablet.hostname,
                           primary ? Rfc3339(line.primary_term_start) : std::string()});
   }
   return table;
@@ -53,22 +52,29 @@ OwnTable Tablets(const OwnAnswerInput& input) {
 
 OwnTable ReplicationStatus(const OwnAnswerInput& input) {
   OwnTable table;
-  table.columns = {"Keyspace",          "Shard",          "TabletType",     "Alias",           "Hostname",
-                   "ReplicationSource", "ReplicationHealth", "ReplicationLag", "ThrottlerStatus"};
+  table.columns = {"Keyspace",          "Shard",
+                   "TabletType",        "Alias",
+                   "Hostname",          "ReplicationSource",
+                   "ReplicationHealth", "ReplicationLag",
+                   "ThrottlerStatus"};
   std::vector<TabletLine> lines = input.gate.gateway->Tablets();
   for (const TabletLine& line : lines) {
     if (line.type == record::TabletType::kPrimary) continue;
     std::string source;
     for (const TabletLine& other : lines) {
       bool leads = other.type == record::TabletType::kPrimary && other.serving &&
-                   other.tablet.keyspace == line.tablet.keyspace && other.tablet.shard == line.tablet.shard;
-      if (leads) source = fmt::format("{}:{}", other.tablet.mysql_hostname, other.tablet.mysql_port);
+                   other.tablet.keyspace == line.tablet.keyspace &&
+                   other.tablet.shard == line.tablet.shard;
+      if (leads)
+        source = fmt::format("{}:{}", other.tablet.mysql_hostname, other.tablet.mysql_port);
     }
-    std::string health = fmt::format("{{\"Healthy\":{},\"Error\":\"{}\"}}", line.error.empty() && line.serving,
-                                     ReplaceAll(line.error, "\"", "'"));
-    table.rows.push_back({line.tablet.keyspace, line.tablet.shard, Upper(record::TabletTypeName(line.type)),
-                          line.tablet.alias.ToString(), line.tablet.hostname, source, health,
-                          std::to_string(line.lag / 1s), std::string("{}")});
+    std::string health =
+        fmt::format("{{\"Healthy\":{},\"Error\":\"{}\"}}", line.error.empty() && line.serving,
+                    ReplaceAll(line.error, "\"", "'"));
+    table.rows.push_back({line.tablet.keyspace, line.tablet.shard,
+                          Upper(record::TabletTypeName(line.type)), line.tablet.alias.ToString(),
+                          line.tablet.hostname, source, health, std::to_string(line.lag / 1s),
+                          std::string("{}")});
   }
   return table;
 }
@@ -91,7 +97,8 @@ OwnTable Databases(const OwnAnswerInput& input, bool with_system) {
   table.columns = {"Database"};
   std::vector<std::string> names = input.gate.topology->vschema->KeyspaceNames();
   if (with_system) {
-    for (const char* name : {"information_schema", "mysql", "performance_schema", "sys"}) names.emplace_back(name);
+    for (const char* name : {"information_schema", "mysql", "performance_schema", "sys"})
+      names.emplace_back(name);
   }
   std::sort(names.begin(), names.end());
   std::string pattern = Pattern(input);
@@ -148,26 +155,39 @@ OwnTable One(std::string_view column, std::string value) {
 
 std::optional<Result<OwnTable>> OwnAnswer(const OwnAnswerInput& input) {
   switch (input.plan.outline.show) {
-    case Show::kVitessTablets: return Tablets(input);
-    case Show::kVitessReplicationStatus: return ReplicationStatus(input);
-    case Show::kVitessShards: return Shards(input);
-    case Show::kVitessTarget: return One("Target", input.target.ToString());
-    case Show::kVitessSessions: return Sessions(input);
-    case Show::kKeyspaces: return Databases(input, false);
-    case Show::kDatabases: return Databases(input, true);
-    case Show::kVschemaTables: return VschemaTables(input);
-    case Show::kVschemaKeyspaces: return VschemaKeyspaces(input);
+    case Show::kVitessTablets:
+      return Tablets(input);
+    case Show::kVitessReplicationStatus:
+      return ReplicationStatus(input);
+    case Show::kVitessShards:
+      return Shards(input);
+    case Show::kVitessTarget:
+      return One("Target", input.target.ToString());
+    case Show::kVitessSessions:
+      return Sessions(input);
+    case Show::kKeyspaces:
+      return Databases(input, false);
+    case Show::kDatabases:
+      return Databases(input, true);
+    case Show::kVschemaTables:
+      return VschemaTables(input);
+    case Show::kVschemaKeyspaces:
+      return VschemaKeyspaces(input);
     case Show::kVschemaVindexes: {
       OwnTable table;
       table.columns = {"Keyspace", "Name", "Type", "Params", "Owner"};
       return table;
     }
-    case Show::kWarnings: return Warnings(input, false);
-    case Show::kErrors: return Warnings(input, true);
-    case Show::kCountWarnings: return One("@@session.warning_count", std::to_string(input.warnings.size()));
+    case Show::kWarnings:
+      return Warnings(input, false);
+    case Show::kErrors:
+      return Warnings(input, true);
+    case Show::kCountWarnings:
+      return One("@@session.warning_count", std::to_string(input.warnings.size()));
     case Show::kCountErrors: {
-      long errors = std::count_if(input.warnings.begin(), input.warnings.end(),
-                                  [](const port::Warning& warning) { return warning.level == "Error"; });
+      long errors =
+          std::count_if(input.warnings.begin(), input.warnings.end(),
+                        [](const port::Warning& warning) { return warning.level == "Error"; });
       return One("@@session.error_count", std::to_string(errors));
     }
     case Show::kVitessMetadata: {
@@ -183,12 +203,15 @@ std::optional<Result<OwnTable>> OwnAnswer(const OwnAnswerInput& input) {
     case Show::kVitessMigrations:
     case Show::kVitessThrottledApps:
     case Show::kVitessThrottlerStatus:
-      return Fail(Code::kUnimplemented, "SHOW {} belongs to Online DDL and throttling, which Paceline does not have yet",
+      return Fail(Code::kUnimplemented,
+                  "SHOW {} belongs to Online DDL and throttling, which Paceline does not have yet",
                   sql::ShowName(input.plan.outline.show));
-    default: break;
+    default:
+      break;
   }
   if (input.plan.gate == plan::GateTask::kVexplain) {
-    return Fail(Code::kUnimplemented, "VEXPLAIN is not there yet; EXPLAIN shows the plan of the shard's mysqld");
+    return Fail(Code::kUnimplemented,
+                "VEXPLAIN is not there yet; EXPLAIN shows the plan of the shard's mysqld");
   }
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
-// vtgate/answers.h - what the gate answers from its own knowledge: SHOW VITESS_*, SHOW KEYSPACES, SHOW DATABASES,
-// SHOW WARNINGS of a statement whose connection is gone. Pure but for the gateway's listing.
+// vtgate/answers.h - what the gate answers from its own knowledge: SHOW VITESS_*, SHOW KEYSPACES,
+// SHOW DATABASES, SHOW WARNINGS of a statement whose connection is gone. Pure but for the gateway's
+// listing.
 #pragma once
 
 #include <optional>

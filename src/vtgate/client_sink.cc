@@ -46,7 +46,8 @@ void ClientSink::OnColumns(uint64_t column_count, std::string_view packets) {
   packets = Renamed(packets, &scratch_);
   std::string show_tables;
   if (!rename_from_.empty()) show_tables = RenameTablesIn(packets);
-  client_.WriteColumns(column_count, show_tables.empty() ? packets : show_tables, StatusFlags(0, false));
+  client_.WriteColumns(column_count, show_tables.empty() ? packets : show_tables,
+                       StatusFlags(0, false));
 }
 
 // SHOW TABLES calls its column after the database. Empty when there is none such.
@@ -56,7 +57,8 @@ std::string ClientSink::RenameTablesIn(std::string_view packets) const {
   Result<std::vector<mysql::wire::ColumnDefinition>> columns = mysql::wire::ParseColumns(packets);
   if (!columns) return "";
   for (mysql::wire::ColumnDefinition& column : *columns) {
-    if (column.name.starts_with(name)) column.name = "Tables_in_" + rename_to_ + column.name.substr(name.size());
+    if (column.name.starts_with(name))
+      column.name = "Tables_in_" + rename_to_ + column.name.substr(name.size());
   }
   std::string renamed;
   uint8_t sequence = 1;
@@ -89,12 +91,13 @@ Terminator ClientSink::Shown(const Terminator& end, bool last) const {
     shown.session_state =
         mysql::wire::RenameSchemaInSessionState(shown.session_state, rename_from_, rename_to_);
   }
-  shown.status_flags = StatusFlags(end.status_flags, last && context_.more_statements && !end.is_error());
+  shown.status_flags =
+      StatusFlags(end.status_flags, last && context_.more_statements && !end.is_error());
   return shown;
 }
 
-void ClientSink::OnPrepared(uint16_t parameter_count, std::string_view parameters, uint16_t column_count,
-                            std::string_view columns, uint16_t warnings) {
+void ClientSink::OnPrepared(uint16_t parameter_count, std::string_view parameters,
+                            uint16_t column_count, std::string_view columns, uint16_t warnings) {
   begun_ = ended_ = prepared_ = true;
   parameter_count_ = parameter_count;
   last_ = Terminator();
@@ -111,7 +114,9 @@ void ClientSink::WriteTerminator(const Terminator& end) {
   client_.WriteTerminator(Shown(end, true));
 }
 
-void ClientSink::WriteError(const Error& error) { WriteTerminator(mysql::wire::TerminatorOf(error)); }
+void ClientSink::WriteError(const Error& error) {
+  WriteTerminator(mysql::wire::TerminatorOf(error));
+}
 
 void ClientSink::WriteTable(const OwnTable& table) {
   begun_ = ended_ = true;

@@ -1,5 +1,6 @@
-// vtgate/client_sink.h - relays a tablet's answer to one MySQL client: row packets undecoded, terminators written anew from
-// the session's state, and the database's name (vt_<keyspace>) shown as the keyspace. Threads: the session's loop.
+// vtgate/client_sink.h - relays a tablet's answer to one MySQL client: row packets undecoded,
+// terminators written anew from the session's state, and the database's name (vt_<keyspace>) shown
+// as the keyspace. Threads: the session's loop.
 #pragma once
 
 #include <string>
@@ -14,7 +15,8 @@ class ClientSink final : public AnswerSink {
  public:
   explicit ClientSink(mysql::ServerConnection& client) : client_(client) {}
 
-  // A new command. `binary`: rows of the gate's own tables go in the binary protocol (COM_STMT_EXECUTE).
+  // A new command. `binary`: rows of the gate's own tables go in the binary protocol
+  // (COM_STMT_EXECUTE).
   void StartCommand(bool binary);
   // COM_STMT_PREPARE: the id that the client gets.
   void SetStatementId(uint32_t id) { statement_id_ = id; }

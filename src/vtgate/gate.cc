@@ -22,7 +22,8 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   }
   Deadline soon = Deadline::In(2s).EarlierOf(deadline);
   auto info = co_await topo_->GetCellInfo(options_.cell, soon);
-  if (info && cache_ != nullptr) cache_->Put("global", topo::CellInfoPath(options_.cell), info->raw);
+  if (info && cache_ != nullptr)
+    cache_->Put("global", topo::CellInfoPath(options_.cell), info->raw);
   if (!info) LOG_WARNING("cell {}: {}", options_.cell, info.error().ToString());
 
   health::WatcherOptions watch;
@@ -30,14 +31,20 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   watch.local_cell = options_.cell;
   watch.view.lag_low = options_.lag_low;
   watch.view.lag_high = options_.lag_high;
-  watcher_ = std::make_unique<health::Watcher>(loop_, watch, *topo_, dialer_, cache_.get(), ThreadRng());
+  watcher_ =
+      std::make_unique<health::Watcher>(loop_, watch, *topo_, dialer_, cache_.get(), ThreadRng());
   watcher_->Start();
-  HealthGateway::ServiceOf service_of = [this](const record::TabletAlias& alias) { return dialer_.Last(alias); };
-  gateway_ = std::make_unique<HealthGateway>(*watcher_, std::move(service_of), options_.primary_wait);
+  HealthGateway::ServiceOf service_of = [this](const record::TabletAlias& alias) {
+    return dialer_.Last(alias);
+  };
+  gateway_ =
+      std::make_unique<HealthGateway>(*watcher_, std::move(service_of), options_.primary_wait);
   context_.gateway = gateway_.get();
   context_.registry = &table_;
   context_.query_timeout = options_.query_timeout;
-  TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) { context_.topology = std::move(view); };
+  TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) {
+    context_.topology = std::move(view);
+  };
   feed_ = std::make_unique<TopologyFeed>(*topo_, cache_.get(), options_.cell, std::move(take));
   feed_->Start();
   version_ = std::make_unique<VersionProbe>(context_);

@@ -1,5 +1,5 @@
-// vtgate/gate.h - a whole vtgate on one loop: topology, health, gateway, MySQL front. A process has one for each of its
-// threads; they share nothing but the SessionTable. Threads: its loop.
+// vtgate/gate.h - a whole vtgate on one loop: topology, health, gateway, MySQL front. A process has
+// one for each of its threads; they share nothing but the SessionTable. Threads: its loop.
 #pragma once
 
 #include <memory>
@@ -19,9 +19,9 @@ struct GateOptions {
   topo::OpenOptions topo;
   std::string cell;
   std::vector<std::string> cells_to_watch;
-  std::string local_copy;            // file; empty: none. One loop alone writes it
+  std::string local_copy;  // file; empty: none. One loop alone writes it
   Duration query_timeout = 1h;
-  Duration primary_wait = 10s;       // how long requests wait while the primary is away
+  Duration primary_wait = 10s;  // how long requests wait while the primary is away
   Duration lag_low = 30s, lag_high = 2h;
   std::shared_ptr<const MysqlFrontOptions> front;
 };
@@ -37,7 +37,8 @@ class Gate {
   Gate(io::Loop& loop, GateOptions options, Dialer& dialer, SessionTable& table);
   ~Gate();
 
-  // Opens the topology and starts watching; serves from what is known. Errors: kInvalidArgument naming a flag.
+  // Opens the topology and starts watching; serves from what is known. Errors: kInvalidArgument
+  // naming a flag.
   io::Task<Status> Start(Deadline deadline);
   io::Task<void> Stop(Deadline deadline);
 

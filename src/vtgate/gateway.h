@@ -1,5 +1,5 @@
-// vtgate/gateway.h - how a session finds a tablet. One Gateway per loop; the real one stands on the health room
-// (vtgate/health_gateway.h), tests give their own. Threads: its loop.
+// vtgate/gateway.h - how a session finds a tablet. One Gateway per loop; the real one stands on the
+// health room (vtgate/health_gateway.h), tests give their own. Threads: its loop.
 #pragma once
 
 #include <string>
@@ -31,9 +31,9 @@ struct TabletLine {
 class Gateway {
  public:
   virtual ~Gateway() = default;
-  // A serving tablet for the target; `prefer` is taken when it still fits (a session's last one). For a primary that is
-  // away it waits until there is one again or the deadline passes. Errors: kUnavailable, "no healthy tablet ..." as
-  // Vitess words it; kDeadlineExceeded.
+  // A serving tablet for the target; `prefer` is taken when it still fits (a session's last one).
+  // For a primary that is away it waits until there is one again or the deadline passes. Errors:
+  // kUnavailable, "no healthy tablet ..." as Vitess words it; kDeadlineExceeded.
   virtual io::Task<Result<Chosen>> Choose(record::Target target, Deadline deadline) = 0;
   // The tablet that a pinned connection lives on, while it is known at all.
   virtual Result<Chosen> Find(const record::TabletAlias& alias) = 0;

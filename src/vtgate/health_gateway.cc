@@ -9,12 +9,12 @@ io::Task<Result<Chosen>> HealthGateway::Choose(record::Target target, Deadline d
     status = watcher_.PickPrimary(target.keyspace, target.shard);
     if (!status) {
       Deadline until = Deadline::In(primary_wait_).EarlierOf(deadline);
-      Result<health::TabletStatus> waited =
-          co_await watcher_.WaitForPrimary(target.keyspace, target.shard, health::PrimaryTerm(), until);
+      Result<health::TabletStatus> waited = co_await watcher_.WaitForPrimary(
+          target.keyspace, target.shard, health::PrimaryTerm(), until);
       if (!waited) {
         // Vitess's words, which clients and tools look for.
-        co_return Fail(Code::kUnavailable, "target: {}: no healthy tablet available for it: {}", target.ToString(),
-                       waited.error().message());
+        co_return Fail(Code::kUnavailable, "target: {}: no healthy tablet available for it: {}",
+                       target.ToString(), waited.error().message());
       }
       status = std::move(*waited);
     }
@@ -22,7 +22,8 @@ io::Task<Result<Chosen>> HealthGateway::Choose(record::Target target, Deadline d
     status = watcher_.PickReplica(target);
   }
   if (!status) {
-    co_return Fail(Code::kUnavailable, "target: {}: no healthy tablet available for it", target.ToString());
+    co_return Fail(Code::kUnavailable, "target: {}: no healthy tablet available for it",
+                   target.ToString());
   }
   Result<Chosen> found = Find(status->tablet.alias);
   co_return found;

@@ -1,4 +1,5 @@
-// vtgate/health_gateway.h - the Gateway on what health streams tell. Threads: its loop. Lifetime: `watcher` outlives it.
+// vtgate/health_gateway.h - the Gateway on what health streams tell. Threads: its loop. Lifetime:
+// `watcher` outlives it.
 #pragma once
 
 #include <functional>
@@ -10,7 +11,8 @@ namespace paceline::vtgate {
 
 class HealthGateway final : public Gateway {
  public:
-  // `service_of` gives the client end that the dialer made last for a tablet; null when there is none.
+  // `service_of` gives the client end that the dialer made last for a tablet; null when there is
+  // none.
   using ServiceOf = std::function<port::QueryServicePtr(const record::TabletAlias&)>;
   // `primary_wait`: how long a request waits for a primary that is away.
   HealthGateway(health::Watcher& watcher, ServiceOf service_of, Duration primary_wait)

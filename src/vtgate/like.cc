@@ -5,7 +5,8 @@
 namespace paceline::vtgate {
 
 bool MatchesLike(std::string_view text, std::string_view pattern) {
-  // One place to come back to is enough: a later '%' makes earlier ones irrelevant, so this is linear times pattern.
+  // One place to come back to is enough: a later '%' makes earlier ones irrelevant, so this is
+  // linear times pattern.
   size_t t = 0, p = 0;
   size_t star_p = std::string_view::npos, star_t = 0;
   while (t < text.size()) {

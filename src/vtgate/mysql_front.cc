@@ -43,8 +43,8 @@ std::vector<std::vector<std::optional<std::string>>> SessionTable::List() const 
   std::lock_guard lock(mutex_);
   std::vector<std::vector<std::optional<std::string>>> rows;
   for (const auto& [id, entry] : entries_) {
-    rows.push_back({std::to_string(id), entry.user, entry.host, entry.target, entry.state, entry.pinned,
-                    entry.statement});
+    rows.push_back({std::to_string(id), entry.user, entry.host, entry.target, entry.state,
+                    entry.pinned, entry.statement});
   }
   return rows;
 }
@@ -58,7 +58,10 @@ size_t SessionTable::size() const {
 class MysqlFront::Client {
  public:
   Client(MysqlFront& front, std::unique_ptr<io::Socket> socket)
-      : front_(front), options_(front.options_), connection_(std::move(socket)), sink_(connection_) {}
+      : front_(front),
+        options_(front.options_),
+        connection_(std::move(socket)),
+        sink_(connection_) {}
 
   io::Task<void> Run();
   void Kill(bool query_only) {
@@ -117,7 +120,8 @@ void MysqlFront::Client::MakeSession() {
   dialect.flavor = FlavorOfVersion(front_.ServerVersion());
   session_ = std::make_unique<Session>(front_.gate_, std::move(identity), dialect);
   std::string_view collation = value::CollationName(login.charset);
-  if (!collation.empty()) session_->SetCollation(value::CharsetOfCollation(login.charset), collation);
+  if (!collation.empty())
+    session_->SetCollation(value::CharsetOfCollation(login.charset), collation);
 }
 
 io::Task<Status> MysqlFront::Client::Login() {
@@ -132,7 +136,9 @@ io::Task<Status> MysqlFront::Client::Login() {
   options.users = options_->users.get();
   options.rsa_key = options_->rsa_key;
   std::shared_ptr<const TopologyView> topology = front_.gate_.topology;
-  options.check_database = [topology](std::string_view database) { return CheckDatabase(*topology, database); };
+  options.check_database = [topology](std::string_view database) {
+    return CheckDatabase(*topology, database);
+  };
   Deadline deadline = Deadline::In(options_->handshake_timeout);
   Status done = co_await connection_.Handshake(std::move(options), options_->tls, deadline);
   if (!done) co_return done;
@@ -188,8 +194,9 @@ io::Task<void> MysqlFront::Client::Run() {
 void MysqlFront::Client::Note() {
   // Cheap enough only where something is worth showing; a plain point select leaves nothing behind.
   if (!session_->in_transaction() && session_->PinnedBecause().empty()) return;
-  front_.table_.Note(id_, session_->target().ToString(), session_->in_transaction() ? "transaction" : "idle",
-                     session_->PinnedBecause(), session_->running());
+  front_.table_.Note(id_, session_->target().ToString(),
+                     session_->in_transaction() ? "transaction" : "idle", session_->PinnedBecause(),
+                     session_->running());
 }
 
 io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
@@ -220,7 +227,8 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
       std::optional<uint32_t> statement = mysql::wire::StatementIdOf(packet.body);
       auto found = statement ? statements_.find(*statement) : statements_.end();
       if (found == statements_.end()) {
-        connection_.WriteErr(Error::FromMysql(1243, "HY000", "Unknown prepared statement handler given to COM_STMT_RESET"));
+        connection_.WriteErr(Error::FromMysql(
+            1243, "HY000", "Unknown prepared statement handler given to COM_STMT_RESET"));
       } else {
         found->second.long_data.clear();
         found->second.has_long_data.clear();
@@ -228,10 +236,16 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
       }
       co_return Status();
     }
-    case Command::kInitDb: OnInitDb(packet.payload()); co_return Status();
+    case Command::kInitDb:
+      OnInitDb(packet.payload());
+      co_return Status();
     case Command::kPing:
-    case Command::kDebug: connection_.WriteOk(session_->StatusFlags()); co_return Status();
-    case Command::kSetOption: connection_.WriteEof(session_->StatusFlags()); co_return Status();
+    case Command::kDebug:
+      connection_.WriteOk(session_->StatusFlags());
+      co_return Status();
+    case Command::kSetOption:
+      connection_.WriteEof(session_->StatusFlags());
+      co_return Status();
     case Command::kFieldList: {
       Status done = co_await OnFieldList(packet.payload());
       co_return done;
@@ -246,7 +260,8 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
       std::string body(packet.body);
       co_await session_->Close();
       statements_.clear();
-      Status changed = co_await connection_.ChangeUser(std::move(body), Deadline::In(options_->handshake_timeout));
+      Status changed = co_await connection_.ChangeUser(std::move(body),
+                                                       Deadline::In(options_->handshake_timeout));
       if (!changed) co_return changed;
       MakeSession();
       Status used = UseDatabaseOfLogin();
@@ -254,7 +269,8 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
     }
     case Command::kStatistics: {
       // One packet of text, not an OK.
-      std::string text = fmt::format("Threads: {}  Questions: {}", front_.table_.size(), front_.gate_.counters.queries);
+      std::string text = fmt::format("Threads: {}  Questions: {}", front_.table_.size(),
+                                     front_.gate_.counters.queries);
       connection_.WriteText(text);
       co_return Status();
     }
@@ -262,7 +278,8 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
     case Command::kBinlogDumpGtid:
     case Command::kRegisterReplica:
       connection_.WriteErr(Error(Code::kUnimplemented,
-                                 "vtgate serves no binary log: replicate from a tablet's mysqld, or read a change stream"));
+                                 "vtgate serves no binary log: replicate from a tablet's mysqld, "
+                                 "or read a change stream"));
       co_return Status();
     default:
       connection_.WriteErr(Error::FromMysql(1047, "08S01", "Unknown command"));
@@ -282,11 +299,13 @@ io::Task<Status> MysqlFront::Client::OnQuery(std::string_view body) {
 }
 
 io::Task<Status> MysqlFront::Client::OnPrepare(std::string_view text) {
-  constexpr size_t kMostStatements = 16'382;  // mysqld's max_prepared_stmt_count, here for each client
+  constexpr size_t kMostStatements =
+      16'382;  // mysqld's max_prepared_stmt_count, here for each client
   if (statements_.size() >= kMostStatements) {
     connection_.WriteErr(Error::FromMysql(
-        1461, "42000", fmt::format("Can't create more than max_prepared_stmt_count statements (current value: {})",
-                                   kMostStatements)));
+        1461, "42000",
+        fmt::format("Can't create more than max_prepared_stmt_count statements (current value: {})",
+                    kMostStatements)));
     co_return Status();
   }
   uint32_t id = next_statement_++;
@@ -308,14 +327,16 @@ Status MysqlFront::Client::OnLongData(std::string_view body) {
   Result<mysql::wire::LongDataCommand> data = mysql::wire::ParseLongData(body);
   if (!data) return {};  // this command has no answer, not even an error
   auto found = statements_.find(data->statement_id);
-  if (found == statements_.end() || data->parameter >= found->second.prepared.parameter_count) return {};
+  if (found == statements_.end() || data->parameter >= found->second.prepared.parameter_count)
+    return {};
   Statement& statement = found->second;
   statement.long_data.resize(statement.prepared.parameter_count);
   statement.has_long_data.resize(statement.prepared.parameter_count);
   size_t held = data->bytes.size();
   for (const std::string& one : statement.long_data) held += one.size();
   constexpr size_t kMostHeld = 64 << 20;
-  if (held > kMostHeld) return Fail(Code::kResourceExhausted, "long data of one statement exceeds {} bytes", kMostHeld);
+  if (held > kMostHeld)
+    return Fail(Code::kResourceExhausted, "long data of one statement exceeds {} bytes", kMostHeld);
   statement.long_data[data->parameter] += data->bytes;
   statement.has_long_data[data->parameter] = true;
   return {};
@@ -325,7 +346,8 @@ io::Task<Status> MysqlFront::Client::OnExecute(std::string_view body) {
   std::optional<uint32_t> id = mysql::wire::StatementIdOf(body);
   auto found = id ? statements_.find(*id) : statements_.end();
   if (found == statements_.end()) {
-    connection_.WriteErr(Error::FromMysql(1243, "HY000", "Unknown prepared statement handler given to EXECUTE"));
+    connection_.WriteErr(
+        Error::FromMysql(1243, "HY000", "Unknown prepared statement handler given to EXECUTE"));
     co_return Status();
   }
   Statement& statement = found->second;
@@ -338,9 +360,11 @@ io::Task<Status> MysqlFront::Client::OnExecute(std::string_view body) {
   }
   if (command->types_sent) {
     statement.types.clear();
-    for (const mysql::wire::Parameter& parameter : command->parameters) statement.types.push_back(parameter.type);
+    for (const mysql::wire::Parameter& parameter : command->parameters)
+      statement.types.push_back(parameter.type);
   }
-  command->flags &= static_cast<uint8_t>(~mysql::wire::kCursorReadOnly);  // the whole result is sent at once
+  command->flags &=
+      static_cast<uint8_t>(~mysql::wire::kCursorReadOnly);  // the whole result is sent at once
   std::string tail = mysql::wire::WriteExecuteTail(*command, statement.long_data);
   statement.long_data.clear();
   statement.has_long_data.clear();
@@ -359,7 +383,8 @@ void MysqlFront::Client::OnInitDb(std::string_view name) {
 
 io::Task<Status> MysqlFront::Client::OnFieldList(std::string_view payload) {
   (void)payload;
-  connection_.WriteErr(Error(Code::kUnimplemented, "COM_FIELD_LIST is not offered; use SHOW COLUMNS"));
+  connection_.WriteErr(
+      Error(Code::kUnimplemented, "COM_FIELD_LIST is not offered; use SHOW COLUMNS"));
   co_return Status();
 }
 
@@ -380,15 +405,16 @@ void MysqlFront::Serve(int fd) {
   io::Detach(Run(*this, std::move(*pass), std::move(socket)));
 }
 
-io::Task<void> MysqlFront::Run(MysqlFront& front, io::Gate::Pass pass, std::unique_ptr<io::Socket> socket) {
+io::Task<void> MysqlFront::Run(MysqlFront& front, io::Gate::Pass pass,
+                               std::unique_ptr<io::Socket> socket) {
   io::Gate::Pass held(std::move(pass));
   Client client(front, std::move(socket));
   co_await client.Run();
 }
 
 io::Task<void> MysqlFront::Stop(Deadline deadline) {
-  Deadline graceful = deadline.EarlierOf(Deadline::In(std::max<Duration>(
-      Duration(0), deadline.Left(loop_.Now()) - 1s)));
+  Deadline graceful = deadline.EarlierOf(
+      Deadline::In(std::max<Duration>(Duration(0), deadline.Left(loop_.Now()) - 1s)));
   for (auto& [id, client] : clients_) {
     if (client->Idle()) client->Shutdown();
   }

@@ -1,5 +1,5 @@
-// vtgate/mysql_front.h - serves MySQL clients on one loop: login, commands, prepared statements; the session does the rest.
-// Threads: its loop; SessionTable: any.
+// vtgate/mysql_front.h - serves MySQL clients on one loop: login, commands, prepared statements;
+// the session does the rest. Threads: its loop; SessionTable: any.
 #pragma once
 
 #include <atomic>
@@ -23,7 +23,8 @@ class SessionTable final : public SessionRegistry {
   struct Entry {
     io::Loop* loop = nullptr;
     std::function<void(bool query_only)> kill;
-    std::function<std::vector<std::optional<std::string>>()> describe;  // run on the owning loop only
+    std::function<std::vector<std::optional<std::string>>()>
+        describe;  // run on the owning loop only
     std::string user, host;
     std::string target, state, pinned, statement;  // as of the last command
   };
@@ -31,7 +32,8 @@ class SessionTable final : public SessionRegistry {
   void Add(uint64_t id, Entry entry);
   void Remove(uint64_t id);
   // What SHOW VITESS_SESSIONS tells; called after each command.
-  void Note(uint64_t id, std::string target, std::string state, std::string pinned, std::string statement);
+  void Note(uint64_t id, std::string target, std::string state, std::string pinned,
+            std::string statement);
   bool Kill(uint64_t connection_id, bool query_only) override;
   std::vector<std::vector<std::optional<std::string>>> List() const override;
   size_t size() const;
@@ -44,7 +46,7 @@ class SessionTable final : public SessionRegistry {
 
 struct MysqlFrontOptions {
   std::string server_version;  // told to clients; empty: that of the servers behind
-  bool accept_all = false;  // --mysql-auth-server-impl none
+  bool accept_all = false;     // --mysql-auth-server-impl none
   std::shared_ptr<const mysql::wire::UserStore> users;
   std::shared_ptr<const mysql::wire::RsaKey> rsa_key;
   std::shared_ptr<io::TlsContext> tls;
@@ -62,13 +64,16 @@ class MysqlFront {
   void Serve(int fd);
   // Ends sessions between transactions, the rest at the deadline.
   io::Task<void> Stop(Deadline deadline);
-  void SetOptions(std::shared_ptr<const MysqlFrontOptions> options) { options_ = std::move(options); }
+  void SetOptions(std::shared_ptr<const MysqlFrontOptions> options) {
+    options_ = std::move(options);
+  }
   const std::string& ServerVersion() const;
   size_t connections() const { return gate_pass_.count(); }
 
  private:
   class Client;
-  static io::Task<void> Run(MysqlFront& front, io::Gate::Pass pass, std::unique_ptr<io::Socket> socket);
+  static io::Task<void> Run(MysqlFront& front, io::Gate::Pass pass,
+                            std::unique_ptr<io::Socket> socket);
 
   io::Loop& loop_;
   GateContext& gate_;

@@ -23,10 +23,13 @@ Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect diale
   values_.user = identity_.user + "@" + identity_.host;
 }
 
-Session::~Session() { CHECK_MSG(pinned_.id == 0, "a Session was destroyed while it held a connection"); }
+Session::~Session() {
+  CHECK_MSG(pinned_.id == 0, "a Session was destroyed while it held a connection");
+}
 
 sql::Flavor FlavorOfVersion(std::string_view version) {
-  return version.find("MariaDB") != std::string_view::npos ? sql::Flavor::kMariadb : sql::Flavor::kMysql;
+  return version.find("MariaDB") != std::string_view::npos ? sql::Flavor::kMariadb
+                                                           : sql::Flavor::kMysql;
 }
 
 Status CheckDatabase(const TopologyView& topology, std::string_view text) {
@@ -34,7 +37,8 @@ Status CheckDatabase(const TopologyView& topology, std::string_view text) {
   bool known = target.keyspace.empty() || vschema::IsSystemSchema(target.keyspace) ||
                topology.vschema->Find(target.keyspace) != nullptr;
   if (known) return {};
-  return Fail(Error::FromMysql(1049, "42000", fmt::format("Unknown database '{}'", target.keyspace)));
+  return Fail(
+      Error::FromMysql(1049, "42000", fmt::format("Unknown database '{}'", target.keyspace)));
 }
 
 Status Session::Use(std::string_view text) {
@@ -93,7 +97,8 @@ void Session::WriteOk(const Statement& statement) {
 
 Status Session::WriteError(const Statement& statement, const Error& error) {
   ++gate_.counters.errors;
-  if (statement.sink->begun()) return Fail(error);  // in the middle of a result: nothing else can be said
+  if (statement.sink->begun())
+    return Fail(error);  // in the middle of a result: nothing else can be said
   statement.sink->WriteError(error);
   warnings_.assign(1, {"Error", error.mysql_errno(), error.message()});
   values_.warning_count = values_.error_count = 1;
@@ -149,7 +154,8 @@ io::Task<Status> Session::Prepare(std::string_view text, AnswerSink& sink) {
   co_return sent;
 }
 
-io::Task<Status> Session::Execute(const PreparedStatement& prepared, std::string_view parameters, AnswerSink& sink) {
+io::Task<Status> Session::Execute(const PreparedStatement& prepared, std::string_view parameters,
+                                  AnswerSink& sink) {
   Statement statement;
   statement.sink = &sink;
   statement.text = prepared.text;
@@ -172,11 +178,11 @@ io::Task<Status> Session::RunOne(Statement statement) {
   if (held->outline.Has(sql::kMultiple) && statement.kind == port::StatementKind::kText) {
     // A client without CLIENT_MULTI_STATEMENTS; the tablets' connections would run them all.
     size_t end = statement.text.find(';');
-    Error error = Error::FromMysql(
-        1064, "42000",
-        fmt::format("You have an error in your SQL syntax; check the manual that corresponds to your server version "
-                    "for the right syntax to use near '{}' at line 1",
-                    Trim(statement.text.substr(end + 1)).substr(0, 80)));
+    Error error = Error::FromMysql(1064, "42000",
+                                   fmt::format("You have an error in your SQL syntax; check the "
+                                               "manual that corresponds to your server version "
+                                               "for the right syntax to use near '{}' at line 1",
+                                               Trim(statement.text.substr(end + 1)).substr(0, 80)));
     co_return WriteError(statement, error);
   }
   Status done = co_await RunPlan(statement, *held);
@@ -202,7 +208,8 @@ io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
 }
 
 std::string Session::BeginText() const {
-  return next_transaction_.empty() ? "START TRANSACTION" : next_transaction_ + "; START TRANSACTION";
+  return next_transaction_.empty() ? "START TRANSACTION"
+                                   : next_transaction_ + "; START TRANSACTION";
 }
 
 Result<record::Target> Session::TargetOf(const plan::Plan& plan) const {
@@ -215,7 +222,8 @@ Result<record::Target> Session::TargetOf(const plan::Plan& plan) const {
       vschema::IsSystemSchema(target.keyspace)) {
     if (pinned_.id != 0) return pinned_.target;
     if (shards.empty()) {
-      return Fail(Code::kUnavailable, "there is no keyspace yet: create one with vtctldclient CreateKeyspace");
+      return Fail(Code::kUnavailable,
+                  "there is no keyspace yet: create one with vtctldclient CreateKeyspace");
     }
     target.keyspace = shards.begin()->first;
     target.shard.clear();
@@ -227,8 +235,8 @@ Result<record::Target> Session::TargetOf(const plan::Plan& plan) const {
   }
   if (found->second.size() > 1) {
     return Fail(Code::kUnimplemented,
-                "keyspace {} has {} shards; name one in the target, for example USE `{}:{}`", target.keyspace,
-                found->second.size(), target.keyspace, found->second.front());
+                "keyspace {} has {} shards; name one in the target, for example USE `{}:{}`",
+                target.keyspace, found->second.size(), target.keyspace, found->second.front());
   }
   target.shard = found->second.front();
   return target;
@@ -279,11 +287,13 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
       outcome = WriteError(statement, chosen.error());
       break;
     }
-    Result<port::QueryEnd> end = co_await chosen->service->Execute(request, *statement.sink, statement.deadline);
+    Result<port::QueryEnd> end =
+        co_await chosen->service->Execute(request, *statement.sink, statement.deadline);
     if (end) {
       if (end->pinned_id != 0) {
         pinned_ = {end->pinned_id, *chosen, *target};
-        if (plan.pin != PinReason::kNone && statement.kind != port::StatementKind::kPrepare) pins_.insert(plan.pin);
+        if (plan.pin != PinReason::kNone && statement.kind != port::StatementKind::kPrepare)
+          pins_.insert(plan.pin);
       } else {
         pinned_ = {};
         pins_.clear();
@@ -301,8 +311,8 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
     }
     bool not_run = code == Code::kClusterEvent;
     bool safe_again = code == Code::kUnavailable && plan.replica_ok && begin.empty() && !was_pinned;
-    bool again = (not_run || safe_again) && !was_pinned && !statement.sink->begun() && attempt < kMostAttempts &&
-                 !statement.deadline.Passed(SystemClock().Now());
+    bool again = (not_run || safe_again) && !was_pinned && !statement.sink->begun() &&
+                 attempt < kMostAttempts && !statement.deadline.Passed(SystemClock().Now());
     if (!again) {
       outcome = WriteError(statement, end.error());
       break;
@@ -322,7 +332,8 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
     in_transaction_ = end.in_transaction();
     begin_text_.clear();
   } else {
-    // An ERR packet has no flags: without a reservation the tablet keeps only connections in a transaction.
+    // An ERR packet has no flags: without a reservation the tablet keeps only connections in a
+    // transaction.
     in_transaction_ = pins_.empty() || in_transaction_;
     begin_text_.clear();
   }
@@ -354,10 +365,11 @@ io::Task<void> Session::Unpin() {
   begin_text_.clear();
   pins_.clear();
   if (pinned.id == 0) co_return;
-  Status released = co_await pinned.on.service->Release(pinned.target, pinned.id, Deadline::In(10s));
+  Status released =
+      co_await pinned.on.service->Release(pinned.target, pinned.id, Deadline::In(10s));
   if (!released) {
-    LOG_WARNING("releasing a connection of {} on {}: {}", identity_.user, pinned.on.alias.ToString(),
-                released.error().ToString());
+    LOG_WARNING("releasing a connection of {} on {}: {}", identity_.user,
+                pinned.on.alias.ToString(), released.error().ToString());
   }
 }
 

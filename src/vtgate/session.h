@@ -1,9 +1,10 @@
-// vtgate/session.h - one client's session, independent of its protocol: target, settings, transaction, pinned connection,
-// what LAST_INSERT_ID and its like answer. Statements come in order, one at a time. Threads: its loop.
+// vtgate/session.h - one client's session, independent of its protocol: target, settings,
+// transaction, pinned connection, what LAST_INSERT_ID and its like answer. Statements come in
+// order, one at a time. Threads: its loop.
 //
-// A session owns no connection of a tablet unless it must: a transaction or a state that cannot be carried elsewhere
-// (plan::PinReason) pins one. Everything else is carried as SessionSettings and put on whichever pooled connection the
-// tablet chooses.
+// A session owns no connection of a tablet unless it must: a transaction or a state that cannot be
+// carried elsewhere (plan::PinReason) pins one. Everything else is carried as SessionSettings and
+// put on whichever pooled connection the tablet chooses.
 #pragma once
 
 #include <cstdint>
@@ -72,7 +73,8 @@ struct SessionIdentity {
   bool multi_statements = false;
 };
 
-// A prepared statement as the client knows it; the server-side ones live on the tablets' connections.
+// A prepared statement as the client knows it; the server-side ones live on the tablets'
+// connections.
 struct PreparedStatement {
   std::string text;
   uint16_t parameter_count = 0;
@@ -84,11 +86,13 @@ class Session {
   ~Session();
   Session(const Session&) = delete;
 
-  // One command each. The answer, errors included, goes to the sink; a failed Status means that the answer was cut in
-  // the middle or may not be given (an unknown outcome), so the connection must be closed.
+  // One command each. The answer, errors included, goes to the sink; a failed Status means that the
+  // answer was cut in the middle or may not be given (an unknown outcome), so the connection must
+  // be closed.
   io::Task<Status> Query(std::string_view text, AnswerSink& sink);
   io::Task<Status> Prepare(std::string_view text, AnswerSink& sink);
-  io::Task<Status> Execute(const PreparedStatement& statement, std::string_view parameters, AnswerSink& sink);
+  io::Task<Status> Execute(const PreparedStatement& statement, std::string_view parameters,
+                           AnswerSink& sink);
 
   // COM_INIT_DB, USE, the database of the login. Errors: 1049.
   Status Use(std::string_view target);
@@ -146,16 +150,19 @@ class Session {
   io::Task<Status> RunPlan(Statement statement, const plan::Plan& plan);
   io::Task<Status> RunGateTask(Statement statement, const plan::Plan& plan);
   // Sends to a tablet and takes up what it says about the session.
-  io::Task<Status> Send(Statement statement, const plan::Plan& plan, std::string_view text, std::string begin);
+  io::Task<Status> Send(Statement statement, const plan::Plan& plan, std::string_view text,
+                        std::string begin);
   io::Task<Result<Chosen>> ChooseFor(record::Target target, Deadline deadline);
   // Before another try after a refusal.
   static io::Task<void> Pause(int attempt, Deadline deadline);
   Result<record::Target> TargetOf(const plan::Plan& plan) const;
-  void TakeUp(const mysql::wire::Terminator& end, const plan::Plan& plan, port::QueryEnd&& query_end);
+  void TakeUp(const mysql::wire::Terminator& end, const plan::Plan& plan,
+              port::QueryEnd&& query_end);
 
   io::Task<Status> RunSet(Statement statement, const plan::Plan& plan);
   // Applies new settings on some connection, so that a wrong one is refused at once.
-  io::Task<Status> TrySettings(Statement statement, const plan::Plan& plan, SessionSettings settings, bool* accepted);
+  io::Task<Status> TrySettings(Statement statement, const plan::Plan& plan,
+                               SessionSettings settings, bool* accepted);
   io::Task<Status> EndTransaction(Statement statement, const plan::Plan& plan);
   io::Task<Status> Begin(Statement statement, const plan::Plan& plan);
   io::Task<Status> SendIfPinned(Statement statement, const plan::Plan& plan);
@@ -175,13 +182,13 @@ class Session {
   bool autocommit_ = true;
   bool in_transaction_ = false;
   bool closing_ = false;
-  std::string begin_text_;       // what the client began with, while no tablet has it yet
-  std::string next_transaction_; // SET TRANSACTION without a scope
+  std::string begin_text_;        // what the client began with, while no tablet has it yet
+  std::string next_transaction_;  // SET TRANSACTION without a scope
   std::set<plan::PinReason> pins_;
   Pinned pinned_;
   plan::SessionValues values_;
   std::vector<port::Warning> warnings_;
-  std::string buffer_;           // a rendered statement
+  std::string buffer_;  // a rendered statement
   std::string running_;
   port::Cancel* cancel_ = nullptr;
 };

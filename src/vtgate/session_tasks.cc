@@ -15,10 +15,18 @@ namespace {
 
 // Vitess's own session variables: accepted, kept nowhere, since nothing here depends on them.
 bool IsVitessVariable(std::string_view name) {
-  static constexpr std::string_view kNames[] = {
-      "workload",          "transaction_mode",   "ddl_strategy",         "skip_query_plan_cache",
-      "client_found_rows", "migration_context",  "enable_system_settings", "read_after_write_gtid",
-      "read_after_write_timeout", "session_enable_system_settings", "sql_select_limit_warning", "query_timeout"};
+  static constexpr std::string_view kNames[] = {"workload",
+                                                "transaction_mode",
+                                                "ddl_strategy",
+                                                "skip_query_plan_cache",
+                                                "client_found_rows",
+                                                "migration_context",
+                                                "enable_system_settings",
+                                                "read_after_write_gtid",
+                                                "read_after_write_timeout",
+                                                "session_enable_system_settings",
+                                                "sql_select_limit_warning",
+                                                "query_timeout"};
   for (std::string_view known : kNames) {
     if (name == known) return true;
   }
@@ -28,7 +36,8 @@ bool IsVitessVariable(std::string_view name) {
 std::optional<bool> AsSwitch(const Assignment& assignment) {
   std::string_view value = assignment.constant;
   if (value == "1" || EqualsIgnoreCase(value, "on") || EqualsIgnoreCase(value, "true")) return true;
-  if (value == "0" || EqualsIgnoreCase(value, "off") || EqualsIgnoreCase(value, "false")) return false;
+  if (value == "0" || EqualsIgnoreCase(value, "off") || EqualsIgnoreCase(value, "false"))
+    return false;
   if (assignment.kind == sql::ValueKind::kDefault) return true;
   return std::nullopt;
 }
@@ -38,15 +47,20 @@ enum class Place : uint8_t { kSettings, kAutocommit, kIgnored, kNextTransaction,
 
 Place PlaceOf(const Assignment& assignment) {
   switch (assignment.scope) {
-    case Scope::kNextTransaction: return Place::kNextTransaction;
+    case Scope::kNextTransaction:
+      return Place::kNextTransaction;
     case Scope::kNames:
-    case Scope::kCharset: return assignment.IsConstant() ? Place::kSettings : Place::kPin;
-    case Scope::kUserVariable: return assignment.IsConstant() ? Place::kSettings : Place::kPin;
+    case Scope::kCharset:
+      return assignment.IsConstant() ? Place::kSettings : Place::kPin;
+    case Scope::kUserVariable:
+      return assignment.IsConstant() ? Place::kSettings : Place::kPin;
     case Scope::kSession:
-      if (assignment.name == "autocommit") return AsSwitch(assignment) ? Place::kAutocommit : Place::kPin;
+      if (assignment.name == "autocommit")
+        return AsSwitch(assignment) ? Place::kAutocommit : Place::kPin;
       if (IsVitessVariable(assignment.name)) return Place::kIgnored;
       return assignment.IsConstant() ? Place::kSettings : Place::kPin;
-    default: return Place::kServer;
+    default:
+      return Place::kServer;
   }
 }
 
@@ -64,7 +78,8 @@ void Apply(const Assignment& assignment, bool mariadb, SessionSettings& settings
     std::string name = assignment.name;
     if (mariadb && name == "transaction_isolation") name = "tx_isolation";
     if (mariadb && name == "transaction_read_only") name = "tx_read_only";
-    bool word = assignment.kind == sql::ValueKind::kWord || assignment.kind == sql::ValueKind::kString;
+    bool word =
+        assignment.kind == sql::ValueKind::kWord || assignment.kind == sql::ValueKind::kString;
     settings.SetVariable(name, word ? QuoteText(assignment.constant) : assignment.text);
   }
 }
@@ -109,7 +124,8 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
       std::optional<uint64_t> id = ParseUint(id_text);
       bool query_only = plan.outline.Has(sql::kKillsQuery);
       if (!id || gate_.registry == nullptr || !gate_.registry->Kill(*id, query_only)) {
-        Error error = Error::FromMysql(1094, "HY000", fmt::format("Unknown thread id: {}", id_text));
+        Error error =
+            Error::FromMysql(1094, "HY000", fmt::format("Unknown thread id: {}", id_text));
         co_return WriteError(statement, error);
       }
       WriteOk(statement);
@@ -133,7 +149,8 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
     }
     case GateTask::kDatabaseDdl: {
       Error error(Code::kUnimplemented,
-                  "databases are keyspaces here: create one with vtctldclient CreateKeyspace, remove it with DeleteKeyspace");
+                  "databases are keyspaces here: create one with vtctldclient CreateKeyspace, "
+                  "remove it with DeleteKeyspace");
       co_return WriteError(statement, error);
     }
     case GateTask::kVitess: {
@@ -144,7 +161,8 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
     case GateTask::kPrepare:
     case GateTask::kExecute:
     case GateTask::kDeallocate:
-    case GateTask::kNone: break;
+    case GateTask::kNone:
+      break;
   }
   std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
   std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
@@ -184,7 +202,8 @@ io::Task<Status> Session::Begin(Statement statement, const plan::Plan& plan) {
   in_transaction_ = true;
   if (plan.outline.Has(sql::kConsistentSnapshot)) {
     std::string begin = begin_text_;
-    Status sent = co_await Send(statement, plan, "DO 0", std::move(begin));  // the snapshot is taken now
+    Status sent =
+        co_await Send(statement, plan, "DO 0", std::move(begin));  // the snapshot is taken now
     co_return sent;
   }
   if (pinned_.id != 0) {  // reserved, no transaction yet
@@ -220,18 +239,26 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
         Apply(assignment, mariadb, changed);
         settings_differ = true;
         break;
-      case Place::kAutocommit: autocommit = AsSwitch(assignment); break;
-      case Place::kIgnored: break;
+      case Place::kAutocommit:
+        autocommit = AsSwitch(assignment);
+        break;
+      case Place::kIgnored:
+        break;
       case Place::kNextTransaction:
         if (in_transaction_) {
-          Error error = Error::FromMysql(1568, "25001",
-                                         "Transaction characteristics can't be changed while a transaction is in progress");
+          Error error = Error::FromMysql(
+              1568, "25001",
+              "Transaction characteristics can't be changed while a transaction is in progress");
           co_return WriteError(statement, error);
         }
         next_transaction = plan.outline.statement.In(statement.text);
         break;
-      case Place::kServer: to_server = true; break;
-      case Place::kPin: pin = true; break;
+      case Place::kServer:
+        to_server = true;
+        break;
+      case Place::kPin:
+        pin = true;
+        break;
     }
   }
   if (statement.kind != port::StatementKind::kText && !plan.set.assignments.empty() &&
@@ -280,8 +307,8 @@ class QuietSink final : public port::ResultSink {
 
 }  // namespace
 
-io::Task<Status> Session::TrySettings(Statement statement, const plan::Plan& plan, SessionSettings settings,
-                                      bool* accepted) {
+io::Task<Status> Session::TrySettings(Statement statement, const plan::Plan& plan,
+                                      SessionSettings settings, bool* accepted) {
   plan::Plan anywhere;
   anywhere.target = target_;
   anywhere.route = target_.has_database() ? plan::Route::kShard : plan::Route::kAnyKeyspace;
@@ -299,14 +326,17 @@ io::Task<Status> Session::TrySettings(Statement statement, const plan::Plan& pla
   for (int attempt = 0;; ++attempt) {
     Result<Chosen> chosen = co_await ChooseFor(*target, statement.deadline);
     if (!chosen) co_return WriteError(statement, chosen.error());
-    Result<port::QueryEnd> end = co_await chosen->service->Execute(request, quiet, statement.deadline);
+    Result<port::QueryEnd> end =
+        co_await chosen->service->Execute(request, quiet, statement.deadline);
     if (end) break;
-    bool again = end.error().code() == Code::kClusterEvent || end.error().code() == Code::kUnavailable;
+    bool again =
+        end.error().code() == Code::kClusterEvent || end.error().code() == Code::kUnavailable;
     if (!again || pinned_.id != 0 || attempt >= 20) co_return WriteError(statement, end.error());
     co_await Pause(attempt, statement.deadline);
   }
   if (quiet.last.is_error()) {
-    Error error = Error::FromMysql(quiet.last.error_number, quiet.last.sqlstate, quiet.last.message);
+    Error error =
+        Error::FromMysql(quiet.last.error_number, quiet.last.sqlstate, quiet.last.message);
     co_return WriteError(statement, error);
   }
   *accepted = true;

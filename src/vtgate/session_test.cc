@@ -12,7 +12,8 @@ namespace {
 
 using mysql::wire::Terminator;
 
-// A tablet that notes what it is asked and answers OK; a statement that begins a transaction or reserves stays pinned.
+// A tablet that notes what it is asked and answers OK; a statement that begins a transaction or
+// reserves stays pinned.
 class NotingTablet final : public port::QueryService {
  public:
   struct Seen {
@@ -21,11 +22,11 @@ class NotingTablet final : public port::QueryService {
     bool reserve = false;
     record::Target target;
   };
-  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request, port::ResultSink& sink,
-                                           Deadline) override {
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline) override {
     seen.push_back({std::string(request.text), std::string(request.begin),
-                    request.settings ? request.settings->apply : "", request.pinned_id, request.reserve,
-                    request.target});
+                    request.settings ? request.settings->apply : "", request.pinned_id,
+                    request.reserve, request.target});
     if (!refusals.empty()) {
       Error refusal = refusals.front();
       refusals.erase(refusals.begin());
@@ -33,7 +34,8 @@ class NotingTablet final : public port::QueryService {
     }
     if (!request.begin.empty()) in_transaction = true;
     if (request.reserve) reserved = true;
-    if (request.text == "COMMIT" || request.text == "commit" || request.text == "ROLLBACK") in_transaction = false;
+    if (request.text == "COMMIT" || request.text == "commit" || request.text == "ROLLBACK")
+      in_transaction = false;
     Terminator end = answer;
     if (in_transaction) end.status_flags |= mysql::wire::kStatusInTransaction;
     sink.OnEnd(end, true);
@@ -86,7 +88,9 @@ class NotingSink final : public AnswerSink {
     begun_ = true;
     ended_ = last;
   }
-  void OnPrepared(uint16_t, std::string_view, uint16_t, std::string_view, uint16_t) override { begun_ = ended_ = true; }
+  void OnPrepared(uint16_t, std::string_view, uint16_t, std::string_view, uint16_t) override {
+    begun_ = ended_ = true;
+  }
   void WriteTerminator(const Terminator& end) override { OnEnd(end, true); }
   void WriteError(const Error& error) override { OnEnd(mysql::wire::TerminatorOf(error), true); }
   void WriteTable(const OwnTable& own) override {
@@ -280,13 +284,15 @@ TEST(Like, MatchesAsMysqlDoes) {
 }
 
 TEST(StaticUsers, ReadsVitessFilesAndNamesWhatIsWrong) {
-  auto users = StaticUsers::Parse(R"({"app": [{"Password": "x", "UserData": "u", "Groups": ["g"]}], "b": {"Password": ""}})");
+  auto users = StaticUsers::Parse(
+      R"({"app": [{"Password": "x", "UserData": "u", "Groups": ["g"]}], "b": {"Password": ""}})");
   ASSERT_TRUE(users) << users.error().ToString();
   ASSERT_EQ((*users)->Find("app").size(), 1u);
   EXPECT_EQ((*users)->Find("app")[0].user_data, "u");
   EXPECT_TRUE((*users)->Find("nobody").empty());
-  for (const char* bad : {"", "[]", R"({"a": [{"Pasword": "x"}]})", R"({"a": [{"MysqlNativePassword": "*12"}]})",
-                          R"({"a": [{"SourceHost": "10.0.0.1"}]})"}) {
+  for (const char* bad :
+       {"", "[]", R"({"a": [{"Pasword": "x"}]})", R"({"a": [{"MysqlNativePassword": "*12"}]})",
+        R"({"a": [{"SourceHost": "10.0.0.1"}]})"}) {
     EXPECT_FALSE(StaticUsers::Parse(bad)) << bad;
   }
 }

@@ -21,8 +21,8 @@ void SessionSettings::SetNames(std::string_view charset, std::string_view collat
   stale_ = true;
   names_ = EqualsIgnoreCase(charset, "default") ? "NAMES DEFAULT" : "NAMES " + QuoteText(charset);
   if (!collation.empty()) names_ += " COLLATE " + QuoteText(collation);
-  for (const char* name :
-       {"character_set_client", "character_set_connection", "character_set_results", "collation_connection"}) {
+  for (const char* name : {"character_set_client", "character_set_connection",
+                           "character_set_results", "collation_connection"}) {
     variables_.erase(name);
   }
 }

@@ -1,5 +1,6 @@
-// vtgate/settings.h - the session settings that follow a client from one pooled connection to the next: system variables,
-// character sets and user variables whose values are constants. Pure. Threads: one session's loop.
+// vtgate/settings.h - the session settings that follow a client from one pooled connection to the
+// next: system variables, character sets and user variables whose values are constants. Pure.
+// Threads: one session's loop.
 #pragma once
 
 #include <map>
@@ -12,7 +13,8 @@ namespace paceline::vtgate {
 
 class SessionSettings {
  public:
-  // `name` in lower case ("sql_mode"), `value` as SQL text. DEFAULT stays as such: a connection in a transaction must be told.
+  // `name` in lower case ("sql_mode"), `value` as SQL text. DEFAULT stays as such: a connection in
+  // a transaction must be told.
   void SetVariable(std::string_view name, std::string_view value);
   void SetUserVariable(std::string_view name, std::string_view value);
   // SET NAMES charset [COLLATE collation]: overrides the variables it stands for.
@@ -24,7 +26,9 @@ class SessionSettings {
   // "NAMES 'utf8mb4' COLLATE '...'", "NAMES DEFAULT" or empty.
   const std::string& names() const { return names_; }
   const std::map<std::string, std::string, std::less<>>& variables() const { return variables_; }
-  const std::map<std::string, std::string, std::less<>>& user_variables() const { return user_variables_; }
+  const std::map<std::string, std::string, std::less<>>& user_variables() const {
+    return user_variables_;
+  }
   bool HasUserVariables() const { return !user_variables_.empty(); }
   bool empty() const { return names_.empty() && variables_.empty() && user_variables_.empty(); }
   // Null when empty. The same object until something changes.

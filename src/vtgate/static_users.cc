@@ -17,16 +17,20 @@ Result<std::shared_ptr<const StaticUsers>> StaticUsers::Parse(const std::string&
   for (const auto& [name, value] : json.items()) {
     nlohmann::json list = value.is_array() ? value : nlohmann::json::array({value});
     for (const auto& one : list) {
-      if (!one.is_object()) return Fail(Code::kInvalidArgument, "user \"{}\": not a JSON object", name);
+      if (!one.is_object())
+        return Fail(Code::kInvalidArgument, "user \"{}\": not a JSON object", name);
       UserEntry entry;
       for (const auto& [key, field] : one.items()) {
         if (key == "Password" && field.is_string()) {
-          if (!one.contains("MysqlNativePassword") || !field.get<std::string>().empty()) entry.plain = field.get<std::string>();
+          if (!one.contains("MysqlNativePassword") || !field.get<std::string>().empty())
+            entry.plain = field.get<std::string>();
         } else if (key == "MysqlNativePassword" && field.is_string()) {
           std::string hash = field.get<std::string>();
-          std::optional<std::string> bytes = HexDecode(hash.starts_with("*") ? hash.substr(1) : hash);
+          std::optional<std::string> bytes =
+              HexDecode(hash.starts_with("*") ? hash.substr(1) : hash);
           if (!hash.empty() && (!bytes || bytes->size() != 20)) {
-            return Fail(Code::kInvalidArgument, "user \"{}\": MysqlNativePassword must be '*' and 40 hex digits", name);
+            return Fail(Code::kInvalidArgument,
+                        "user \"{}\": MysqlNativePassword must be '*' and 40 hex digits", name);
           }
           if (!hash.empty()) entry.native_hash = *bytes;
         } else if (key == "UserData" && field.is_string()) {
@@ -34,13 +38,16 @@ Result<std::shared_ptr<const StaticUsers>> StaticUsers::Parse(const std::string&
         } else if (key == "SourceHost" && field.is_string()) {
           std::string host = field.get<std::string>();
           if (host != "" && host != "localhost") {
-            return Fail(Code::kInvalidArgument, "user \"{}\": SourceHost may be \"localhost\" or empty", name);
+            return Fail(Code::kInvalidArgument,
+                        "user \"{}\": SourceHost may be \"localhost\" or empty", name);
           }
           entry.local_only = host == "localhost";
         } else if (key == "Groups" && field.is_array()) {
-          for (const auto& group : field) entry.groups.push_back(group.is_string() ? group.get<std::string>() : "");
+          for (const auto& group : field)
+            entry.groups.push_back(group.is_string() ? group.get<std::string>() : "");
         } else if (key != "CachingSha2Password") {
-          return Fail(Code::kInvalidArgument, "user \"{}\": field \"{}\" is unknown or of the wrong type", name, key);
+          return Fail(Code::kInvalidArgument,
+                      "user \"{}\": field \"{}\" is unknown or of the wrong type", name, key);
         }
       }
       users->users_[name].push_back(std::move(entry));

@@ -1,5 +1,6 @@
-// vtgate/static_users.h - the users of --mysql-auth-server-static-file, in Vitess's JSON: {"name": [{"Password": "...",
-// "MysqlNativePassword": "*HEX", "UserData": "...", "Groups": [...], "SourceHost": "localhost"}]}. Threads: any; immutable.
+// vtgate/static_users.h - the users of --mysql-auth-server-static-file, in Vitess's JSON: {"name":
+// [{"Password": "...", "MysqlNativePassword": "*HEX", "UserData": "...", "Groups": [...],
+// "SourceHost": "localhost"}]}. Threads: any; immutable.
 #pragma once
 
 #include <map>

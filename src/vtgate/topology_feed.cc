@@ -24,7 +24,9 @@ io::Task<void> TopologyFeed::Run(TopologyFeed& self) {
   bool away = false;
   for (;;) {
     Status looked = co_await self.Look();
-    if (!looked && !away) LOG_WARNING("the topology does not answer, going on with what is known: {}", looked.error().ToString());
+    if (!looked && !away)
+      LOG_WARNING("the topology does not answer, going on with what is known: {}",
+                  looked.error().ToString());
     if (looked && away) LOG_INFO("the topology answers again");
     away = !looked;
     Duration pause = self.shown_.empty() ? Duration(100ms) : Duration(1s);
@@ -72,15 +74,16 @@ void TopologyFeed::FromCache() {
       keyspaces.emplace(path.substr(begin, end - begin), std::move(*keyspace));
     }
   }
-  record::SrvVSchema vschema =
-      cache_->GetRecord<record::SrvVSchema>(cell_, topo::SrvVSchemaPath()).value_or(record::SrvVSchema());
+  record::SrvVSchema vschema = cache_->GetRecord<record::SrvVSchema>(cell_, topo::SrvVSchemaPath())
+                                   .value_or(record::SrvVSchema());
   if (!keyspaces.empty()) Show(vschema, keyspaces);
 }
 
 void TopologyFeed::Show(const record::SrvVSchema& vschema,
                         const std::map<std::string, record::SrvKeyspace>& keyspaces) {
   std::string encoded = vschema.proto;
-  for (const auto& [name, keyspace] : keyspaces) encoded += "\n" + name + "=" + topo::Encode(keyspace);
+  for (const auto& [name, keyspace] : keyspaces)
+    encoded += "\n" + name + "=" + topo::Encode(keyspace);
   if (encoded == shown_ && !encoded.empty()) return;
   shown_ = encoded;
   auto view = std::make_shared<TopologyView>();

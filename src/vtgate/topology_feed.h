@@ -1,5 +1,6 @@
-// vtgate/topology_feed.h - keeps a loop's TopologyView like the cell's serving graph: looks every second, keeps the last
-// state while the topology is away, starts from a local copy (I6). Threads: one loop.
+// vtgate/topology_feed.h - keeps a loop's TopologyView like the cell's serving graph: looks every
+// second, keeps the last state while the topology is away, starts from a local copy (I6). Threads:
+// one loop.
 #pragma once
 
 #include <functional>
@@ -25,7 +26,8 @@ class TopologyFeed {
   static io::Task<void> Run(TopologyFeed& self);
   io::Task<Status> Look();
   void FromCache();
-  void Show(const record::SrvVSchema& vschema, const std::map<std::string, record::SrvKeyspace>& keyspaces);
+  void Show(const record::SrvVSchema& vschema,
+            const std::map<std::string, record::SrvKeyspace>& keyspaces);
 
   topo::Server& topo_;
   topo::Cache* cache_;

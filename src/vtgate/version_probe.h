@@ -1,5 +1,5 @@
-// vtgate/version_probe.h - asks the first tablet that serves for its server's version, which clients are then told, and from
-// which the flavor follows. Threads: one loop.
+// vtgate/version_probe.h - asks the first tablet that serves for its server's version, which
+// clients are then told, and from which the flavor follows. Threads: one loop.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,7 @@
 // mysql/wire/client_handshake.h - the client's side of the connection phase as a machine without
 // sockets. Speaks mysql_native_password, caching_sha2_password (fast, and in full over TLS, a unix
-// socket or RSA), sha256_password and, over a secure transport only, mysql_clear_password. Threads: one at a time.
+// socket or RSA), sha256_password and, over a secure transport only, mysql_clear_password. Threads:
+// one at a time.
 #pragma once
 
 #include <cstdint>

@@ -11,9 +11,9 @@ namespace paceline::vttablet {
 
 namespace tm = ::tabletmanagerdata;
 
-#define CALL(Method)                                                                                  \
-  io::Task<Status> Manager::Method([[maybe_unused]] const tm::Method##Request& request,               \
-                                   [[maybe_unused]] tm::Method##Response& response,                   \
+#define CALL(Method)                                                                    \
+  io::Task<Status> Manager::Method([[maybe_unused]] const tm::Method##Request& request, \
+                                   [[maybe_unused]] tm::Method##Response& response,     \
                                    [[maybe_unused]] Deadline deadline)
 
 CALL(Ping) {
@@ -35,17 +35,19 @@ struct Around {
   std::vector<std::string> before, after;
 };
 
-io::Task<Result<mysql::QueryResult>> RunSql(mysqld::Admin& admin, std::string database, std::string sql, Around around,
-                                            Deadline deadline) {
+io::Task<Result<mysql::QueryResult>> RunSql(mysqld::Admin& admin, std::string database,
+                                            std::string sql, Around around, Deadline deadline) {
   std::string text;
   if (!database.empty()) text += "USE " + QuoteIdentifier(database) + "; ";
   for (const std::string& one : around.before) text += one + "; ";
   text += sql;
   for (const std::string& one : around.after) text += "; " + one;
-  Result<std::vector<mysql::QueryResult>> results = co_await admin.QueryAll(std::move(text), deadline);
+  Result<std::vector<mysql::QueryResult>> results =
+      co_await admin.QueryAll(std::move(text), deadline);
   if (!results) co_return Fail(results.error());
   size_t index = (database.empty() ? 0 : 1) + around.before.size();
-  if (index >= results->size()) co_return Fail(Code::kInternal, "mysqld answered fewer results than statements");
+  if (index >= results->size())
+    co_return Fail(Code::kInternal, "mysqld answered fewer results than statements");
   co_return std::move((*results)[index]);
 }
 
@@ -61,7 +63,8 @@ CALL(ExecuteFetchAsDba) {
     around.before.emplace_back("SET SESSION foreign_key_checks = OFF");
     around.after.emplace_back("SET SESSION foreign_key_checks = ON");
   }
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.dba, request.db_name(), request.query(), around, deadline);
+  Result<mysql::QueryResult> result =
+      co_await RunSql(*needs_.dba, request.db_name(), request.query(), around, deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -71,7 +74,8 @@ CALL(ExecuteMultiFetchAsDba) {
   std::string text;
   if (!request.db_name().empty()) text = "USE " + QuoteIdentifier(request.db_name()) + "; ";
   text += request.sql();
-  Result<std::vector<mysql::QueryResult>> results = co_await needs_.dba->QueryAll(std::move(text), deadline);
+  Result<std::vector<mysql::QueryResult>> results =
+      co_await needs_.dba->QueryAll(std::move(text), deadline);
   if (!results) co_return Fail(results.error());
   for (size_t i = request.db_name().empty() ? 0 : 1; i < results->size(); ++i) {
     ToProto((*results)[i], request.max_rows(), response.add_results());
@@ -80,7 +84,8 @@ CALL(ExecuteMultiFetchAsDba) {
 }
 
 CALL(ExecuteFetchAsAllPrivs) {
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.allprivs, request.db_name(), request.query(), Around(), deadline);
+  Result<mysql::QueryResult> result =
+      co_await RunSql(*needs_.allprivs, request.db_name(), request.query(), Around(), deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -88,7 +93,8 @@ CALL(ExecuteFetchAsAllPrivs) {
 
 CALL(ExecuteFetchAsApp) {
   std::string database = tablet_.DbName();
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.app, database, request.query(), Around(), deadline);
+  Result<mysql::QueryResult> result =
+      co_await RunSql(*needs_.app, database, request.query(), Around(), deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
@@ -96,20 +102,23 @@ CALL(ExecuteFetchAsApp) {
 
 CALL(ExecuteQuery) {
   std::string database = request.db_name().empty() ? tablet_.DbName() : request.db_name();
-  Result<mysql::QueryResult> result = co_await RunSql(*needs_.app, database, request.query(), Around(), deadline);
+  Result<mysql::QueryResult> result =
+      co_await RunSql(*needs_.app, database, request.query(), Around(), deadline);
   if (!result) co_return Fail(result.error());
   ToProto(*result, request.max_rows(), response.mutable_result());
   co_return Status();
 }
 
 CALL(SetReadOnly) {
-  if (replication_ == nullptr) co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
+  if (replication_ == nullptr)
+    co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
   Status done = co_await replication_->SetReadOnly(true, deadline);
   co_return done;
 }
 
 CALL(SetReadWrite) {
-  if (replication_ == nullptr) co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
+  if (replication_ == nullptr)
+    co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
   Status done = co_await replication_->SetReadOnly(false, deadline);
   co_return done;
 }
@@ -128,7 +137,8 @@ CALL(ChangeTags) {
     }
     return true;
   };
-  auto updated = co_await needs_.topo->UpdateTabletFields(tablet_.alias, std::move(update), deadline);
+  auto updated =
+      co_await needs_.topo->UpdateTabletFields(tablet_.alias, std::move(update), deadline);
   if (!updated) co_return Fail(updated.error());
   tablet_.tags = updated->tags;
   response.mutable_tags()->insert(tablet_.tags.begin(), tablet_.tags.end());
@@ -138,7 +148,8 @@ CALL(ChangeTags) {
 CALL(ChangeType) {
   auto type = static_cast<record::TabletType>(request.tablet_type());
   if (type == record::TabletType::kPrimary || is_primary()) {
-    co_return Fail(Code::kFailedPrecondition, "a primary is made and unmade by a reparent: run PlannedReparentShard");
+    co_return Fail(Code::kFailedPrecondition,
+                   "a primary is made and unmade by a reparent: run PlannedReparentShard");
   }
   Status locked = co_await action_.Lock(deadline);
   if (!locked) co_return locked;
@@ -149,7 +160,8 @@ CALL(ChangeType) {
   Result<bool> acknowledges = false;
   if (published && !shard_.primary_alias.empty() && replication_ != nullptr) {
     acknowledges = co_await MayAcknowledgeFor(shard_.primary_alias, deadline);
-    if (acknowledges) published = co_await replication_->SetSemiSyncReplica(*acknowledges, true, deadline);
+    if (acknowledges)
+      published = co_await replication_->SetSemiSyncReplica(*acknowledges, true, deadline);
   }
   action_.Unlock();
   ShowServing();
@@ -178,7 +190,8 @@ CALL(GetSchema) {
   wanted.tables.assign(request.tables().begin(), request.tables().end());
   wanted.excluded.assign(request.exclude_tables().begin(), request.exclude_tables().end());
   wanted.views = request.include_views();
-  Status read = co_await ReadSchema(*needs_.dba, std::move(wanted), response.mutable_schema_definition(), deadline);
+  Status read = co_await ReadSchema(*needs_.dba, std::move(wanted),
+                                    response.mutable_schema_definition(), deadline);
   co_return read;
 }
 
@@ -186,16 +199,19 @@ CALL(ApplySchema) {
   SchemaWanted wanted;
   wanted.database = tablet_.DbName();
   wanted.views = true;
-  Status before = co_await ReadSchema(*needs_.dba, wanted, response.mutable_before_schema(), deadline);
+  Status before =
+      co_await ReadSchema(*needs_.dba, wanted, response.mutable_before_schema(), deadline);
   if (!before) co_return before;
   Around around;
   if (!request.allow_replication()) {
     around.before.emplace_back("SET sql_log_bin = OFF");
     around.after.emplace_back("SET sql_log_bin = ON");
   }
-  Result<mysql::QueryResult> done = co_await RunSql(*needs_.dba, wanted.database, request.sql(), around, deadline);
+  Result<mysql::QueryResult> done =
+      co_await RunSql(*needs_.dba, wanted.database, request.sql(), around, deadline);
   if (!done) co_return Fail(done.error());
-  Status after = co_await ReadSchema(*needs_.dba, wanted, response.mutable_after_schema(), deadline);
+  Status after =
+      co_await ReadSchema(*needs_.dba, wanted, response.mutable_after_schema(), deadline);
   co_return after;
 }
 
@@ -224,7 +240,8 @@ CALL(GetGlobalStatusVars) {
   std::string sql = "SHOW GLOBAL STATUS";
   if (request.variables_size() > 0) {
     sql += " WHERE Variable_name IN (";
-    for (int i = 0; i < request.variables_size(); ++i) sql += (i == 0 ? "" : ", ") + QuoteText(request.variables(i));
+    for (int i = 0; i < request.variables_size(); ++i)
+      sql += (i == 0 ? "" : ", ") + QuoteText(request.variables(i));
     sql += ")";
   }
   Result<mysql::QueryResult> rows = co_await needs_.dba->Query(std::move(sql), deadline);

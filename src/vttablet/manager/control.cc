@@ -1,4 +1,5 @@
-// paceline.agent.TabletControl: what carries terms (DESIGN section 7). Each call runs alone; a lower term is refused.
+// paceline.agent.TabletControl: what carries terms (DESIGN section 7). Each call runs alone; a
+// lower term is refused.
 #include "base/log.h"
 #include "paceline_agent.pb.h"
 #include "vttablet/manager/convert.h"
@@ -18,7 +19,8 @@ class Turn {
   io::Task<Status> Take(Deadline deadline) {
     Status locked = co_await mutex_.Lock(deadline);
     held_ = locked.has_value();
-    if (!locked) co_return Fail(locked.error().Context("waiting for an earlier change of this tablet's role"));
+    if (!locked)
+      co_return Fail(locked.error().Context("waiting for an earlier change of this tablet's role"));
     co_return Status();
   }
 
@@ -27,15 +29,18 @@ class Turn {
   bool held_ = false;
 };
 
-record::TabletAlias AliasOf(const topodata::TabletAlias& alias) { return {alias.cell(), alias.uid()}; }
+record::TabletAlias AliasOf(const topodata::TabletAlias& alias) {
+  return {alias.cell(), alias.uid()};
+}
 
 }  // namespace
 
 io::Task<Status> Manager::CheckTerm(uint64_t term) {
-  if (replication_ == nullptr) co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
+  if (replication_ == nullptr)
+    co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
   if (term < state_.promised_term) {
-    co_return Fail(Code::kFailedPrecondition, "term {} is over: {} has promised term {} to {}", term,
-                   tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
+    co_return Fail(Code::kFailedPrecondition, "term {} is over: {} has promised term {} to {}",
+                   term, tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
   }
   if (term > state_.promised_term) {
     state_.promised_term = term;
@@ -64,7 +69,8 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
   }
   out.set_mysqld_running(true);
   out.set_read_only(read_only->read_only);
-  Result<std::optional<mysqld::ReplicationStatus>> replica = co_await replication_->Replica(deadline);
+  Result<std::optional<mysqld::ReplicationStatus>> replica =
+      co_await replication_->Replica(deadline);
   if (!replica) co_return Fail(replica.error());
   if (*replica) {
     const mysqld::ReplicationStatus& status = **replica;
@@ -98,18 +104,18 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
   co_return Status();
 }
 
-io::Task<Status> Manager::TabletState(const agent::TabletStateRequest&, agent::TabletStateResponse& response,
-                                      Deadline deadline) {
+io::Task<Status> Manager::TabletState(const agent::TabletStateRequest&,
+                                      agent::TabletStateResponse& response, Deadline deadline) {
   Status filled = co_await FillState(response, deadline);
   co_return filled;
 }
 
-io::Task<Status> Manager::PromiseTerm(const agent::PromiseTermRequest& request, agent::PromiseTermResponse& response,
-                                      Deadline deadline) {
+io::Task<Status> Manager::PromiseTerm(const agent::PromiseTermRequest& request,
+                                      agent::PromiseTermResponse& response, Deadline deadline) {
   // Not behind the role mutex: a promise must be given while an older term's call hangs.
   if (request.term() <= state_.promised_term) {
-    co_return Fail(Code::kFailedPrecondition, "{} has already promised term {} to {}", tablet_.alias.ToString(),
-                   state_.promised_term, state_.coordinator);
+    co_return Fail(Code::kFailedPrecondition, "{} has already promised term {} to {}",
+                   tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
   }
   state_.promised_term = request.term();
   state_.coordinator = request.coordinator();
@@ -119,14 +125,16 @@ io::Task<Status> Manager::PromiseTerm(const agent::PromiseTermRequest& request, 
   co_return filled;
 }
 
-io::Task<Status> Manager::Fence(const agent::FenceRequest& request, agent::FenceResponse& response, Deadline deadline) {
+io::Task<Status> Manager::Fence(const agent::FenceRequest& request, agent::FenceResponse& response,
+                                Deadline deadline) {
   Turn turn(action_);
   Status taken = co_await turn.Take(deadline);
   if (!taken) co_return taken;
   Status term = co_await CheckTerm(request.term());
   if (!term) co_return term;
   if (is_primary()) {
-    co_return Fail(Code::kFailedPrecondition, "{} is a primary: it is demoted, not fenced", tablet_.alias.ToString());
+    co_return Fail(Code::kFailedPrecondition, "{} is a primary: it is demoted, not fenced",
+                   tablet_.alias.ToString());
   }
   // Remembered first: after a crash in between it must not start to receive again.
   state_.fenced = true;
@@ -138,15 +146,16 @@ io::Task<Status> Manager::Fence(const agent::FenceRequest& request, agent::Fence
   co_return filled;
 }
 
-io::Task<Status> Manager::Promote(const agent::PromoteRequest& request, agent::PromoteResponse& response,
-                                  Deadline deadline) {
+io::Task<Status> Manager::Promote(const agent::PromoteRequest& request,
+                                  agent::PromoteResponse& response, Deadline deadline) {
   Status promoted = co_await PromoteWhen(request, true, deadline);
   if (!promoted) co_return promoted;
   Status filled = co_await FillState(*response.mutable_state(), deadline);
   co_return filled;
 }
 
-io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers, Deadline deadline) {
+io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers,
+                                      Deadline deadline) {
   Turn turn(action_);
   Status taken = co_await turn.Take(deadline);
   if (!taken) co_return taken;
@@ -154,9 +163,11 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
   if (!term) co_return term;
   Result<gtid::Set> must = gtid::Set::ParseEncoded(request.must_contain());
   if (!must) co_return Fail(must.error());
-  bool resumed = is_primary() && state_.primary_term == request.term() && role_known_ && !state_.demoted;
+  bool resumed =
+      is_primary() && state_.primary_term == request.term() && role_known_ && !state_.demoted;
   if (!resumed) {
-    Result<std::optional<mysqld::ReplicationStatus>> replica = co_await replication_->Replica(deadline);
+    Result<std::optional<mysqld::ReplicationStatus>> replica =
+        co_await replication_->Replica(deadline);
     if (!replica) co_return Fail(replica.error());
     if (*replica) {
       Status stopped = co_await replication_->StopIo(deadline);
@@ -171,18 +182,18 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
     Result<gtid::Set> position = co_await replication_->Position(deadline);
     if (!position) co_return Fail(position.error());
     if (!position->Contains(*must)) {
-      co_return Fail(Code::kFailedPrecondition, "{} lacks {}: it must not be promoted", tablet_.alias.ToString(),
-                     must->Subtract(*position).ToString());
+      co_return Fail(Code::kFailedPrecondition, "{} lacks {}: it must not be promoted",
+                     tablet_.alias.ToString(), must->Subtract(*position).ToString());
     }
-    Status promoted = co_await BecomePrimary(request.term(), request.acknowledgements(), request.action(),
-                                             wait_for_ackers, deadline);
+    Status promoted = co_await BecomePrimary(request.term(), request.acknowledgements(),
+                                             request.action(), wait_for_ackers, deadline);
     if (!promoted) co_return promoted;
   }
   co_return Status();
 }
 
-io::Task<Status> Manager::Demote(const agent::DemoteRequest& request, agent::DemoteResponse& response,
-                                 Deadline deadline) {
+io::Task<Status> Manager::Demote(const agent::DemoteRequest& request,
+                                 agent::DemoteResponse& response, Deadline deadline) {
   Turn turn(action_);
   Status taken = co_await turn.Take(deadline);
   if (!taken) co_return taken;
@@ -196,7 +207,8 @@ io::Task<Status> Manager::Demote(const agent::DemoteRequest& request, agent::Dem
   if (!stopped) co_return stopped;
   Status read_only = co_await replication_->SetReadOnly(true, deadline);
   if (!read_only) {
-    // Sessions wait for an acknowledgement, or a long statement runs: nothing has changed, so it serves on.
+    // Sessions wait for an acknowledgement, or a long statement runs: nothing has changed, so it
+    // serves on.
     ShowServing();
     co_return Fail(read_only.error().Context("making the primary read-only"));
   }
@@ -208,14 +220,15 @@ io::Task<Status> Manager::Demote(const agent::DemoteRequest& request, agent::Dem
   co_return filled;
 }
 
-io::Task<Status> Manager::UndoDemote(const agent::UndoDemoteRequest& request, agent::UndoDemoteResponse& response,
-                                     Deadline deadline) {
+io::Task<Status> Manager::UndoDemote(const agent::UndoDemoteRequest& request,
+                                     agent::UndoDemoteResponse& response, Deadline deadline) {
   Turn turn(action_);
   Status taken = co_await turn.Take(deadline);
   if (!taken) co_return taken;
   Status term = co_await CheckTerm(request.term());
   if (!term) co_return term;
-  if (!is_primary()) co_return Fail(Code::kFailedPrecondition, "{} is not a primary", tablet_.alias.ToString());
+  if (!is_primary())
+    co_return Fail(Code::kFailedPrecondition, "{} is not a primary", tablet_.alias.ToString());
   uint32_t acks = request.acknowledgements();
   Status semi_sync = co_await replication_->SetSemiSyncSource(acks > 0, acks, deadline);
   if (!semi_sync) co_return semi_sync;
@@ -232,19 +245,20 @@ io::Task<Status> Manager::UndoDemote(const agent::UndoDemoteRequest& request, ag
   co_return filled;
 }
 
-io::Task<Status> Manager::Repoint(const agent::RepointRequest& request, agent::RepointResponse& response,
-                                  Deadline deadline) {
+io::Task<Status> Manager::Repoint(const agent::RepointRequest& request,
+                                  agent::RepointResponse& response, Deadline deadline) {
   Turn turn(action_);
   Status taken = co_await turn.Take(deadline);
   if (!taken) co_return taken;
   Status term = co_await CheckTerm(request.term());
   if (!term) co_return term;
   if (AliasOf(request.primary()) == tablet_.alias) {
-    co_return Fail(Code::kInvalidArgument, "{} cannot replicate from itself", tablet_.alias.ToString());
+    co_return Fail(Code::kInvalidArgument, "{} cannot replicate from itself",
+                   tablet_.alias.ToString());
   }
   state_.fenced = false;
-  Status replica =
-      co_await BecomeReplicaOf(AliasOf(request.primary()), request.start(), request.semi_sync(), deadline);
+  Status replica = co_await BecomeReplicaOf(AliasOf(request.primary()), request.start(),
+                                            request.semi_sync(), deadline);
   if (!replica) co_return replica;
   Status filled = co_await FillState(*response.mutable_state(), deadline);
   co_return filled;

@@ -41,7 +41,9 @@ void ToProto(const mysql::QueryResult& result, uint64_t most_rows, ::query::Quer
 }
 
 void ToProto(const mysqld::ReplicationStatus& status, ::replicationdata::Status* out) {
-  auto state = [](mysqld::ThreadState thread) { return static_cast<int32_t>(thread) + 1; };  // stopped, connecting, running
+  auto state = [](mysqld::ThreadState thread) {
+    return static_cast<int32_t>(thread) + 1;
+  };  // stopped, connecting, running
   out->set_position(EncodePosition(status.executed));
   out->set_relay_log_position(EncodePosition(status.received));
   if (status.lag) {
@@ -66,6 +68,8 @@ void ToProto(const mysqld::ReplicationStatus& status, ::replicationdata::Status*
   out->set_sql_delay(status.delay_s);
 }
 
-void ToProto(const record::Tablet& tablet, ::topodata::Tablet* out) { out->ParseFromString(topo::Encode(tablet)); }
+void ToProto(const record::Tablet& tablet, ::topodata::Tablet* out) {
+  out->ParseFromString(topo::Encode(tablet));
+}
 
 }  // namespace paceline::vttablet

@@ -1,4 +1,5 @@
-// vttablet/manager/convert.h - between our plain structs and the contract's messages. Threads: pure functions.
+// vttablet/manager/convert.h - between our plain structs and the contract's messages. Threads: pure
+// functions.
 #pragma once
 
 #include <string>

@@ -18,7 +18,8 @@ Status WriteSynced(const std::string& path, const std::string& text) {
   std::string temporary = path + ".new";
   int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (fd < 0) return Fail(Code::kUnavailable, "cannot write {}: {}", temporary, strerror(errno));
-  bool good = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
+  bool good =
+      write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
   int error = errno;
   close(fd);
   if (!good) return Fail(Code::kUnavailable, "cannot write {}: {}", temporary, strerror(error));
@@ -44,7 +45,8 @@ Result<DurableState> DurableStateFile::Load() {
   nlohmann::json json = nlohmann::json::parse(text.str(), nullptr, false);
   if (!json.is_object()) {
     return Fail(Code::kDataLoss,
-                "{} is damaged: it holds the term this tablet has promised; remove it only when no reparent is under way",
+                "{} is damaged: it holds the term this tablet has promised; remove it only when no "
+                "reparent is under way",
                 path_);
   }
   DurableState state;

@@ -1,6 +1,7 @@
-// vttablet/manager/durable_state.h - what a tablet must remember over a crash: the highest term it promised, and its role
-// under which term (DESIGN section 7). One small file, replaced atomically and synced before a promise is answered.
-// Threads: one loop; writes go to a blocking thread, one at a time.
+// vttablet/manager/durable_state.h - what a tablet must remember over a crash: the highest term it
+// promised, and its role under which term (DESIGN section 7). One small file, replaced atomically
+// and synced before a promise is answered. Threads: one loop; writes go to a blocking thread, one
+// at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +15,11 @@ namespace paceline::vttablet {
 
 struct DurableState {
   uint64_t promised_term = 0;
-  std::string coordinator;       // who asked for promised_term
-  uint64_t primary_term = 0;     // the term this tablet leads or led last; 0: never, or a replica since
-  bool demoted = false;          // as primary of primary_term: drained and read-only
-  bool fenced = false;           // receives nothing until a Repoint of promised_term
+  std::string coordinator;  // who asked for promised_term
+  uint64_t primary_term =
+      0;                 // the term this tablet leads or led last; 0: never, or a replica since
+  bool demoted = false;  // as primary of primary_term: drained and read-only
+  bool fenced = false;   // receives nothing until a Repoint of promised_term
   bool replication_stopped = false;  // a person said StopReplication
   int64_t primary_term_start_ns = 0;
   friend bool operator==(const DurableState&, const DurableState&) = default;
@@ -26,8 +28,8 @@ struct DurableState {
 class DurableStateFile {
  public:
   explicit DurableStateFile(std::string path) : path_(std::move(path)) {}
-  // A missing file is the empty state. Errors: kDataLoss for a damaged one: a promise may have been forgotten, so a person
-  // must look.
+  // A missing file is the empty state. Errors: kDataLoss for a damaged one: a promise may have been
+  // forgotten, so a person must look.
   Result<DurableState> Load();
   // Durable when it returns. Errors: kUnavailable naming the file.
   io::Task<Status> Save(DurableState state);

@@ -21,7 +21,8 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   Result<DurableState> state = file_.Load();
   if (!state) co_return Fail(state.error());
   state_ = *state;
-  // Before anything is asked of mysqld: one that ended as primary is held until this tablet gives its word.
+  // Before anything is asked of mysqld: one that ended as primary is held until this tablet gives
+  // its word.
   if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
   // The flavor is asked of the server itself: whoever started it may have chosen another one.
   Error last(Code::kUnavailable, "mysqld has not been asked yet");
@@ -43,7 +44,8 @@ io::Task<Status> Manager::Start(Deadline deadline) {
     if (!open) co_return Fail(Code::kCanceled, "stopping");
   }
   mysqld_running_ = true;
-  Status registered = co_await Register(deadline);  // last: whoever reads the record may promote at once
+  Status registered =
+      co_await Register(deadline);  // last: whoever reads the record may promote at once
   if (!registered) co_return registered;
   ShowServing();
   io::Detach(StatusLoop(*this));
@@ -64,7 +66,8 @@ io::Task<Status> Manager::Save() {
   co_return saved;
 }
 
-// What clients may do here now follows from role, mysqld and replication; told to the query side at every change.
+// What clients may do here now follows from role, mysqld and replication; told to the query side at
+// every change.
 void Manager::ShowServing() {
   why_not_.clear();
   if (!mysqld_running_) {
@@ -129,7 +132,8 @@ io::Task<void> Manager::LookAtReplication() {
     }
   }
   if (role_known_ && !is_primary()) {
-    Result<std::optional<mysqld::ReplicationStatus>> status = co_await replication_->Replica(Deadline::In(3s));
+    Result<std::optional<mysqld::ReplicationStatus>> status =
+        co_await replication_->Replica(Deadline::In(3s));
     std::optional<Duration> lag;
     std::string error;
     if (status && *status) {
@@ -139,7 +143,8 @@ io::Task<void> Manager::LookAtReplication() {
       if (!now.running()) error = "replication is not running";
       if (!now.io_error.empty()) error = now.io_error;
       if (!now.applier_error.empty()) error = now.applier_error;
-      bool stopped = now.io == mysqld::ThreadState::kStopped || now.applier == mysqld::ThreadState::kStopped;
+      bool stopped =
+          now.io == mysqld::ThreadState::kStopped || now.applier == mysqld::ThreadState::kStopped;
       bool may_start = !state_.fenced && !state_.replication_stopped;
       if (stopped && may_start && !action_running_) {
         Status started = co_await replication_->Start(Deadline::In(5s));
@@ -196,8 +201,8 @@ void Manager::OnState(const port::MysqldState& state) {
     ShowServing();
   }
   if (!state.held) return;
-  // It died as primary. The shard is undecided as far as we know: it starts as it is, read-only, and TakeUpRole
-  // decides what it may do.
+  // It died as primary. The shard is undecided as far as we know: it starts as it is, read-only,
+  // and TakeUpRole decides what it may do.
   struct Word {
     static io::Task<void> Give(Manager& self) {
       std::optional<io::Gate::Pass> pass = self.gate_.Enter();
@@ -215,7 +220,8 @@ io::Task<void> Manager::ShardLoop(Manager& self) {
   std::unique_ptr<topo::ShardWatch> watch;
   while (!self.gate_.closed()) {
     if (watch == nullptr) {
-      auto opened = co_await self.needs_.topo->WatchShard(self.tablet_.keyspace, self.tablet_.shard, Deadline::In(5s));
+      auto opened = co_await self.needs_.topo->WatchShard(self.tablet_.keyspace, self.tablet_.shard,
+                                                          Deadline::In(5s));
       if (!opened) {
         bool open = co_await io::Sleep(self.gate_, Deadline::In(1s));
         if (!open) co_return;
@@ -238,7 +244,8 @@ io::Task<void> Manager::ShardLoop(Manager& self) {
 io::Task<void> Manager::OnShardChanged() {
   bool mine = shard_.primary_alias == tablet_.alias;
   bool newer = shard_.primary_term_start > tablet_.primary_term_start;
-  if (is_primary() && !mine && !shard_.primary_alias.empty() && newer && role_known_ && action_.TryLock()) {
+  if (is_primary() && !mine && !shard_.primary_alias.empty() && newer && role_known_ &&
+      action_.TryLock()) {
     LOG_WARNING("{} leads this shard now: stepping down", shard_.primary_alias.ToString());
     Status down = co_await StepDown(Deadline::In(20s));
     if (!down) LOG_ERROR("stepping down: {}", down.error().ToString());

@@ -1,9 +1,10 @@
-// vttablet/manager/manager.h - a tablet's will: registers it, keeps its role (primary or replica of whom), obeys reparents by
-// term, tells its health. Implements both services of port/tablet_manager.h. Threads: one loop. Lifetime: Stop() before
-// destroying.
+// vttablet/manager/manager.h - a tablet's will: registers it, keeps its role (primary or replica of
+// whom), obeys reparents by term, tells its health. Implements both services of
+// port/tablet_manager.h. Threads: one loop. Lifetime: Stop() before destroying.
 //
-// Role: what the shard record and the durable state say together. A tablet resumes as primary only when it led the term it
-// promised last; replication is started by nobody else, and only from the primary of the promised term.
+// Role: what the shard record and the durable state say together. A tablet resumes as primary only
+// when it led the term it promised last; replication is started by nobody else, and only from the
+// primary of the promised term.
 #pragma once
 
 #include <functional>
@@ -30,13 +31,14 @@ struct ManagerOptions {
   std::string sidecar = "_vt";
   mysqld::SourceOptions replication;  // user and password of vt_repl
   Duration status_interval = 500ms;
-  Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
+  Duration demote_grace = 3s;  // for transactions that run when a primary is demoted
 };
 
 class Manager final : public port::TabletManager, private port::MysqldStateSink {
  public:
-  // `dba`: vt_dba on the socket; `app`: vt_app. `agent` may be null: mysqld is somebody else's business then.
-  // `call_tablet` gives the manager of another tablet, for finding out whether it lives.
+  // `dba`: vt_dba on the socket; `app`: vt_app. `agent` may be null: mysqld is somebody else's
+  // business then. `call_tablet` gives the manager of another tablet, for finding out whether it
+  // lives.
   struct Needs {
     topo::Server* topo = nullptr;
     mysqld::Admin* dba = nullptr;
@@ -49,7 +51,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   Manager(io::Loop& loop, ManagerOptions options, Needs needs);
   ~Manager() override;
 
-  // Waits for mysqld, registers, takes up its role. Errors: kAlreadyExists when another living tablet has the alias.
+  // Waits for mysqld, registers, takes up its role. Errors: kAlreadyExists when another living
+  // tablet has the alias.
   io::Task<Status> Start(Deadline deadline);
   io::Task<void> Stop(Deadline deadline);
 
@@ -62,27 +65,37 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   const std::string& replication_error() const { return health_error_; }
 
   // paceline.agent.TabletControl
-  io::Task<Status> PromiseTerm(const agent::PromiseTermRequest&, agent::PromiseTermResponse&, Deadline) override;
+  io::Task<Status> PromiseTerm(const agent::PromiseTermRequest&, agent::PromiseTermResponse&,
+                               Deadline) override;
   io::Task<Status> Fence(const agent::FenceRequest&, agent::FenceResponse&, Deadline) override;
-  io::Task<Status> Promote(const agent::PromoteRequest&, agent::PromoteResponse&, Deadline) override;
+  io::Task<Status> Promote(const agent::PromoteRequest&, agent::PromoteResponse&,
+                           Deadline) override;
   io::Task<Status> Demote(const agent::DemoteRequest&, agent::DemoteResponse&, Deadline) override;
-  io::Task<Status> UndoDemote(const agent::UndoDemoteRequest&, agent::UndoDemoteResponse&, Deadline) override;
-  io::Task<Status> Repoint(const agent::RepointRequest&, agent::RepointResponse&, Deadline) override;
-  io::Task<Status> TabletState(const agent::TabletStateRequest&, agent::TabletStateResponse&, Deadline) override;
+  io::Task<Status> UndoDemote(const agent::UndoDemoteRequest&, agent::UndoDemoteResponse&,
+                              Deadline) override;
+  io::Task<Status> Repoint(const agent::RepointRequest&, agent::RepointResponse&,
+                           Deadline) override;
+  io::Task<Status> TabletState(const agent::TabletStateRequest&, agent::TabletStateResponse&,
+                               Deadline) override;
 
   // tabletmanagerservice.TabletManager
-#define PACELINE_OVERRIDE(Method)                                                                      \
-  io::Task<Status> Method(const ::tabletmanagerdata::Method##Request&, ::tabletmanagerdata::Method##Response&, \
-                          Deadline) override;
-#define PACELINE_OFFERED_METHODS(X)                                                                    \
-  X(Ping) X(Sleep) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite) X(ChangeTags) X(ChangeType) \
-  X(RefreshState) X(RunHealthCheck) X(ReloadSchema) X(ApplySchema) X(ExecuteQuery) X(ExecuteFetchAsDba)  \
-  X(ExecuteMultiFetchAsDba) X(ExecuteFetchAsAllPrivs) X(ExecuteFetchAsApp) X(ReplicationStatus)        \
-  X(PrimaryStatus) X(PrimaryPosition) X(WaitForPosition) X(StopReplication) X(StopReplicationMinimum)  \
-  X(StartReplication) X(GetReplicas) X(ResetReplication) X(InitPrimary) X(PopulateReparentJournal)     \
-  X(ReadReparentJournalInfo) X(InitReplica) X(DemotePrimary) X(UndoDemotePrimary) X(ReplicaWasPromoted) \
-  X(ResetReplicationParameters) X(FullStatus) X(SetReplicationSource) X(ReplicaWasRestarted)           \
-  X(StopReplicationAndGetStatus) X(PromoteReplica) X(GetGlobalStatusVars)
+#define PACELINE_OVERRIDE(Method)                                      \
+  io::Task<Status> Method(const ::tabletmanagerdata::Method##Request&, \
+                          ::tabletmanagerdata::Method##Response&, Deadline) override;
+#define PACELINE_OFFERED_METHODS(X)                                                                \
+  X(Ping)                                                                                          \
+  X(Sleep) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite) X(ChangeTags)             \
+      X(ChangeType) X(RefreshState) X(RunHealthCheck) X(ReloadSchema) X(ApplySchema)               \
+          X(ExecuteQuery) X(ExecuteFetchAsDba) X(ExecuteMultiFetchAsDba) X(ExecuteFetchAsAllPrivs) \
+              X(ExecuteFetchAsApp) X(ReplicationStatus) X(PrimaryStatus) X(PrimaryPosition)        \
+                  X(WaitForPosition) X(StopReplication) X(StopReplicationMinimum)                  \
+                      X(StartReplication) X(GetReplicas) X(ResetReplication) X(InitPrimary)        \
+                          X(PopulateReparentJournal) X(ReadReparentJournalInfo) X(InitReplica)     \
+                              X(DemotePrimary) X(UndoDemotePrimary) X(ReplicaWasPromoted)          \
+                                  X(ResetReplicationParameters) X(FullStatus)                      \
+                                      X(SetReplicationSource) X(ReplicaWasRestarted)               \
+                                          X(StopReplicationAndGetStatus) X(PromoteReplica)         \
+                                              X(GetGlobalStatusVars)
   PACELINE_OFFERED_METHODS(PACELINE_OVERRIDE)
 #undef PACELINE_OVERRIDE
 
@@ -95,13 +108,15 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> RefuseTwin(record::Tablet recorded, Deadline deadline);
   io::Task<Status> TakeUpRole(Deadline deadline);
   io::Task<Status> ResumePrimary(Deadline deadline);
-  io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start, std::optional<bool> semi_sync,
-                                   Deadline deadline);
-  // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by itself.
-  io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action, bool wait_for_ackers,
-                                 Deadline deadline);
+  io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start,
+                                   std::optional<bool> semi_sync, Deadline deadline);
+  // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by
+  // itself.
+  io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
+                                 bool wait_for_ackers, Deadline deadline);
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
-  io::Task<Status> PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers, Deadline deadline);
+  io::Task<Status> PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers,
+                               Deadline deadline);
   io::Task<Status> StepDown(Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> PublishType(Deadline deadline);
@@ -130,11 +145,11 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   DurableStateFile file_;
   DurableState state_;
   std::unique_ptr<mysqld::Replication> replication_;
-  io::Mutex action_;           // one change of role at a time
+  io::Mutex action_;  // one change of role at a time
   io::Gate gate_;
-  record::Shard shard_;        // as last seen
+  record::Shard shard_;  // as last seen
   bool mysqld_running_ = false;
-  bool role_known_ = false;    // TakeUpRole has succeeded since mysqld was started
+  bool role_known_ = false;  // TakeUpRole has succeeded since mysqld was started
   bool serving_ = false;
   bool demoted_by_request_ = false;
   std::string why_not_;
@@ -143,7 +158,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   uint64_t agent_start_count_ = 0;
   uint32_t acknowledgements_ = 0;
   bool action_running_ = false;
-  int unpublished_looks_ = 0;  // status loops in which this serving primary was not the recorded one
+  int unpublished_looks_ =
+      0;                     // status loops in which this serving primary was not the recorded one
   bool confirming_ = false;  // a promotion without waiting is under way
 };
 

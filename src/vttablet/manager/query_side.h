@@ -1,5 +1,5 @@
-// vttablet/manager/query_side.h - what the manager steers of the query service, over all its loops. Threads: the manager's
-// loop.
+// vttablet/manager/query_side.h - what the manager steers of the query service, over all its loops.
+// Threads: the manager's loop.
 #pragma once
 
 #include <string>
@@ -13,9 +13,11 @@ class QuerySide {
  public:
   virtual ~QuerySide() = default;
   // Takes effect on every loop before anything later that this side is asked.
-  virtual void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term) = 0;
+  virtual void SetServing(record::TabletType type, bool serving, std::string reason,
+                          uint64_t term) = 0;
   virtual void SetHealth(const port::TabletHealth& health) = 0;
-  // Lets nothing new in, waits for what runs until `grace`, then kills it. False when something was killed.
+  // Lets nothing new in, waits for what runs until `grace`, then kills it. False when something was
+  // killed.
   virtual io::Task<bool> Drain(Deadline grace) = 0;
   // mysqld was restarted.
   virtual void DropConnections(const std::string& reason) = 0;

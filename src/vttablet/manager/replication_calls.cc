@@ -1,5 +1,5 @@
-// The replication calls of tabletmanagerservice.TabletManager, as Vitess's tools make them. Those that change a role and
-// carry no term take the next one.
+// The replication calls of tabletmanagerservice.TabletManager, as Vitess's tools make them. Those
+// that change a role and carry no term take the next one.
 #include "base/log.h"
 #include "base/strings.h"
 #include "paceline_agent.pb.h"
@@ -13,19 +13,23 @@ namespace paceline::vttablet {
 
 namespace tm = ::tabletmanagerdata;
 
-#define CALL(Method)                                                                                  \
-  io::Task<Status> Manager::Method([[maybe_unused]] const tm::Method##Request& request,               \
-                                   [[maybe_unused]] tm::Method##Response& response,                   \
+#define CALL(Method)                                                                    \
+  io::Task<Status> Manager::Method([[maybe_unused]] const tm::Method##Request& request, \
+                                   [[maybe_unused]] tm::Method##Response& response,     \
                                    [[maybe_unused]] Deadline deadline)
 // Every call needs mysqld's flavor first.
-#define NEED_MYSQLD() \
-  if (replication_ == nullptr) co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet")
+#define NEED_MYSQLD()          \
+  if (replication_ == nullptr) \
+  co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet")
 
 CALL(ReplicationStatus) {
   NEED_MYSQLD();
-  Result<std::optional<mysqld::ReplicationStatus>> status = co_await replication_->Replica(deadline);
+  Result<std::optional<mysqld::ReplicationStatus>> status =
+      co_await replication_->Replica(deadline);
   if (!status) co_return Fail(status.error());
-  if (!*status) co_return Fail(Code::kFailedPrecondition, "no replication status: {} is nobody's replica", tablet_.alias.ToString());
+  if (!*status)
+    co_return Fail(Code::kFailedPrecondition, "no replication status: {} is nobody's replica",
+                   tablet_.alias.ToString());
   ToProto(**status, response.mutable_status());
   co_return Status();
 }
@@ -84,10 +88,13 @@ CALL(StopReplicationMinimum) {
 
 CALL(StartReplication) {
   NEED_MYSQLD();
-  if (is_primary()) co_return Fail(Code::kFailedPrecondition, "{} is the primary: it replicates from nobody", tablet_.alias.ToString());
+  if (is_primary())
+    co_return Fail(Code::kFailedPrecondition, "{} is the primary: it replicates from nobody",
+                   tablet_.alias.ToString());
   if (state_.fenced) {
     co_return Fail(Code::kFailedPrecondition,
-                   "{} is fenced by term {}: a reparent is under way or was broken off; run PlannedReparentShard, "
+                   "{} is fenced by term {}: a reparent is under way or was broken off; run "
+                   "PlannedReparentShard, "
                    "EmergencyReparentShard or ReparentTablet",
                    tablet_.alias.ToString(), state_.promised_term);
   }
@@ -100,7 +107,9 @@ CALL(StartReplication) {
 
 CALL(GetReplicas) {
   NEED_MYSQLD();
-  std::string sql = "SELECT DISTINCT SUBSTRING_INDEX(host, ':', 1) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
+  std::string sql =
+      "SELECT DISTINCT SUBSTRING_INDEX(host, ':', 1) FROM information_schema.processlist WHERE "
+      "command LIKE 'Binlog Dump%'";
   Result<mysql::QueryResult> rows = co_await needs_.dba->Query(std::move(sql), deadline);
   if (!rows) co_return Fail(rows.error());
   for (size_t i = 0; i < rows->rows.size(); ++i) response.add_addrs(rows->Text(i, size_t{0}));
@@ -109,7 +118,9 @@ CALL(GetReplicas) {
 
 CALL(ResetReplication) {
   NEED_MYSQLD();
-  if (is_primary()) co_return Fail(Code::kFailedPrecondition, "{} is the primary: its history is not erased", tablet_.alias.ToString());
+  if (is_primary())
+    co_return Fail(Code::kFailedPrecondition, "{} is the primary: its history is not erased",
+                   tablet_.alias.ToString());
   gtid::Set nothing(replication_->flavor().gtid_flavor());
   Status reset = co_await replication_->ResetHistory(nothing, deadline);
   co_return reset;
@@ -155,7 +166,8 @@ CALL(PopulateReparentJournal) {
   JournalEntry entry;
   entry.term = state_.primary_term;
   entry.action = request.action_name();
-  entry.primary_alias = record::TabletAlias{request.primary_alias().cell(), request.primary_alias().uid()}.ToString();
+  entry.primary_alias =
+      record::TabletAlias{request.primary_alias().cell(), request.primary_alias().uid()}.ToString();
   entry.position = request.replication_position();
   entry.created_ns = request.time_created_ns();
   Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
@@ -242,9 +254,12 @@ CALL(ReplicaWasRestarted) {
 
 CALL(StopReplicationAndGetStatus) {
   NEED_MYSQLD();
-  Result<std::optional<mysqld::ReplicationStatus>> before = co_await replication_->Replica(deadline);
+  Result<std::optional<mysqld::ReplicationStatus>> before =
+      co_await replication_->Replica(deadline);
   if (!before) co_return Fail(before.error());
-  if (!*before) co_return Fail(Code::kFailedPrecondition, "no replication status: {} is nobody's replica", tablet_.alias.ToString());
+  if (!*before)
+    co_return Fail(Code::kFailedPrecondition, "no replication status: {} is nobody's replica",
+                   tablet_.alias.ToString());
   ToProto(**before, response.mutable_status()->mutable_before());
   // Vitess's emergency reparent: whoever stops receiving now must not start again by itself.
   state_.fenced = true;
@@ -274,7 +289,8 @@ CALL(FullStatus) {
   Result<gtid::Set> position = co_await replication_->Position(deadline);
   if (!position) co_return Fail(position.error());
   status->mutable_primary_status()->set_position(EncodePosition(*position));
-  Result<std::optional<mysqld::ReplicationStatus>> replica = co_await replication_->Replica(deadline);
+  Result<std::optional<mysqld::ReplicationStatus>> replica =
+      co_await replication_->Replica(deadline);
   if (!replica) co_return Fail(replica.error());
   if (*replica) ToProto(**replica, status->mutable_replication_status());
   Result<mysqld::SemiSyncStatus> semi_sync = co_await replication_->GetSemiSync(deadline);

@@ -10,9 +10,11 @@ namespace paceline::vttablet {
 
 using record::TabletType;
 
-// Another living tablet under our alias would be two writers to one record, and to one directory's worth of trust.
+// Another living tablet under our alias would be two writers to one record, and to one directory's
+// worth of trust.
 io::Task<Status> Manager::RefuseTwin(record::Tablet recorded, Deadline deadline) {
-  bool same = recorded.hostname == tablet_.hostname && recorded.Port("grpc") == tablet_.Port("grpc");
+  bool same =
+      recorded.hostname == tablet_.hostname && recorded.Port("grpc") == tablet_.Port("grpc");
   if (same || !needs_.call_tablet || recorded.Port("grpc") == 0) co_return Status();
   std::shared_ptr<port::TabletManager> other = needs_.call_tablet(recorded);
   tabletmanagerdata::PingRequest ping;
@@ -20,28 +22,32 @@ io::Task<Status> Manager::RefuseTwin(record::Tablet recorded, Deadline deadline)
   ping.set_payload("twin?");
   Status alive = co_await other->Ping(ping, pong, Deadline::In(1s).EarlierOf(deadline));
   if (!alive) co_return Status();
-  co_return Fail(Code::kAlreadyExists,
-                 "tablet {} already runs at {}: choose another uid in --tablet-path, or stop that one",
-                 tablet_.alias.ToString(), recorded.GrpcAddress());
+  co_return Fail(
+      Code::kAlreadyExists,
+      "tablet {} already runs at {}: choose another uid in --tablet-path, or stop that one",
+      tablet_.alias.ToString(), recorded.GrpcAddress());
 }
 
 io::Task<Status> Manager::Register(Deadline deadline) {
   record::TabletAlias alias = tablet_.alias;
   auto recorded = co_await needs_.topo->GetTablet(alias, Deadline::In(10s).EarlierOf(deadline));
   if (!recorded && recorded.error().code() != Code::kNotFound) {
-    // The topology is away: what we are told by flags is enough to run; the record is written when it is back.
+    // The topology is away: what we are told by flags is enough to run; the record is written when
+    // it is back.
     LOG_WARNING("registering later: {}", recorded.error().ToString());
     co_return Status();
   }
   if (recorded) {
     if (recorded->value.keyspace != tablet_.keyspace || recorded->value.shard != tablet_.shard) {
-      co_return Fail(Code::kFailedPrecondition, "tablet {} is recorded for {}/{}, not {}/{}: delete its record first",
-                     alias.ToString(), recorded->value.keyspace, recorded->value.shard, tablet_.keyspace,
-                     tablet_.shard);
+      co_return Fail(Code::kFailedPrecondition,
+                     "tablet {} is recorded for {}/{}, not {}/{}: delete its record first",
+                     alias.ToString(), recorded->value.keyspace, recorded->value.shard,
+                     tablet_.keyspace, tablet_.shard);
     }
     Status alone = co_await RefuseTwin(recorded->value, deadline);
     if (!alone) co_return alone;
-    tablet_.type = recorded->value.type == TabletType::kUnknown ? tablet_.type : recorded->value.type;
+    tablet_.type =
+        recorded->value.type == TabletType::kUnknown ? tablet_.type : recorded->value.type;
     tablet_.primary_term_start = recorded->value.primary_term_start;
     record::Tablet now = tablet_;
     topo::Server::TabletFn update = [now](record::Tablet& stored) -> Result<bool> {
@@ -63,7 +69,9 @@ io::Task<Status> Manager::Register(Deadline deadline) {
   }
   std::vector<std::string> cells = {tablet_.alias.cell};
   Status graph = co_await needs_.topo->RebuildKeyspace(tablet_.keyspace, cells, true, deadline);
-  if (!graph) LOG_WARNING("rebuilding the serving graph of {}: {}", tablet_.keyspace, graph.error().ToString());
+  if (!graph)
+    LOG_WARNING("rebuilding the serving graph of {}: {}", tablet_.keyspace,
+                graph.error().ToString());
   cells = {tablet_.alias.cell};
   Status vschema = co_await needs_.topo->RebuildVSchemaGraph(cells, deadline);
   if (!vschema) LOG_WARNING("rebuilding the VSchema graph: {}", vschema.error().ToString());
@@ -85,7 +93,8 @@ io::Task<Status> Manager::PublishType(Deadline deadline) {
   co_return Status();
 }
 
-// What a coordinator publishes; done here where it was Vitess's, or where the record has been wrong for a while (I6).
+// What a coordinator publishes; done here where it was Vitess's, or where the record has been wrong
+// for a while (I6).
 io::Task<Status> Manager::PublishShard(Deadline deadline) {
   record::TabletAlias alias = tablet_.alias;
   WallTime start = tablet_.primary_term_start;
@@ -95,19 +104,21 @@ io::Task<Status> Manager::PublishShard(Deadline deadline) {
     stored.primary_term_start = start;
     return true;
   };
-  auto updated = co_await needs_.topo->UpdateShardFields(tablet_.keyspace, tablet_.shard, std::move(update), deadline);
+  auto updated = co_await needs_.topo->UpdateShardFields(tablet_.keyspace, tablet_.shard,
+                                                         std::move(update), deadline);
   if (!updated) co_return Fail(updated.error().Context("recording the primary of the shard"));
   shard_ = *updated;
   co_return Status();
 }
 
 io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
-  auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard, Deadline::In(3s).EarlierOf(deadline));
+  auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard,
+                                              Deadline::In(3s).EarlierOf(deadline));
   if (shard) shard_ = shard->value;
   bool recorded_as_primary = shard_.primary_alias == tablet_.alias;
   bool led_last = state_.primary_term != 0 && state_.primary_term == state_.promised_term;
-  // A record older than our own term only means that the promotion was not published: whoever else had been promoted
-  // since would hold the acknowledgements that ResumePrimary waits for.
+  // A record older than our own term only means that the promotion was not published: whoever else
+  // had been promoted since would hold the acknowledgements that ResumePrimary waits for.
   bool record_is_older = shard_.primary_term_start.unix_ns < state_.primary_term_start_ns;
   if (led_last && (recorded_as_primary || record_is_older || !shard)) {
     Status resumed = co_await ResumePrimary(deadline);
@@ -120,13 +131,15 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
     co_return Status();
   }
   if (!shard_.primary_alias.empty() && !recorded_as_primary) {
-    Status replica = co_await BecomeReplicaOf(shard_.primary_alias, !state_.replication_stopped, std::nullopt, deadline);
+    Status replica = co_await BecomeReplicaOf(shard_.primary_alias, !state_.replication_stopped,
+                                              std::nullopt, deadline);
     if (replica) role_known_ = true;
     ShowServing();
     co_return replica;
   }
-  // Nobody leads, as far as the record tells. Sessions of a promotion that was never published may wait for an
-  // acknowledgement, and then this cannot be had; nothing is served meanwhile, and the next reparent takes it from here.
+  // Nobody leads, as far as the record tells. Sessions of a promotion that was never published may
+  // wait for an acknowledgement, and then this cannot be had; nothing is served meanwhile, and the
+  // next reparent takes it from here.
   Status safe = co_await replication_->SetReadOnly(true, Deadline::In(3s).EarlierOf(deadline));
   if (!safe) LOG_WARNING("staying as it is until the next reparent: {}", safe.error().ToString());
   role_known_ = true;
@@ -136,7 +149,8 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
 
 io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   LOG_INFO("resuming as primary of term {}", state_.primary_term);
-  Result<std::optional<mysqld::ReplicationStatus>> source = co_await replication_->Replica(deadline);
+  Result<std::optional<mysqld::ReplicationStatus>> source =
+      co_await replication_->Replica(deadline);
   if (source && *source) {
     Status forgotten = co_await replication_->ForgetSource(deadline);
     if (!forgotten) co_return forgotten;
@@ -155,8 +169,9 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   }
   Status writable = co_await replication_->SetReadOnly(false, deadline);
   if (!writable) co_return writable;
-  // Recovery may have committed transactions that nobody acknowledged. A commit that is acknowledged now comes after
-  // them in the binary log, so its acknowledgement is theirs too; only then are reads served.
+  // Recovery may have committed transactions that nobody acknowledged. A commit that is
+  // acknowledged now comes after them in the binary log, so its acknowledgement is theirs too; only
+  // then are reads served.
   Result<gtid::Set> position = co_await replication_->Position(deadline);
   JournalEntry entry;
   entry.term = state_.primary_term;
@@ -164,7 +179,8 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   entry.primary_alias = tablet_.alias.ToString();
   if (position) entry.position = position->ToEncoded();
   entry.created_ns = loop_.clock().WallNow().unix_ns;
-  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  Status journaled =
+      co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
   if (!journaled) co_return journaled;
   role_known_ = true;
   health_error_.clear();
@@ -177,13 +193,16 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
 io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
   auto keyspace = co_await needs_.topo->GetKeyspace(tablet_.keyspace, deadline);
   if (!keyspace) co_return Fail(keyspace.error());
-  Result<reparent::Durability> policy = reparent::ParseDurability(keyspace->value.durability_policy);
+  Result<reparent::Durability> policy =
+      reparent::ParseDurability(keyspace->value.durability_policy);
   if (!policy) co_return Fail(policy.error());
-  auto tablets = co_await needs_.topo->ListTabletsOfShard(tablet_.keyspace, tablet_.shard, deadline);
+  auto tablets =
+      co_await needs_.topo->ListTabletsOfShard(tablet_.keyspace, tablet_.shard, deadline);
   if (!tablets) co_return Fail(tablets.error());
   if (!tablets->failed_cells.empty()) co_return Fail(tablets->failed_cells.begin()->second);
   std::vector<reparent::Member> members;
-  for (const auto& stored : tablets->tablets) members.push_back({stored.value.alias, stored.value.type});
+  for (const auto& stored : tablets->tablets)
+    members.push_back({stored.value.alias, stored.value.type});
   reparent::Member me{tablet_.alias, TabletType::kPrimary};
   size_t ackers = reparent::PossibleAckers(*policy, me, members).size();
   co_return reparent::AcksRequired(*policy, replication_->flavor().gtid_flavor(), ackers);
@@ -192,19 +211,22 @@ io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
 io::Task<Result<bool>> Manager::MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline) {
   auto keyspace = co_await needs_.topo->GetKeyspace(tablet_.keyspace, deadline);
   if (!keyspace) co_return Fail(keyspace.error());
-  Result<reparent::Durability> policy = reparent::ParseDurability(keyspace->value.durability_policy);
+  Result<reparent::Durability> policy =
+      reparent::ParseDurability(keyspace->value.durability_policy);
   if (!policy) co_return Fail(policy.error());
   reparent::Member leader{primary, TabletType::kPrimary};
-  reparent::Member me{tablet_.alias, tablet_.type == TabletType::kPrimary ? TabletType::kReplica : tablet_.type};
+  reparent::Member me{tablet_.alias,
+                      tablet_.type == TabletType::kPrimary ? TabletType::kReplica : tablet_.type};
   co_return reparent::MayAcknowledge(*policy, leader, me);
 }
 
-io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool start, std::optional<bool> semi_sync,
-                                          Deadline deadline) {
+io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool start,
+                                          std::optional<bool> semi_sync, Deadline deadline) {
   auto source = co_await needs_.topo->GetTablet(primary, deadline);
   if (!source) co_return Fail(source.error().Context("finding the primary"));
   if (source->value.mysql_port == 0) {
-    co_return Fail(Code::kFailedPrecondition, "the record of {} has no MySQL address yet", primary.ToString());
+    co_return Fail(Code::kFailedPrecondition, "the record of {} has no MySQL address yet",
+                   primary.ToString());
   }
   bool acknowledges = false;
   if (semi_sync) {
@@ -227,9 +249,10 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   options.host = source->value.mysql_hostname;
   options.port = static_cast<uint16_t>(source->value.mysql_port);
   Result<std::optional<mysqld::ReplicationStatus>> now = co_await replication_->Replica(deadline);
-  bool same_source = now && *now && (**now).source_host == options.host && (**now).source_port == options.port &&
-                     (**now).auto_position;
-  Status acking = co_await replication_->SetSemiSyncReplica(acknowledges, same_source && (**now).running(), deadline);
+  bool same_source = now && *now && (**now).source_host == options.host &&
+                     (**now).source_port == options.port && (**now).auto_position;
+  Status acking = co_await replication_->SetSemiSyncReplica(
+      acknowledges, same_source && (**now).running(), deadline);
   if (!acking) co_return acking;
   if (!same_source) {
     Status set = co_await replication_->SetSource(options, deadline);
@@ -240,7 +263,8 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
     if (!started) co_return started;
   }
   tablet_.type = is_primary() ? TabletType::kReplica : tablet_.type;
-  if (options_.tablet.type != TabletType::kPrimary && state_.primary_term != 0) tablet_.type = options_.tablet.type;
+  if (options_.tablet.type != TabletType::kPrimary && state_.primary_term != 0)
+    tablet_.type = options_.tablet.type;
   tablet_.primary_term_start = {};
   bool was_leader = state_.primary_term != 0 || state_.demoted;
   state_.primary_term = 0;
@@ -262,13 +286,15 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   co_return Status();
 }
 
-io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
-                                        bool wait_for_ackers, Deadline deadline) {
+io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements,
+                                        std::string action, bool wait_for_ackers,
+                                        Deadline deadline) {
   Status forgotten = co_await replication_->ForgetSource(deadline);
   if (!forgotten) co_return forgotten;
   Status replica_off = co_await replication_->SetSemiSyncReplica(false, false, deadline);
   if (!replica_off) co_return replica_off;
-  Status semi_sync = co_await replication_->SetSemiSyncSource(acknowledgements > 0, acknowledgements, deadline);
+  Status semi_sync =
+      co_await replication_->SetSemiSyncSource(acknowledgements > 0, acknowledgements, deadline);
   if (!semi_sync) co_return semi_sync;
   acknowledgements_ = acknowledgements;
   Result<gtid::Set> position = co_await replication_->Position(deadline);
@@ -307,7 +333,9 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
       self.confirming_ = true;
       Status confirmed = co_await self.ConfirmPrimary(std::move(entry), Deadline::In(60s));
       self.confirming_ = false;
-      if (confirmed) confirmed = co_await self.PublishShard(Deadline::In(10s));  // which Vitess leaves to the tablet
+      if (confirmed)
+        confirmed =
+            co_await self.PublishShard(Deadline::In(10s));  // which Vitess leaves to the tablet
       if (!confirmed) LOG_WARNING("becoming primary: {}", confirmed.error().ToString());
     }
   };
@@ -323,7 +351,8 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   std::string database = "CREATE DATABASE IF NOT EXISTS `" + tablet_.DbName() + "`";
   Result<mysql::QueryResult> made = co_await needs_.dba->Query(std::move(database), deadline);
   if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
-  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  Status journaled =
+      co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
   if (!journaled) co_return journaled;
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
@@ -348,12 +377,14 @@ io::Task<Status> Manager::StopServing(std::string reason, Deadline grace) {
   co_return Status();
 }
 
-// Somebody else leads a later term. What this tablet has and nobody else does stays where it is: rejoining by rewinding
-// belongs to the failover work; here it stops answering, becomes read-only and follows.
+// Somebody else leads a later term. What this tablet has and nobody else does stays where it is:
+// rejoining by rewinding belongs to the failover work; here it stops answering, becomes read-only
+// and follows.
 io::Task<Status> Manager::StepDown(Deadline deadline) {
   state_.demoted = true;
   serving_ = false;
-  needs_.query->SetServing(tablet_.type, false, "another tablet leads this shard", state_.promised_term);
+  needs_.query->SetServing(tablet_.type, false, "another tablet leads this shard",
+                           state_.promised_term);
   TellHealth();
   Status saved = co_await Save();
   if (!saved) co_return saved;

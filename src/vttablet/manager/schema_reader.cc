@@ -13,7 +13,9 @@ namespace {
 bool Matches(const std::vector<std::string>& patterns, const std::string& name) {
   for (const std::string& pattern : patterns) {
     bool expression = pattern.size() > 1 && pattern.front() == '/' && pattern.back() == '/';
-    if (expression ? RE2::PartialMatch(name, RE2(pattern.substr(1, pattern.size() - 2))) : name == pattern) return true;
+    if (expression ? RE2::PartialMatch(name, RE2(pattern.substr(1, pattern.size() - 2)))
+                   : name == pattern)
+      return true;
   }
   return false;
 }
@@ -24,7 +26,8 @@ Status CheckPatterns(const std::vector<std::string>& patterns) {
     RE2::Options quiet;
     quiet.set_log_errors(false);
     RE2 compiled(pattern.substr(1, pattern.size() - 2), quiet);
-    if (!compiled.ok()) return Fail(Code::kInvalidArgument, "bad pattern {}: {}", pattern, compiled.error());
+    if (!compiled.ok())
+      return Fail(Code::kInvalidArgument, "bad pattern {}: {}", pattern, compiled.error());
   }
   return {};
 }
@@ -37,33 +40,40 @@ std::string WithoutAutoIncrement(std::string text) {
 
 }  // namespace
 
-io::Task<Status> ReadSchema(mysqld::Admin& admin, SchemaWanted wanted, ::tabletmanagerdata::SchemaDefinition* out,
-                            Deadline deadline) {
+io::Task<Status> ReadSchema(mysqld::Admin& admin, SchemaWanted wanted,
+                            ::tabletmanagerdata::SchemaDefinition* out, Deadline deadline) {
   Status patterns = CheckPatterns(wanted.tables);
   if (patterns) patterns = CheckPatterns(wanted.excluded);
   if (!patterns) co_return patterns;
   std::string database = QuoteText(wanted.database);
   std::string list_sql =
       "SELECT table_name, table_type, COALESCE(data_length, 0), COALESCE(table_rows, 0) FROM "
-      "information_schema.tables WHERE table_schema = " + database + " ORDER BY table_type, table_name";
+      "information_schema.tables WHERE table_schema = " +
+      database + " ORDER BY table_type, table_name";
   Result<mysql::QueryResult> tables = co_await admin.Query(std::move(list_sql), deadline);
   if (!tables) co_return Fail(tables.error());
-  std::string column_sql = "SELECT table_name, column_name, column_key FROM information_schema.columns WHERE table_schema = " +
-                           database + " ORDER BY table_name, ordinal_position";
+  std::string column_sql =
+      "SELECT table_name, column_name, column_key FROM information_schema.columns WHERE "
+      "table_schema = " +
+      database + " ORDER BY table_name, ordinal_position";
   Result<mysql::QueryResult> columns = co_await admin.Query(std::move(column_sql), deadline);
   if (!columns) co_return Fail(columns.error());
   std::multimap<std::string, size_t> by_table;
-  for (size_t i = 0; i < columns->rows.size(); ++i) by_table.emplace(columns->Text(i, size_t{0}), i);
+  for (size_t i = 0; i < columns->rows.size(); ++i)
+    by_table.emplace(columns->Text(i, size_t{0}), i);
   std::string create_sql = "SHOW CREATE DATABASE IF NOT EXISTS " + QuoteIdentifier(wanted.database);
   Result<mysql::QueryResult> create = co_await admin.Query(std::move(create_sql), deadline);
   if (!create) co_return Fail(create.error());
-  out->set_database_schema(ReplaceAll(create->Text(0, size_t{1}), QuoteIdentifier(wanted.database), "{{.DatabaseName}}"));
+  out->set_database_schema(ReplaceAll(create->Text(0, size_t{1}), QuoteIdentifier(wanted.database),
+                                      "{{.DatabaseName}}"));
   for (size_t i = 0; i < tables->rows.size(); ++i) {
     std::string name = tables->Text(i, size_t{0});
     bool view = tables->Text(i, size_t{1}) == "VIEW";
-    bool chosen = (wanted.tables.empty() || Matches(wanted.tables, name)) && !Matches(wanted.excluded, name);
+    bool chosen =
+        (wanted.tables.empty() || Matches(wanted.tables, name)) && !Matches(wanted.excluded, name);
     if (!chosen || (view && !wanted.views)) continue;
-    std::string show = "SHOW CREATE TABLE " + QuoteIdentifier(wanted.database) + "." + QuoteIdentifier(name);
+    std::string show =
+        "SHOW CREATE TABLE " + QuoteIdentifier(wanted.database) + "." + QuoteIdentifier(name);
     Result<mysql::QueryResult> text = co_await admin.Query(std::move(show), deadline);
     if (!text) co_return Fail(text.error());
     ::tabletmanagerdata::TableDefinition* table = out->add_table_definitions();
@@ -77,7 +87,8 @@ io::Task<Status> ReadSchema(mysqld::Admin& admin, SchemaWanted wanted, ::tabletm
     auto [first, last] = by_table.equal_range(name);
     for (auto it = first; it != last; ++it) {
       table->add_columns(columns->Text(it->second, size_t{1}));
-      if (columns->Text(it->second, size_t{2}) == "PRI") table->add_primary_key_columns(columns->Text(it->second, size_t{1}));
+      if (columns->Text(it->second, size_t{2}) == "PRI")
+        table->add_primary_key_columns(columns->Text(it->second, size_t{1}));
     }
   }
   co_return Status();

@@ -1,4 +1,5 @@
-// vttablet/manager/schema_reader.h - a database's tables as tabletmanagerdata.SchemaDefinition. Threads: the loop's thread.
+// vttablet/manager/schema_reader.h - a database's tables as tabletmanagerdata.SchemaDefinition.
+// Threads: the loop's thread.
 #pragma once
 
 #include <string>
@@ -22,7 +23,7 @@ struct SchemaWanted {
 };
 
 // Errors: kInvalidArgument for a bad pattern, mysqld's own. `out` outlives the call.
-io::Task<Status> ReadSchema(mysqld::Admin& admin, SchemaWanted wanted, ::tabletmanagerdata::SchemaDefinition* out,
-                            Deadline deadline);
+io::Task<Status> ReadSchema(mysqld::Admin& admin, SchemaWanted wanted,
+                            ::tabletmanagerdata::SchemaDefinition* out, Deadline deadline);
 
 }  // namespace paceline::vttablet

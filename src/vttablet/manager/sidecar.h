@@ -1,5 +1,6 @@
-// vttablet/manager/sidecar.h - the tables of `_vt` that a tablet needs; they create and upgrade themselves on the primary and
-// replicate from there. Names and columns that Vitess has are Vitess's. Threads: the loop's thread.
+// vttablet/manager/sidecar.h - the tables of `_vt` that a tablet needs; they create and upgrade
+// themselves on the primary and replicate from there. Names and columns that Vitess has are
+// Vitess's. Threads: the loop's thread.
 #pragma once
 
 #include <string>
@@ -18,8 +19,10 @@ struct JournalEntry {
   std::string action, primary_alias, position;
   int64_t created_ns = 0;
 };
-io::Task<Status> WriteJournal(mysqld::Admin& admin, std::string database, JournalEntry entry, Deadline deadline);
+io::Task<Status> WriteJournal(mysqld::Admin& admin, std::string database, JournalEntry entry,
+                              Deadline deadline);
 // The row of the highest term; term 0 when there is none yet.
-io::Task<Result<JournalEntry>> ReadJournal(mysqld::Admin& admin, std::string database, Deadline deadline);
+io::Task<Result<JournalEntry>> ReadJournal(mysqld::Admin& admin, std::string database,
+                                           Deadline deadline);
 
 }  // namespace paceline::vttablet

@@ -9,6 +9,8 @@
 #include "io/task.h"
 
 // X(Method): tabletmanagerdata.MethodRequest -> tabletmanagerdata.MethodResponse.
+// clang-format never settles on a layout for this list.
+// clang-format off
 #define PACELINE_TABLET_MANAGER_METHODS(X)                                                         \
   X(Ping)                                                                                          \
   X(Sleep) X(ExecuteHook) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite)            \
@@ -25,6 +27,7 @@
                                               X(SetReplicationSource) X(ReplicaWasRestarted)       \
                                                   X(StopReplicationAndGetStatus) X(PromoteReplica) \
                                                       X(GetGlobalStatusVars)
+// clang-format on
 
 // X(Method): paceline.agent.MethodRequest -> MethodResponse, service paceline.agent.TabletControl
 // (proto/paceline.proto): what carries terms and has no counterpart in Vitess.

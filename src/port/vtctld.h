@@ -11,6 +11,8 @@
 #include "io/task.h"
 
 // X(Method): vtctldata.MethodRequest -> vtctldata.MethodResponse.
+// clang-format never settles on a layout for this list.
+// clang-format off
 #define PACELINE_VTCTLD_METHODS(X)                                                                 \
   X(AddCellInfo)                                                                                   \
   X(AddCellsAlias) X(ApplyRoutingRules) X(ApplySchema) X(ApplyKeyspaceRoutingRules) X(             \
@@ -43,6 +45,7 @@
                                                                       X(ValidateVersionKeyspace)   \
                                                                           X(ValidateVersionShard)  \
                                                                               X(ValidateVSchema)
+// clang-format on
 
 #define PACELINE_DECLARE(Method) \
   class Method##Request;         \

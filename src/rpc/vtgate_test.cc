@@ -44,10 +44,12 @@ class FakeGate final : public port::Vtgate {
       override {                                                                               \
     co_return Fail(Code::kUnimplemented, "not in this test");                                  \
   }
+  // clang-format off
   PACELINE_METHOD(ExecuteBatch)
   PACELINE_METHOD(ExecuteMulti)
   PACELINE_METHOD(Prepare) PACELINE_METHOD(CloseSession)
 #undef PACELINE_METHOD
+      // clang-format on
       io::Task<Status> StreamExecuteMulti(
           const vtgate::StreamExecuteMultiRequest&,
           std::function<io::Task<Status>(const vtgate::StreamExecuteMultiResponse&)>,

@@ -82,6 +82,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
 #define PACELINE_OVERRIDE(Method)                                      \
   io::Task<Status> Method(const ::tabletmanagerdata::Method##Request&, \
                           ::tabletmanagerdata::Method##Response&, Deadline) override;
+// clang-format never settles on a layout for this list.
+// clang-format off
 #define PACELINE_OFFERED_METHODS(X)                                                                \
   X(Ping)                                                                                          \
   X(Sleep) X(GetSchema) X(GetPermissions) X(SetReadOnly) X(SetReadWrite) X(ChangeTags)             \
@@ -96,6 +98,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                                       X(SetReplicationSource) X(ReplicaWasRestarted)               \
                                           X(StopReplicationAndGetStatus) X(PromoteReplica)         \
                                               X(GetGlobalStatusVars)
+  // clang-format on
   PACELINE_OFFERED_METHODS(PACELINE_OVERRIDE)
 #undef PACELINE_OVERRIDE
 

@@ -154,6 +154,20 @@ TEST(Handshake, NoneLetsEverybodyIn) {
   }
 }
 
+// libmariadb under several threads that log in at once: seen on the wire.
+TEST(Handshake, NoneAsksAnewForAnUnknownPlugin) {
+  ServerHandshakeOptions options = ServerFor(kCachingSha2Plugin);
+  options.accept_all = true;
+  ServerHandshake server(options);
+  EXPECT_EQ(server.Start(), ServerHandshake::Step::kRead);
+  Login login;
+  login.capabilities = kServerCapabilities;
+  login.user = "root";
+  login.plugin = "dummy_fallback_auth";
+  EXPECT_EQ(server.OnPacket(WriteLogin(login), 1), ServerHandshake::Step::kRead);
+  EXPECT_EQ(server.OnPacket("", 3), ServerHandshake::Step::kDone);
+}
+
 TEST(Handshake, GroupsAndUserDataComeFromTheStore) {
   ClientHandshakeOptions client;
   client.user = "plain";

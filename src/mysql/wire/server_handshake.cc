@@ -62,7 +62,8 @@ ServerHandshake::Step ServerHandshake::OnPacket(std::string_view body, uint8_t s
     case State::kLogin:
       return OnLogin(body);
     case State::kSwitched:
-      return CheckResponse(session_.plugin, body);
+      return options_.accept_all ? Authenticate(session_.plugin, body)
+                                 : CheckResponse(session_.plugin, body);
     case State::kPublicKeyOrPassword:
     case State::kEncryptedPassword:
       return OnFullPassword(body);
@@ -123,6 +124,10 @@ ServerHandshake::Step ServerHandshake::Authenticate(std::string_view plugin,
                                                     std::string_view response) {
   session_.plugin = plugin;
   if (options_.accept_all) {
+    // libmariadb, logging in from several threads at once, may name a plugin it has not loaded yet
+    // and then sends one more packet: it is asked anew for one that it has.
+    bool can_switch = session_.capabilities & kClientPluginAuth;
+    if (!Known(plugin) && can_switch) return SwitchTo(kNativePlugin);
     // A client of caching_sha2 that sent a scramble waits for its verdict before the OK.
     bool waits = plugin == kCachingSha2Plugin && response.size() > 1;
     if (waits) Send(std::string{static_cast<char>(kMoreData), kFastAuthSuccess});

@@ -49,7 +49,11 @@ std::string GlobalHelp() {
 
 int Told(const Error& error) {
   std::cout << std::flush;
-  std::cerr << "Error: " << error.ToString() << "\n";
+  std::cerr << "Error: " << error.ToString();
+  if (error.from_mysql()) {  // as Vitess writes it
+    std::cerr << " (errno " << error.mysql_errno() << ") (sqlstate " << error.sqlstate() << ")";
+  }
+  std::cerr << "\n";
   return error.code() == Code::kInvalidArgument ? 2 : 1;
 }
 

@@ -37,7 +37,10 @@ io::Task<void> VersionProbe::Run(VersionProbe& self) {
   while (pass && !self.running_.closed()) {
     Result<std::string> version = co_await self.Ask();
     if (version && !version->empty()) {
-      self.gate_.server_version = std::move(*version);
+      // MariaDB's own greeting has this prefix up to 10.x; drivers of MySQL would otherwise take it for a MySQL 10 and
+      // ask for collations that it lacks.
+      bool prefixed = version->starts_with("10.") && version->find("MariaDB") != std::string::npos;
+      self.gate_.server_version = (prefixed ? "5.5.5-" : "") + *version;
       co_return;
     }
     bool open = co_await io::Sleep(self.running_, Deadline::In(200ms));

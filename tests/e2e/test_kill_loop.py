@@ -10,16 +10,18 @@ from ledger import Ledger
 from local_cluster import FLAVORS, GREETER, LocalCluster, alive, kill, run, wait_until
 
 SEED = 20261122
-GREETER_SECONDS = 30
+GREETER_SECONDS = 45
 
 
 def deck(cluster, shuffle):
-    """15 targets: each process once, the gate and all of the primary's once more."""
+    """30 targets: each process twice, the gate and all of the primary's twice more."""
     primary = cluster.primary()
     names = ["vtgate", "vtctld"] + [f"{kind}-{uid}" for kind in ("vttablet", "mysqlctld", "mysqld") for uid in cluster.uids()]
     names += ["vtgate"] + [f"{kind}-{primary}" for kind in ("vttablet", "mysqlctld", "mysqld")]
-    shuffle.shuffle(names)
-    return names
+    rounds = [list(names), list(names)]
+    for each in rounds:
+        shuffle.shuffle(each)
+    return rounds[0] + rounds[1]
 
 
 def back(cluster, name, was):

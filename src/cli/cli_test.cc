@@ -77,6 +77,7 @@ TEST(Commands, GoOverThePort) {
   EXPECT_TRUE(done);
   EXPECT_EQ(output.printed, "{\n  \"name\": \"commerce\"\n}\n");
   done = io::RunUntilDone(loop, RunWords({"GetKeyspace", "nope"}, globals, vtctld, output));
+  ASSERT_FALSE(done);
   EXPECT_EQ(done.error().message(), "keyspace nope does not exist");
   // What the typed request has no field for goes as words.
   done = io::RunUntilDone(

@@ -37,8 +37,8 @@ io::Task<void> VersionProbe::Run(VersionProbe& self) {
   while (pass && !self.running_.closed()) {
     Result<std::string> version = co_await self.Ask();
     if (version && !version->empty()) {
-      // MariaDB's own greeting has this prefix up to 10.x; drivers of MySQL would otherwise take it for a MySQL 10 and
-      // ask for collations that it lacks.
+      // MariaDB's own greeting has this prefix up to 10.x; drivers of MySQL would otherwise take it
+      // for a MySQL 10 and ask for collations that it lacks.
       bool prefixed = version->starts_with("10.") && version->find("MariaDB") != std::string::npos;
       self.gate_.server_version = (prefixed ? "5.5.5-" : "") + *version;
       co_return;

@@ -250,12 +250,13 @@ std::optional<uint64_t> ProcessStartTicks(pid_t pid) {
   if (after_name == std::string::npos) return std::nullopt;
   std::stringstream fields(text.substr(after_name + 1));
   std::string field;
+  bool ended = false;
   for (int number = 3; number <= 22; ++number) {
     if (!(fields >> field)) return std::nullopt;
     // A process that has ended but was not waited for: in a container nobody may ever do it for an
-    // orphan.
-    bool ended = number == 3 && (field == "Z" || field == "X");
-    if (ended) return std::nullopt;
+    // orphan. While other threads (field 20) still end, it holds its files and ports.
+    if (number == 3) ended = field == "Z" || field == "X";
+    if (number == 20 && ended && std::stoll(field) <= 1) return std::nullopt;
   }
   return std::stoull(field);
 }

@@ -159,7 +159,15 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     co_return 1;
   }
   Status ready;
-  if (!leftovers) ready = CheckPortsFree(cluster.layout());
+  // A mysqld that was killed a moment ago may still be letting go of its port.
+  Deadline patience = Deadline::In(3s);
+  io::Event nothing;
+  while (!leftovers) {
+    ready = CheckPortsFree(cluster.layout());
+    if (ready || patience.Passed(io::Loop::Current().Now())) break;
+    bool never = co_await nothing.Wait(Deadline::In(100ms));
+    (void)never;
+  }
   if (ready) ready = WriteOptions(options.cluster);
   if (!ready) {
     ForgetWhatNeverWas(cluster.layout());

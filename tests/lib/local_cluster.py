@@ -74,9 +74,10 @@ def release_base_port(base):
 
 
 def alive(pid):
-    """True while the process runs; a zombie does not."""
+    """True while the process runs; a zombie does not, once its last thread has let go of its files and ports."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return fields[0] != "Z" or int(fields[17]) > 1
     except OSError:
         return False
 

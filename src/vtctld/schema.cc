@@ -50,8 +50,8 @@ Result<std::vector<std::string>> SplitDdl(const std::vector<std::string>& texts)
   return statements;
 }
 
-// The statement as mysqld would only parse it. Backslashes and quotes are doubled, which holds with and without
-// NO_BACKSLASH_ESCAPES as far as a check of the grammar goes.
+// The statement as mysqld would only parse it. Backslashes and quotes are doubled, which holds with
+// and without NO_BACKSLASH_ESCAPES as far as a check of the grammar goes.
 std::string ParseOnly(std::string_view sql) {
   std::string text = "PREPARE paceline_parse FROM '";
   for (char c : sql) {
@@ -153,12 +153,14 @@ VTCTLD_METHOD(ApplySchema) {
     primaries.emplace(shard, std::move(*primary));
   }
   // Several statements: none is run while mysqld cannot parse all of them.
-  for (size_t i = 0; statements->size() > 1 && i < statements->size() && outcome && !primaries.empty(); ++i) {
+  for (size_t i = 0;
+       statements->size() > 1 && i < statements->size() && outcome && !primaries.empty(); ++i) {
     const std::string& sql = (*statements)[i];
     std::string check = ParseOnly(sql);
     Result<uint64_t> parsed = co_await RunDdl(primaries.begin()->second, check, deadline);
     if (!parsed && parsed.error().mysql_errno() == 1064) {
-      outcome = Fail(parsed.error().Context(fmt::format("keyspace {}: nothing was applied", keyspace)));
+      outcome =
+          Fail(parsed.error().Context(fmt::format("keyspace {}: nothing was applied", keyspace)));
     }
   }
   for (const std::string& sql : *statements) {

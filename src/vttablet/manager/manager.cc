@@ -146,7 +146,7 @@ io::Task<void> Manager::LookAtReplication() {
       bool stopped =
           now.io == mysqld::ThreadState::kStopped || now.applier == mysqld::ThreadState::kStopped;
       bool may_start = !state_.fenced && !state_.replication_stopped;
-      if (stopped && may_start && !action_running_) {
+      if (stopped && may_start) {
         Status started = co_await replication_->Start(Deadline::In(5s));
         if (!started) error = started.error().ToString();
       }
@@ -188,11 +188,7 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
 }
 
 void Manager::OnState(const port::MysqldState& state) {
-  if (state.running && state.start_count == agent_start_count_) return;
-  if (state.running) {
-    agent_start_count_ = state.start_count;
-    return;  // LookAtReplication notices that it answers
-  }
+  if (state.running) return;  // LookAtReplication notices that it answers
   if (mysqld_running_) {
     LOG_WARNING("mysqld died: {}", state.last_exit);
     mysqld_running_ = false;

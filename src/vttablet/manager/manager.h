@@ -154,13 +154,10 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   bool mysqld_running_ = false;
   bool role_known_ = false;  // TakeUpRole has succeeded since mysqld was started
   bool serving_ = false;
-  bool demoted_by_request_ = false;
   std::string why_not_;
   std::string health_error_;
   std::optional<Duration> lag_;
-  uint64_t agent_start_count_ = 0;
   uint32_t acknowledgements_ = 0;
-  bool action_running_ = false;
   int unpublished_looks_ =
       0;                     // status loops in which this serving primary was not the recorded one
   bool confirming_ = false;  // a promotion without waiting is under way

@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""Chaos on real processes: list-append and bank through vtgate while faults follow each other, then a verdict.
+
+usage: tests/chaos/run_chaos.py [--flavor=mysql|mariadb] [--topo=embedded|etcd] [--seconds=600] [--seed=N] [--only=WORDS]
+"""
+
+import argparse
+import pathlib
+import random
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from history import check  # noqa: E402
+from local_cluster import LocalCluster, wait_until  # noqa: E402
+from nemesis import ETCD, NEMESES  # noqa: E402
+from workload import ACCOUNTS, EACH, Lists, Load  # noqa: E402
+
+
+def healed(cluster):
+    """One primary, which alone is writable, and all others replicate from it with its data."""
+    primary = cluster.primary()
+    sums = {}
+    for uid in cluster.uids():
+        with cluster.mysqld(uid) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT @@global.read_only")
+            if bool(cursor.fetchone()[0]) == (uid == primary):
+                return False
+            cursor.execute("CHECKSUM TABLE lists, accounts")
+            sums[uid] = [total for _, total in cursor.fetchall()]
+    return len({tuple(each) for each in sums.values()}) == 1
+
+
+def run(flavor, topo="embedded", seconds=600, seed=1, only="", out=print):
+    """Returns the list of what is wrong; empty: clean."""
+    dice = random.Random(f"{seed}-{flavor}")
+    faults = {name: act for name, act in {**NEMESES, **(ETCD if topo == "etcd" else {})}.items() if only in name}
+    deck = []
+    with LocalCluster(flavor, topo=topo) as cluster:
+        with Load(cluster, seed) as load:
+            wait_until(lambda: load.done() > 20, 60, "the load to be under way")
+            end, number = time.monotonic() + seconds, 0
+            while time.monotonic() < end:
+                if not deck:
+                    deck = sorted(faults)
+                    dice.shuffle(deck)
+                name = deck.pop()
+                number += 1
+                before, began = load.done(), time.monotonic()
+                told = faults[name](cluster, dice, hold=dice.uniform(0.5, 6))
+                wait_until(lambda: load.done() > before + 20, 60, f"transactions again after: {name}")
+                out(f"{number:3}. {name} ({told}): {time.monotonic() - began:.1f} s", flush=True)
+                time.sleep(dice.uniform(0.2, 2))
+        wait_until(lambda: healed(cluster), 60, "one writable primary, and the same data everywhere")
+        with cluster.connect() as connection:
+            verdict = check(load.history(), Lists.final(connection))
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT SUM(balance) FROM accounts")
+                total = int(cursor.fetchone()[0])
+        wrong = [f"{name}: {what}" for name, what in verdict.anomalies]
+        wrong += [f"bank: {what}" for client in load.banks for what in client.wrong]
+        if total != ACCOUNTS * EACH:
+            wrong.append(f"bank: {total} in the end, not {ACCOUNTS * EACH}")
+        out(f"{flavor}, seed {seed}: {number} faults; {verdict.counts}; longest gap of a client {load.longest_gap():.2f} s")
+        for error, count in load.errors().most_common(12):
+            out(f"   {count} x {error}")
+        cluster.failed = bool(wrong)
+        return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--flavor", default="mysql", choices=("mysql", "mariadb"))
+    parser.add_argument("--topo", default="embedded", choices=("embedded", "etcd"))
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", default="", help="only faults whose name has these words")
+    options = parser.parse_args()
+    wrong = run(options.flavor, options.topo, options.seconds, options.seed, options.only)
+    for each in wrong[:40]:
+        print("ANOMALY", each)
+    print("VERDICT: " + ("clean" if not wrong else f"{len(wrong)} anomalies (seed {options.seed})"))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

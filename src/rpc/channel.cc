@@ -1,11 +1,13 @@
 #include "rpc/channel.h"
 
+#include <absl/base/internal/sysinfo.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
+#include <malloc.h>
 
 #include <deque>
 #include <list>
@@ -22,6 +24,14 @@ namespace {
 
 // Messages of a stream that the reader has not taken; then the server is made to wait.
 constexpr size_t kStreamQueueMessages = 16;
+
+// gRPC 1.51 reads the errno of its connect() only after it has allocated and locked. The first lock
+// that is contended (Abseil) and a new arena (malloc) ask /sys for the processors and their
+// frequency, which leaves ENOENT where there is no such file: so they are asked beforehand.
+bool AskForProcessors() {
+  mallopt(M_ARENA_MAX, 8);
+  return absl::base_internal::NumCPUs() > 0 && absl::base_internal::NominalCPUFrequency() > 0;
+}
 
 // Calls under way, so that Close can cancel them. The loop's own.
 using Active = std::list<grpc::ClientContext*>;
@@ -297,6 +307,8 @@ Result<std::shared_ptr<Channel>> Channel::Open(io::Loop& loop, std::string addre
   PrepareGrpc();
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::ChannelCredentials> credentials, Credentials(options));
   grpc::ChannelArguments arguments;
+  static const bool asked = AskForProcessors();
+  (void)asked;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes_max));
   arguments.SetMaxSendMessageSize(-1);
   // A tablet that comes back must be seen at once, and gRPC's default waits up to two minutes.

@@ -149,6 +149,9 @@ io::Task<void> Manager::LookAtReplication() {
       if (stopped && may_start) {
         Status started = co_await replication_->Start(Deadline::In(5s));
         if (!started) error = started.error().ToString();
+      } else if (may_start && now.io != mysqld::ThreadState::kRunning) {
+        Status followed = co_await FollowAddress(now.source_host, now.source_port);
+        if (!followed) error = followed.error().ToString();
       }
     } else {
       error = status ? "replication is not configured" : status.error().ToString();

@@ -113,6 +113,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> ResumePrimary(Deadline deadline);
   io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start,
                                    std::optional<bool> semi_sync, Deadline deadline);
+  // A primary that came back under another address, as pods do, is found by its record.
+  io::Task<Status> FollowAddress(std::string host, uint16_t port);
   // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by
   // itself.
   io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,

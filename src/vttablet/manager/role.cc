@@ -287,6 +287,20 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   co_return Status();
 }
 
+io::Task<Status> Manager::FollowAddress(std::string host, uint16_t port) {
+  record::TabletAlias primary = shard_.primary_alias;
+  if (primary.empty()) co_return Status();
+  auto recorded = co_await needs_.topo->GetTablet(primary, Deadline::In(1s));
+  if (!recorded) co_return Fail(recorded.error().Context("finding the primary"));
+  const record::Tablet& now = recorded->value;
+  if (now.mysql_port == 0 || (now.mysql_hostname == host && now.mysql_port == port))
+    co_return Status();
+  LOG_INFO("{} is at {}:{} now, no longer at {}:{}", primary.ToString(), now.mysql_hostname,
+           now.mysql_port, host, port);
+  Status followed = co_await BecomeReplicaOf(primary, true, std::nullopt, Deadline::In(10s));
+  co_return followed;
+}
+
 io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements,
                                         std::string action, bool wait_for_ackers,
                                         Deadline deadline) {

@@ -124,3 +124,26 @@ ETCD = {
     "kill a member of etcd": process_killed("etcd"),
     "freeze a member of etcd": process_frozen("etcd"),
 }
+
+
+def network(cut, of="primary"):
+    """`cut(cluster, uid)`, healed after the hold. REQUIRES: a NetworkCluster."""
+    def act(cluster, dice, hold):
+        uid = choose(cluster, dice, of)
+        cut(cluster, uid)
+        try:
+            time.sleep(hold)
+        finally:
+            cluster.heal_network()
+        return f"{uid} for {hold:.1f} s"
+    return act
+
+
+NETWORK = {
+    "cut the primary off": network(lambda cluster, uid: cluster.cut(uid)),
+    "cut a replica off": network(lambda cluster, uid: cluster.cut(uid), of="replica"),
+    "the primary hears nobody": network(lambda cluster, uid: cluster.cut_one_way(uid, deaf=True)),
+    "nobody hears the primary": network(lambda cluster, uid: cluster.cut_one_way(uid, deaf=False)),
+    "a lossy network at the primary": network(lambda cluster, uid: cluster.lossy(uid, 30)),
+    "a slow network at the primary": network(lambda cluster, uid: cluster.slow(uid, 20)),
+}

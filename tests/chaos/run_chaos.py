@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Chaos on real processes: list-append and bank through vtgate while faults follow each other, then a verdict.
 
-usage: tests/chaos/run_chaos.py [--flavor=mysql|mariadb] [--topo=embedded|etcd] [--seconds=600] [--seed=N] [--only=WORDS]
+usage: tests/chaos/run_chaos.py [--flavor=mysql|mariadb] [--topo=embedded|etcd] [--network] [--seconds=600] [--seed=N]
+       [--only=WORDS]
 """
 
 import argparse
@@ -15,7 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from history import check  # noqa: E402
 from local_cluster import LocalCluster, wait_until  # noqa: E402
-from nemesis import ETCD, NEMESES  # noqa: E402
+from nemesis import ETCD, NEMESES, NETWORK  # noqa: E402
+from network_cluster import NetworkCluster  # noqa: E402
 from workload import ACCOUNTS, EACH, Lists, Load  # noqa: E402
 
 
@@ -33,12 +35,13 @@ def healed(cluster):
     return len({tuple(each) for each in sums.values()}) == 1
 
 
-def run(flavor, topo="embedded", seconds=600, seed=1, only="", out=print):
+def run(flavor, topo="embedded", seconds=600, seed=1, only="", network=False, out=print):
     """Returns the list of what is wrong; empty: clean."""
     dice = random.Random(f"{seed}-{flavor}")
-    faults = {name: act for name, act in {**NEMESES, **(ETCD if topo == "etcd" else {})}.items() if only in name}
+    faults = {**NEMESES, **(ETCD if topo == "etcd" else {}), **(NETWORK if network else {})}
+    faults = {name: act for name, act in faults.items() if only in name}
     deck = []
-    with LocalCluster(flavor, topo=topo) as cluster:
+    with (NetworkCluster if network else LocalCluster)(flavor, topo=topo) as cluster:
         with Load(cluster, seed) as load:
             wait_until(lambda: load.done() > 20, 60, "the load to be under way")
             end, number = time.monotonic() + seconds, 0
@@ -74,11 +77,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--flavor", default="mysql", choices=("mysql", "mariadb"))
     parser.add_argument("--topo", default="embedded", choices=("embedded", "etcd"))
+    parser.add_argument("--network", action="store_true", help="tablets in network namespaces, and faults of the network too")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", default="", help="only faults whose name has these words")
     options = parser.parse_args()
-    wrong = run(options.flavor, options.topo, options.seconds, options.seed, options.only)
+    wrong = run(options.flavor, options.topo, options.seconds, options.seed, options.only, options.network)
     for each in wrong[:40]:
         print("ANOMALY", each)
     print("VERDICT: " + ("clean" if not wrong else f"{len(wrong)} anomalies (seed {options.seed})"))

@@ -43,8 +43,10 @@ def wait_until(condition, seconds, what):
         time.sleep(0.05)
 
 
+# PACELINE_BASE_PORT: for a second run beside another one that cannot see its locks (a chroot, a container).
+GROUPS = [int(os.environ["PACELINE_BASE_PORT"])] if "PACELINE_BASE_PORT" in os.environ else [21000, 10000]
 # Within a group the ports of two clusters never meet: they lie 250 apart, and reach 3150 above the base.
-BASE_PORTS = [group + 250 * k for group in (21000, 10000) for k in range(4)]
+BASE_PORTS = [group + 250 * k for group in GROUPS for k in range(4)]
 _reserved = []  # open lock files: a base port is ours until this process ends
 
 
@@ -220,9 +222,14 @@ class LocalCluster:
         shard = json.loads(self.vtctldclient("GetShard", f"{self.keyspace}/0"))["shard"]
         return int(shard["primary_alias"]["uid"])
 
+    def address(self, uid):
+        """Where a tablet listens."""
+        del uid
+        return "127.0.0.1"
+
     def mysqld(self, uid, **options):
         """A connection to a tablet's mysqld itself, for looking, not for going around vtgate."""
-        return pymysql.connect(host="127.0.0.1", port=self.port(17000 + uid), user="vt_bench", database=f"vt_{self.keyspace}",
+        return pymysql.connect(host=self.address(uid), port=self.port(17000 + uid), user="vt_bench", database=f"vt_{self.keyspace}",
                                **{"autocommit": True, "connect_timeout": 5, "read_timeout": 30, **options})
 
     def serves(self):

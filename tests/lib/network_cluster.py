@@ -72,9 +72,6 @@ class NetworkCluster(LocalCluster):
                 pass
         return found
 
-    def mysqld(self, uid, **options):
-        return super().mysqld(uid, **{"host": self.address(uid), **options})
-
     # The network. Rules name the tablets' addresses; healing removes all of them.
     def cut(self, uid):
         """Off from everyone, both ways."""

@@ -183,7 +183,7 @@ void Client::Break(Error why) {
   greeted_event_.Set();
   for (auto& call : calls_) {
     if (call->done || (!call->sent && call->sink == nullptr)) continue;
-    if (closing_) {
+    if (closing_ && call->health != nullptr) {
       Finish(*call, Error(Code::kCanceled, "native client was closed"));
     } else if (call->offset >= taken) {
       Finish(*call, Unusable());
@@ -196,7 +196,6 @@ void Client::Break(Error why) {
 }
 
 Error Client::Unusable() const {
-  if (closing_) return Error(Code::kCanceled, "native client was closed");
   return Error(Code::kClusterEvent,
                fmt::format("tablet {}: no connection: {}", peer_.tablet.ToString(),
                            broken_ ? broken_->message() : "closed"));

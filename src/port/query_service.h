@@ -161,7 +161,8 @@ class QueryService {
   // stream breaks, or kCanceled when Close was called.
   virtual io::Task<Status> StreamHealth(HealthSink& sink, Deadline deadline) = 0;
 
-  // Ends what runs with kCanceled and lets nothing new start.
+  // Ends what runs (kUnavailable: its outcome is unknown; health streams: kCanceled) and lets
+  // nothing new start (kClusterEvent).
   virtual io::Task<void> Close() = 0;
 };
 using QueryServicePtr = std::shared_ptr<QueryService>;

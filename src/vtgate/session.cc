@@ -287,6 +287,7 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
       outcome = WriteError(statement, chosen.error());
       break;
     }
+    bool was_pinned = pinned_.id != 0;
     Result<port::QueryEnd> end =
         co_await chosen->service->Execute(request, *statement.sink, statement.deadline);
     if (end) {
@@ -298,16 +299,21 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
         pinned_ = {};
         pins_.clear();
       }
-      TakeUp(statement.sink->last(), plan, std::move(*end));
+      bool had_transaction = was_pinned || !begin.empty();
+      TakeUp(statement.sink->last(), plan, std::move(*end), had_transaction);
       break;
     }
     Code code = end.error().code();
-    bool was_pinned = pinned_.id != 0;
-    if (code == Code::kAborted || code == Code::kUnavailable) {
+    if (code == Code::kAborted || code == Code::kUnavailable ||
+        (was_pinned && code == Code::kClusterEvent)) {
       // The connection is gone, and with it the transaction and all that was pinned.
       pinned_ = {};
       pins_.clear();
       if (was_pinned) in_transaction_ = false;
+    }
+    if (was_pinned && pinned_.id == 0 && plan.gate == GateTask::kRollback) {
+      WriteOk(statement);  // what it asks for is so
+      break;
     }
     bool not_run = code == Code::kClusterEvent;
     bool safe_again = code == Code::kUnavailable && plan.replica_ok && begin.empty() && !was_pinned;
@@ -324,10 +330,12 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
   co_return outcome;
 }
 
-void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryEnd&& query_end) {
+void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryEnd&& query_end,
+                     bool had_transaction) {
   if (pinned_.id == 0) {
-    in_transaction_ = false;
-    begin_text_.clear();
+    // A transaction that no tablet has yet is not ended by what ran beside it.
+    if (had_transaction) in_transaction_ = false;
+    if (had_transaction) begin_text_.clear();
   } else if (!end.is_error()) {
     in_transaction_ = end.in_transaction();
     begin_text_.clear();

@@ -156,8 +156,9 @@ class Session {
   // Before another try after a refusal.
   static io::Task<void> Pause(int attempt, Deadline deadline);
   Result<record::Target> TargetOf(const plan::Plan& plan) const;
+  // `had_transaction`: the statement ran in a transaction, or with the text that begins one.
   void TakeUp(const mysql::wire::Terminator& end, const plan::Plan& plan,
-              port::QueryEnd&& query_end);
+              port::QueryEnd&& query_end, bool had_transaction);
 
   io::Task<Status> RunSet(Statement statement, const plan::Plan& plan);
   // Applies new settings on some connection, so that a wrong one is refused at once.

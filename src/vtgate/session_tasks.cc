@@ -270,7 +270,8 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
     sent_plan.gate = GateTask::kNone;
     if (pin) sent_plan.pin = PinReason::kUserVariable;
     std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
-    Status sent = co_await Send(statement, sent_plan, text, "");
+    std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
+    Status sent = co_await Send(statement, sent_plan, text, std::move(begin));
     if (!sent || statement.sink->last().is_error()) co_return sent;
   } else if (settings_differ) {
     bool accepted = false;

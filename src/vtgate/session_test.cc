@@ -175,6 +175,40 @@ TEST_F(SessionTest, BeginsWithTheFirstStatementAndKeepsItsConnection) {
   EXPECT_EQ(Last().pinned, 0u);
 }
 
+TEST_F(SessionTest, WhatRunsBesideATransactionThatWaitsDoesNotEndIt) {
+  EXPECT_EQ(Run("BEGIN"), 0);
+  Status prepared = io::RunUntilDone(loop_, session_->Prepare("SELECT 1 FROM orders", sink_));
+  EXPECT_TRUE(prepared);
+  EXPECT_EQ(Run("SET sql_mode = 'ANSI'"), 0);
+  EXPECT_EQ(Run("SET GLOBAL max_connections = 7"), 0);
+  EXPECT_TRUE(session_->in_transaction());
+  EXPECT_EQ(Run("ROLLBACK"), 0);
+
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Run("SET @a = (SELECT 1)"), 0);
+  EXPECT_EQ(Last().begin, "BEGIN");
+  EXPECT_TRUE(session_->in_transaction());
+}
+
+TEST_F(SessionTest, AConnectionThatIsGoneEndsTheTransaction) {
+  for (Code code : {Code::kClusterEvent, Code::kUnavailable, Code::kAborted}) {
+    EXPECT_EQ(Run("BEGIN"), 0);
+    EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+    tablet_->refusals = {Error(code, "gone")};
+    EXPECT_NE(Run("INSERT INTO orders VALUES (2)"), 0);
+    EXPECT_FALSE(session_->in_transaction());
+    tablet_->in_transaction = false;
+    EXPECT_EQ(Run("ROLLBACK"), 0);
+
+    EXPECT_EQ(Run("BEGIN"), 0);
+    EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+    tablet_->refusals = {Error(code, "gone")};
+    EXPECT_EQ(Run("ROLLBACK"), 0);
+    EXPECT_FALSE(session_->in_transaction());
+    tablet_->in_transaction = false;
+  }
+}
+
 TEST_F(SessionTest, AnEmptyTransactionNeedsNoTablet) {
   EXPECT_EQ(Run("START TRANSACTION"), 0);
   EXPECT_EQ(Run("ROLLBACK"), 0);

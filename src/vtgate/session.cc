@@ -255,6 +255,25 @@ io::Task<Result<Chosen>> Session::ChooseFor(record::Target target, Deadline dead
   co_return chosen;
 }
 
+namespace {
+
+// What a client may be told of a statement whose call failed for good. A number on which drivers
+// run it again (1213) only where nothing can have been committed; where that is not known, and
+// where the session's state went with its connection, the client's connection ends, as with mysqld.
+enum class Fate : uint8_t { kError, kRolledBack, kClose };
+
+Fate FateOf(const plan::Plan& plan, Code code, bool pinned, bool reserved, bool in_transaction) {
+  bool commits = plan.gate == GateTask::kCommit || plan.implicit_commit;
+  bool unknown = code == Code::kUnavailable || code == Code::kDeadlineExceeded;
+  bool gone = code == Code::kUnavailable || code == Code::kAborted || code == Code::kClusterEvent;
+  if (pinned && gone && reserved) return Fate::kClose;
+  if (in_transaction && !(unknown && commits)) return gone ? Fate::kRolledBack : Fate::kError;
+  bool may_have_written = plan.writes || commits || !plan.replica_ok;
+  return unknown && may_have_written ? Fate::kClose : Fate::kError;
+}
+
+}  // namespace
+
 io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std::string_view text,
                                std::string begin) {
   Result<record::Target> target = TargetOf(plan);
@@ -288,6 +307,8 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
       break;
     }
     bool was_pinned = pinned_.id != 0;
+    bool was_reserved = !pins_.empty();
+    bool was_in_transaction = was_pinned && in_transaction_;
     Result<port::QueryEnd> end =
         co_await chosen->service->Execute(request, *statement.sink, statement.deadline);
     if (end) {
@@ -304,6 +325,11 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
       break;
     }
     Code code = end.error().code();
+    if (!begin.empty() && code == Code::kUnavailable) {
+      was_in_transaction = true;  // begun there, and lost with its connection
+      in_transaction_ = false;
+      begin_text_.clear();
+    }
     if (code == Code::kAborted || code == Code::kUnavailable ||
         (was_pinned && code == Code::kClusterEvent)) {
       // The connection is gone, and with it the transaction and all that was pinned.
@@ -320,7 +346,22 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
     bool again = (not_run || safe_again) && !was_pinned && !statement.sink->begun() &&
                  attempt < kMostAttempts && !statement.deadline.Passed(SystemClock().Now());
     if (!again) {
-      outcome = WriteError(statement, end.error());
+      Error told = end.error();
+      switch (FateOf(plan, code, was_pinned, was_reserved, was_in_transaction)) {
+        case Fate::kError:
+          outcome = WriteError(statement, told);
+          break;
+        case Fate::kRolledBack:
+          told = Error::FromMysql(
+              1213, "40001",
+              fmt::format("the transaction was rolled back, run it again: {}", told.message()));
+          outcome = WriteError(statement, told);
+          break;
+        case Fate::kClose:
+          ++gate_.counters.errors;
+          outcome = Fail(told);
+          break;
+      }
       break;
     }
     ++gate_.counters.retries;

@@ -195,7 +195,7 @@ TEST_F(SessionTest, AConnectionThatIsGoneEndsTheTransaction) {
     EXPECT_EQ(Run("BEGIN"), 0);
     EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
     tablet_->refusals = {Error(code, "gone")};
-    EXPECT_NE(Run("INSERT INTO orders VALUES (2)"), 0);
+    EXPECT_EQ(Run("INSERT INTO orders VALUES (2)"), 1213);
     EXPECT_FALSE(session_->in_transaction());
     tablet_->in_transaction = false;
     EXPECT_EQ(Run("ROLLBACK"), 0);
@@ -207,6 +207,28 @@ TEST_F(SessionTest, AConnectionThatIsGoneEndsTheTransaction) {
     EXPECT_FALSE(session_->in_transaction());
     tablet_->in_transaction = false;
   }
+}
+
+TEST_F(SessionTest, AnOutcomeThatIsNotKnownEndsTheConnection) {
+  for (Code code : {Code::kUnavailable, Code::kDeadlineExceeded}) {
+    tablet_->refusals = {Error(code, "gone")};
+    EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), -1);
+    EXPECT_EQ(Run("BEGIN"), 0);
+    EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+    tablet_->refusals = {Error(code, "gone")};
+    EXPECT_EQ(Run("COMMIT"), -1);
+    Status reset = io::RunUntilDone(loop_, session_->Reset());
+    EXPECT_TRUE(reset);
+  }
+  EXPECT_EQ(Run("BEGIN"), 0);
+  tablet_->refusals = {Error(Code::kUnavailable, "gone")};
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 1213);
+  EXPECT_FALSE(session_->in_transaction());
+  // Never ran: the transaction is known to have ended without it.
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+  tablet_->refusals = {Error(Code::kAborted, "rolled back after 30 s")};
+  EXPECT_EQ(Run("COMMIT"), 1213);
 }
 
 TEST_F(SessionTest, AnEmptyTransactionNeedsNoTablet) {

@@ -168,6 +168,9 @@ io::Task<void> ReparentDriver::Look(size_t index, Deadline deadline) {
   if (state.has_tablet()) sight.type = static_cast<record::TabletType>(state.tablet().type());
   sight.promised_term = state.promised_term();
   sight.journal_term = state.journal_term();
+  if (state.has_journal_primary()) {
+    sight.journal_primary = {state.journal_primary().cell(), state.journal_primary().uid()};
+  }
   sight.mysqld_running = state.mysqld_running();
   sight.serving = state.serving();
   sight.read_only = state.read_only();

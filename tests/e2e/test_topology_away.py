@@ -12,6 +12,13 @@ from local_cluster import LocalCluster, kill, wait_until
 AWAY_SECONDS = 10
 
 
+def serving(cluster):
+    """uids of the tablets that the gate finds serving."""
+    with cluster.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW VITESS_TABLETS")
+        return {int(row[5].split("-")[1]) for row in cursor.fetchall() if row[4] == "SERVING"}
+
+
 @pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd in PATH")
 def test_all_etcd_members_stopped():
     with LocalCluster("mysql", topo="etcd") as cluster:
@@ -37,6 +44,11 @@ def test_all_etcd_members_stopped():
                     kill(tablet)
                     wait_until(lambda: cluster.pid(f"vttablet-{uid}") != tablet and cluster.serves(), 60,
                                f"writes after vttablet-{uid} started without the topology")
+                    # The one that has been started anew is the only replica asked: it serves reads, and it follows.
+                    wait_until(lambda: serving(cluster) == {100, 101, 102}, 30, f"tablet {uid} to serve again")
+                with cluster.connect() as connection, connection.cursor() as cursor:
+                    cursor.execute("SELECT @@global.read_only")
+                    assert cursor.fetchone()[0] in (0, "OFF"), "the primary leads without the topology"
             finally:
                 for pid in members:
                     os.kill(pid, signal.SIGCONT)
@@ -45,11 +57,7 @@ def test_all_etcd_members_stopped():
         print(ledger.summary())
         with cluster.connect() as connection:
             ledger.verify(connection, "after the topology came back")
-        with cluster.connect() as connection, connection.cursor() as cursor:
-            def all_serve():
-                cursor.execute("SHOW VITESS_TABLETS")
-                return [row[4] for row in cursor.fetchall()] == ["SERVING"] * 3
-            wait_until(all_serve, 30, "all tablets to serve")
+        wait_until(lambda: serving(cluster) == {100, 101, 102}, 30, "all tablets to serve")
 
 
 def test_embedded_file_gone():

@@ -230,9 +230,8 @@ io::Task<Status> Manager::UndoDemote(const agent::UndoDemoteRequest& request,
   if (!is_primary())
     co_return Fail(Code::kFailedPrecondition, "{} is not a primary", tablet_.alias.ToString());
   uint32_t acks = request.acknowledgements();
-  Status semi_sync = co_await replication_->SetSemiSyncSource(acks > 0, acks, deadline);
+  Status semi_sync = co_await SetAcknowledgements(acks, deadline);
   if (!semi_sync) co_return semi_sync;
-  acknowledgements_ = acks;
   Status writable = co_await replication_->SetReadOnly(false, deadline);
   if (!writable) co_return writable;
   // It leads the term that its coordinator has given up.

@@ -57,6 +57,12 @@ Result<DurableState> DurableStateFile::Load() {
   state.fenced = json.value("fenced", false);
   state.replication_stopped = json.value("replication_stopped", false);
   state.primary_term_start_ns = json.value("primary_term_start_ns", int64_t{0});
+  state.leader = json.value("leader", std::string());
+  state.leader_term_start_ns = json.value("leader_term_start_ns", int64_t{0});
+  state.leader_host = json.value("leader_host", std::string());
+  state.leader_port = json.value("leader_port", 0);
+  state.acknowledges = json.value("acknowledges", false);
+  state.acknowledgements = json.value("acknowledgements", uint32_t{1});
   return state;
 }
 
@@ -69,7 +75,13 @@ io::Task<Status> DurableStateFile::Save(DurableState state) {
                          {"demoted", state.demoted},
                          {"fenced", state.fenced},
                          {"replication_stopped", state.replication_stopped},
-                         {"primary_term_start_ns", state.primary_term_start_ns}};
+                         {"primary_term_start_ns", state.primary_term_start_ns},
+                         {"leader", state.leader},
+                         {"leader_term_start_ns", state.leader_term_start_ns},
+                         {"leader_host", state.leader_host},
+                         {"leader_port", state.leader_port},
+                         {"acknowledges", state.acknowledges},
+                         {"acknowledgements", state.acknowledgements}};
   std::string text = json.dump(2) + "\n";
   std::function<Status()> work = [path = path_, text] { return WriteSynced(path, text); };
   Status written = co_await io::RunBlocking<Status>(std::move(work));

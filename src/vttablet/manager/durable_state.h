@@ -22,6 +22,13 @@ struct DurableState {
   bool fenced = false;   // receives nothing until a Repoint of promised_term
   bool replication_stopped = false;  // a person said StopReplication
   int64_t primary_term_start_ns = 0;
+  // What the topology said last, so that the role can be taken up again while it is away (I6).
+  std::string leader;  // alias of the shard's primary
+  int64_t leader_term_start_ns = 0;
+  std::string leader_host;  // where its mysqld is
+  int leader_port = 0;
+  bool acknowledges = false;      // as a replica
+  uint32_t acknowledgements = 0;  // as the primary: how many each commit waits for
   friend bool operator==(const DurableState&, const DurableState&) = default;
 };
 

@@ -94,7 +94,8 @@ void Manager::TellHealth() {
   health.alias = tablet_.alias;
   health.target = {tablet_.keyspace, tablet_.shard, tablet_.type, tablet_.alias.cell};
   health.serving = serving_;
-  health.term = state_.promised_term;
+  // A primary leads the term it was promoted in, whatever it has promised since.
+  health.term = is_primary() ? state_.primary_term : state_.promised_term;
   if (is_primary()) health.primary_term_start = tablet_.primary_term_start;
   if (lag_) health.replication_lag = *lag_;
   health.error = serving_ ? health_error_ : why_not_;
@@ -131,6 +132,11 @@ io::Task<void> Manager::LookAtReplication() {
       why_not_ = role.error().ToString();
     }
   }
+  if (!registered_) {
+    Status registered = co_await Register(Deadline::In(5s));
+    if (!registered) LOG_ERROR("{}", registered.error().ToString());
+  }
+  co_await GiveWay();
   if (role_known_ && !is_primary()) {
     Result<std::optional<mysqld::ReplicationStatus>> status =
         co_await replication_->Replica(Deadline::In(3s));
@@ -164,8 +170,8 @@ io::Task<void> Manager::LookAtReplication() {
   } else if (role_known_ && is_primary() && !state_.demoted) {
     Result<uint32_t> wanted = co_await AcknowledgementsWanted(Deadline::In(3s));
     if (wanted && *wanted != acknowledgements_) {
-      Status set = co_await replication_->SetSemiSyncSource(*wanted > 0, *wanted, Deadline::In(3s));
-      if (set) acknowledgements_ = *wanted;
+      Status set = co_await SetAcknowledgements(*wanted, Deadline::In(3s));
+      if (!set) LOG_WARNING("{}", set.error().ToString());
     }
     bool recorded = shard_.primary_alias == tablet_.alias;
     unpublished_looks_ = recorded ? 0 : unpublished_looks_ + 1;
@@ -241,16 +247,21 @@ io::Task<void> Manager::ShardLoop(Manager& self) {
 }
 
 io::Task<void> Manager::OnShardChanged() {
-  bool mine = shard_.primary_alias == tablet_.alias;
-  bool newer = shard_.primary_term_start > tablet_.primary_term_start;
-  if (is_primary() && !mine && !shard_.primary_alias.empty() && newer && role_known_ &&
-      action_.TryLock()) {
-    LOG_WARNING("{} leads this shard now: stepping down", shard_.primary_alias.ToString());
-    Status down = co_await StepDown(Deadline::In(20s));
-    if (!down) LOG_ERROR("stepping down: {}", down.error().ToString());
+  // Where the lock is held, the status loop comes to it.
+  if (action_.TryLock()) {
+    co_await GiveWay();
     action_.Unlock();
   }
   ShowServing();
+}
+
+io::Task<void> Manager::GiveWay() {
+  bool mine = shard_.primary_alias == tablet_.alias;
+  bool newer = shard_.primary_term_start > tablet_.primary_term_start;
+  if (!is_primary() || mine || shard_.primary_alias.empty() || !newer || !role_known_) co_return;
+  LOG_WARNING("{} leads this shard now: stepping down", shard_.primary_alias.ToString());
+  Status down = co_await StepDown(Deadline::In(20s));
+  if (!down) LOG_ERROR("stepping down: {}", down.error().ToString());
 }
 
 }  // namespace paceline::vttablet

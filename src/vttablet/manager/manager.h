@@ -113,6 +113,10 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> ResumePrimary(Deadline deadline);
   io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start,
                                    std::optional<bool> semi_sync, Deadline deadline);
+  // How many acknowledgements a commit waits for; remembered before it is set.
+  io::Task<Status> SetAcknowledgements(uint32_t count, Deadline deadline);
+  // Steps down when the shard's record names a later primary.
+  io::Task<void> GiveWay();
   // A primary that came back under another address, as pods do, is found by its record.
   io::Task<Status> FollowAddress(std::string host, uint16_t port);
   // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by
@@ -127,6 +131,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> PublishType(Deadline deadline);
   io::Task<Status> PublishShard(Deadline deadline);
   io::Task<Status> CheckTerm(uint64_t term);
+  Status StillLeads(uint64_t term) const;
   io::Task<Status> FillState(agent::TabletStateResponse& out, Deadline deadline);
   io::Task<Result<uint32_t>> AcknowledgementsWanted(Deadline deadline);
   io::Task<Result<bool>> MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline);
@@ -162,6 +167,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   uint32_t acknowledgements_ = 0;
   int unpublished_looks_ =
       0;                     // status loops in which this serving primary was not the recorded one
+  bool registered_ = false;  // the record in the topology is this process's
   bool confirming_ = false;  // a promotion without waiting is under way
 };
 

@@ -30,10 +30,13 @@ io::Task<Status> Manager::RefuseTwin(record::Tablet recorded, Deadline deadline)
 
 io::Task<Status> Manager::Register(Deadline deadline) {
   record::TabletAlias alias = tablet_.alias;
-  auto recorded = co_await needs_.topo->GetTablet(alias, Deadline::In(10s).EarlierOf(deadline));
+  // A tablet that knows whom it followed need not wait for the topology.
+  Duration patience = state_.leader.empty() ? Duration(10s) : Duration(2s);
+  auto recorded =
+      co_await needs_.topo->GetTablet(alias, Deadline::In(patience).EarlierOf(deadline));
   if (!recorded && recorded.error().code() != Code::kNotFound) {
-    // The topology is away: what we are told by flags is enough to run; the record is written when
-    // it is back.
+    // The topology is away: what flags and the state file tell is enough to run; the status loop
+    // writes the record when it is back.
     LOG_WARNING("registering later: {}", recorded.error().ToString());
     co_return Status();
   }
@@ -46,9 +49,11 @@ io::Task<Status> Manager::Register(Deadline deadline) {
     }
     Status alone = co_await RefuseTwin(recorded->value, deadline);
     if (!alone) co_return alone;
-    tablet_.type =
-        recorded->value.type == TabletType::kUnknown ? tablet_.type : recorded->value.type;
-    tablet_.primary_term_start = recorded->value.primary_term_start;
+    if (!role_known_) {
+      tablet_.type =
+          recorded->value.type == TabletType::kUnknown ? tablet_.type : recorded->value.type;
+      tablet_.primary_term_start = recorded->value.primary_term_start;
+    }
     record::Tablet now = tablet_;
     topo::Server::TabletFn update = [now](record::Tablet& stored) -> Result<bool> {
       record::Tablet wanted = now;
@@ -67,6 +72,7 @@ io::Task<Status> Manager::Register(Deadline deadline) {
     Status created = co_await needs_.topo->CreateTablet(tablet_, deadline);
     if (!created) co_return Fail(created.error().Context("registering the tablet"));
   }
+  registered_ = true;
   std::vector<std::string> cells = {tablet_.alias.cell};
   Status graph = co_await needs_.topo->RebuildKeyspace(tablet_.keyspace, cells, true, deadline);
   if (!graph)
@@ -114,7 +120,13 @@ io::Task<Status> Manager::PublishShard(Deadline deadline) {
 io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
   auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard,
                                               Deadline::In(3s).EarlierOf(deadline));
-  if (shard) shard_ = shard->value;
+  if (shard) {
+    shard_ = shard->value;
+  } else if (Result<record::TabletAlias> leader = record::ParseTabletAlias(state_.leader);
+             leader && shard_.primary_alias.empty()) {
+    shard_.primary_alias = *leader;
+    shard_.primary_term_start.unix_ns = state_.leader_term_start_ns;
+  }
   bool recorded_as_primary = shard_.primary_alias == tablet_.alias;
   bool led_last = state_.primary_term != 0 && state_.primary_term == state_.promised_term;
   // A record older than our own term only means that the promotion was not published: whoever else
@@ -157,10 +169,9 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   }
   // Not for the whole deadline: with the topology away the primary resumes all the same.
   Result<uint32_t> acks = co_await AcknowledgementsWanted(Deadline::In(3s).EarlierOf(deadline));
-  uint32_t wanted = acks ? *acks : std::max<uint32_t>(acknowledgements_, 1);
-  Status semi_sync = co_await replication_->SetSemiSyncSource(wanted > 0, wanted, deadline);
+  uint32_t wanted = acks ? *acks : state_.acknowledgements;
+  Status semi_sync = co_await SetAcknowledgements(wanted, deadline);
   if (!semi_sync) co_return semi_sync;
-  acknowledgements_ = wanted;
   tablet_.type = TabletType::kPrimary;
   tablet_.primary_term_start = {state_.primary_term_start_ns};
   if (state_.demoted) {
@@ -223,19 +234,29 @@ io::Task<Result<bool>> Manager::MayAcknowledgeFor(record::TabletAlias primary, D
 
 io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool start,
                                           std::optional<bool> semi_sync, Deadline deadline) {
-  auto source = co_await needs_.topo->GetTablet(primary, deadline);
-  if (!source) co_return Fail(source.error().Context("finding the primary"));
-  if (source->value.mysql_port == 0) {
+  mysqld::SourceOptions options = options_.replication;
+  bool remembered = state_.leader == primary.ToString() && state_.leader_port != 0;
+  Deadline patience = remembered ? Deadline::In(2s).EarlierOf(deadline) : deadline;
+  auto source = co_await needs_.topo->GetTablet(primary, patience);
+  if (source && source->value.mysql_port != 0) {
+    options.host = source->value.mysql_hostname;
+    options.port = static_cast<uint16_t>(source->value.mysql_port);
+  } else if (remembered && (source || source.error().code() != Code::kNotFound)) {
+    options.host = state_.leader_host;
+    options.port = static_cast<uint16_t>(state_.leader_port);
+  } else if (!source) {
+    co_return Fail(source.error().Context("finding the primary"));
+  } else {
     co_return Fail(Code::kFailedPrecondition, "the record of {} has no MySQL address yet",
                    primary.ToString());
   }
-  bool acknowledges = false;
+  bool acknowledges = state_.acknowledges;
   if (semi_sync) {
     acknowledges = *semi_sync;
   } else {
-    Result<bool> may = co_await MayAcknowledgeFor(primary, deadline);
-    if (!may) co_return Fail(may.error());
-    acknowledges = *may;
+    Result<bool> may = co_await MayAcknowledgeFor(primary, patience);
+    if (!may && !remembered) co_return Fail(may.error());
+    if (may) acknowledges = *may;
   }
   Status read_only = co_await replication_->SetReadOnly(true, deadline);
   if (!read_only) co_return read_only;
@@ -246,9 +267,6 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
     Status quiet = co_await replication_->StopEvents(deadline);
     if (!quiet) LOG_WARNING("{}", quiet.error().ToString());
   }
-  mysqld::SourceOptions options = options_.replication;
-  options.host = source->value.mysql_hostname;
-  options.port = static_cast<uint16_t>(source->value.mysql_port);
   Result<std::optional<mysqld::ReplicationStatus>> now = co_await replication_->Replica(deadline);
   bool same_source = now && *now && (**now).source_host == options.host &&
                      (**now).source_port == options.port && (**now).auto_position;
@@ -271,6 +289,13 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   state_.primary_term = 0;
   state_.demoted = false;
   state_.replication_stopped = !start;
+  state_.leader = primary.ToString();
+  if (shard_.primary_alias == primary) {
+    state_.leader_term_start_ns = shard_.primary_term_start.unix_ns;
+  }
+  state_.leader_host = options.host;
+  state_.leader_port = options.port;
+  state_.acknowledges = acknowledges;
   Status saved = co_await Save();
   if (!saved) co_return saved;
   if (needs_.agent != nullptr && was_leader) {
@@ -301,6 +326,17 @@ io::Task<Status> Manager::FollowAddress(std::string host, uint16_t port) {
   co_return followed;
 }
 
+io::Task<Status> Manager::SetAcknowledgements(uint32_t count, Deadline deadline) {
+  if (state_.acknowledgements != count) {
+    state_.acknowledgements = count;
+    Status saved = co_await Save();
+    if (!saved) co_return saved;
+  }
+  Status set = co_await replication_->SetSemiSyncSource(count > 0, count, deadline);
+  if (set) acknowledgements_ = count;
+  co_return set;
+}
+
 io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements,
                                         std::string action, bool wait_for_ackers,
                                         Deadline deadline) {
@@ -308,12 +344,12 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
   if (!forgotten) co_return forgotten;
   Status replica_off = co_await replication_->SetSemiSyncReplica(false, false, deadline);
   if (!replica_off) co_return replica_off;
-  Status semi_sync =
-      co_await replication_->SetSemiSyncSource(acknowledgements > 0, acknowledgements, deadline);
+  Status semi_sync = co_await SetAcknowledgements(acknowledgements, deadline);
   if (!semi_sync) co_return semi_sync;
-  acknowledgements_ = acknowledgements;
   Result<gtid::Set> position = co_await replication_->Position(deadline);
   if (!position) co_return Fail(position.error());
+  Status still = StillLeads(term);
+  if (!still) co_return still;
   // From here on a crash must find this tablet as the leader of its term.
   int64_t now = loop_.clock().WallNow().unix_ns;
   state_.primary_term = term;
@@ -321,12 +357,16 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
   state_.demoted = false;
   state_.fenced = false;
   state_.replication_stopped = false;
+  state_.leader = tablet_.alias.ToString();
+  state_.leader_term_start_ns = now;
   Status saved = co_await Save();
   if (!saved) co_return saved;
   if (needs_.agent != nullptr) {
     Status role = co_await needs_.agent->SetRole(true, Deadline::In(10s));
     if (!role) co_return Fail(role.error().Context("telling mysqlctld the role"));
   }
+  still = StillLeads(term);
+  if (!still) co_return still;
   // Writable for this tablet's own rows first; clients come when those are acknowledged.
   Status writable = co_await replication_->SetReadOnly(false, deadline);
   if (!writable) co_return writable;
@@ -371,6 +411,8 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   if (!journaled) co_return journaled;
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
+  Status still = StillLeads(term);
+  if (!still) co_return still;
   if (state_.primary_term != term || !is_primary()) {
     co_return Fail(Code::kAborted, "term {} was over before it was confirmed", term);
   }
@@ -390,6 +432,13 @@ io::Task<Status> Manager::StopServing(std::string reason, Deadline grace) {
   needs_.query->SetServing(tablet_.type, false, reason, state_.promised_term);
   TellHealth();
   co_return Status();
+}
+
+// A later term may have been promised while a promotion was waiting: it must open nothing then.
+Status Manager::StillLeads(uint64_t term) const {
+  if (state_.promised_term <= term) return {};
+  return Fail(Code::kAborted, "term {} is over: {} has promised term {} to {}", term,
+              tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
 }
 
 // Somebody else leads a later term. What this tablet has and nobody else does stays where it is:

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/metrics.h"
 #include "cmd/loop_thread.h"
 #include "native/server.h"
 #include "vttablet/manager/query_side.h"
@@ -27,6 +28,7 @@ class QueryThreads final : public vttablet::QuerySide {
 
   io::Task<void> Close() { return group_->Close(); }
   std::vector<native::Server::Shard> Shards();
+  vttablet::QueryGroup& group() { return *group_; }
   vttablet::QueryServer& server(size_t index) { return group_->server(index); }
   io::Loop& loop(size_t index) { return threads_[index]->loop(); }
 
@@ -34,5 +36,9 @@ class QueryThreads final : public vttablet::QuerySide {
   std::vector<std::unique_ptr<LoopThread>> threads_;
   std::unique_ptr<vttablet::QueryGroup> group_;
 };
+
+// The group's totals under Vitess's names, for /metrics and /debug/vars, while the handles live.
+std::vector<Metrics::Callback> AddQueryMetrics(const vttablet::QueryGroup& group, int64_t pool,
+                                               int64_t transactions);
 
 }  // namespace paceline::cmd

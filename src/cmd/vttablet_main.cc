@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "base/log.h"
+#include "cmd/admission_files.h"
 #include "cmd/common_flags.h"
 #include "cmd/mains.h"
 #include "cmd/query_threads.h"
@@ -19,6 +20,7 @@ namespace {
 
 struct TabletFlags {
   CommonFlags common;
+  AdmissionFlags admission;
   std::string tablet_path, hostname, keyspace, shard = "0", type = "replica";
   std::string db_socket, db_name;
   std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs",
@@ -69,6 +71,7 @@ void Declare(FlagSet& flags, TabletFlags& f) {
              "limit for a transaction");
   flags.Time("start-timeout", &f.start_timeout,
              "how long to wait for mysqld and the topology at the start");
+  f.admission.AddTo(flags);
   flags.Ignored("init-populate-metadata", false);
   flags.Ignored("health-check-interval", true);
   flags.Ignored("backup-storage-implementation", true);
@@ -90,6 +93,8 @@ struct Tablet {
   std::unique_ptr<topo::Server> topo;
   std::unique_ptr<mysqld::ConnectionAdmin> dba, app, allprivs;
   std::unique_ptr<QueryThreads> query;
+  std::unique_ptr<AdmissionFiles> admission;
+  std::vector<Metrics::Callback> metrics;
   rpc::ChannelPtr agent_channel;
   std::unique_ptr<port::Mysqlctl> agent;
   std::unique_ptr<vttablet::Manager> manager;
@@ -150,6 +155,11 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   query.pool.transactions = static_cast<size_t>(std::max<int64_t>(1, f.transactions));
   size_t threads = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
   t.query = std::make_unique<QueryThreads>(threads, query);
+  t.admission = std::make_unique<AdmissionFiles>(f.admission);
+  Status admission = co_await t.admission->Load(t.query->group());
+  if (!admission) co_return admission;
+  t.admission->Start(t.query->group());
+  t.metrics = AddQueryMetrics(t.query->group(), f.pool, f.transactions);
 
   native::ServerOptions native_options;
   std::string native_host = f.common.bind_address.empty() ? "0.0.0.0" : f.common.bind_address;
@@ -238,6 +248,8 @@ io::Task<void> Stop(Tablet& t) {
     Status down = co_await t.grpc->Shutdown(Deadline::In(3s));
     if (!down) LOG_WARNING("{}", down.error().ToString());
   }
+  t.metrics.clear();
+  if (t.admission) co_await t.admission->Stop(Deadline::In(3s));
   if (t.query) co_await t.query->Close();
   if (t.topo) co_await t.topo->Stop();
 }

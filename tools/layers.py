@@ -10,7 +10,7 @@ import sys
 
 REPO = pathlib.Path(__file__).resolve().parent.parent
 SHARED = {"base", "io", "record"}  # usable by every room on a higher level, without being listed
-PROTO_ROOMS = {"rpc", "topo", "vtctld", "vttablet", "mysqlctl", "cli"}
+PROTO_ROOMS = {"rpc", "topo", "drive", "vtctld", "vtorc", "vttablet", "mysqlctl", "cli"}
 GRPC_ROOMS = {"rpc"}
 HEAVY_ROOMS = {"rpc", "web"}  # whose headers may show heavy libraries: few include them
 HEAVY_HEADER = re.compile(r"^(boost/|asio|grpcpp/|grpc\+\+/|grpc/|google/protobuf/)|\.pb\.h$")

@@ -18,7 +18,7 @@ io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals)
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.topo);
   if (!topo) co_return FailWith(topo.error().Context("vtctld"));
   TabletChannels channels(loop);
-  vtctld::Connect connect = [&channels](const record::Tablet& tablet) {
+  drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };
   vtctld::Vtctld vtctld(**topo, connect);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "drive/together.h"
 #include "io/sync.h"
 #include "io/task.h"
 #include "topo/codec.h"
@@ -53,29 +54,6 @@ Duration ToDuration(const Time& message) {
   return std::chrono::seconds(message.seconds()) + std::chrono::nanoseconds(message.nanos());
 }
 
-// Waits for tasks that run side by side. REQUIRES: Wait() is awaited before it goes.
-class Together {
- public:
-  ~Together() { CHECK(left_ == 0); }
-  void Start(io::Task<void> task) {
-    ++left_;
-    io::Detach(Run(this, std::move(task)));
-  }
-  io::Task<void> Wait() {
-    while (left_ > 0) {
-      // The tasks end by their own deadlines.
-      bool woken = co_await done_.Wait(Deadline::Never());
-      (void)woken;
-    }
-  }
-
- private:
-  static io::Task<void> Run(Together* join, io::Task<void> task) {
-    co_await task;
-    if (--join->left_ == 0) join->done_.Set();
-  }
-  size_t left_ = 0;
-  io::Event done_;
-};
+using drive::Together;
 
 }  // namespace paceline::vtctld

@@ -1,11 +1,11 @@
 // The reparent family: four requests for one driver, and the announcement of a reparent that
 // somebody else made.
 #include "base/log.h"
+#include "drive/reparent_driver.h"
 #include "io/loop.h"
 #include "replicationdata.pb.h"
 #include "tabletmanagerdata.pb.h"
 #include "vtctld/method.h"
-#include "vtctld/reparent_driver.h"
 #include "vtctldata.pb.h"
 
 namespace paceline::vtctld {
@@ -28,7 +28,8 @@ void FillEvents(const std::vector<std::string>& lines, auto* events) {
 io::Task<Result<Vtctld::Reparented>> Vtctld::Reparent(ReparentAsked asked,
                                                       std::function<void(std::string)> told,
                                                       Deadline deadline) {
-  ReparentOptions options;
+  drive::ReparentOptions options;
+  options.coordinator = "vtctld";
   options.shard = asked.shard;
   options.request = asked.request;
   if (asked.wait_replicas > Duration(0)) options.wait_replicas = asked.wait_replicas;
@@ -38,7 +39,7 @@ io::Task<Result<Vtctld::Reparented>> Vtctld::Reparent(ReparentAsked asked,
     outcome.events.push_back(line);
     if (told) told(std::move(line));
   };
-  ReparentDriver driver(topo_, connect_, options, keep);
+  drive::ReparentDriver driver(topo_, connect_, options, keep);
   Result<record::TabletAlias> primary = co_await driver.Run(deadline);
   if (!primary) co_return Fail(primary.error());
   outcome.primary = *primary;

@@ -7,13 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "drive/connect.h"
 #include "gtid/set.h"
 #include "port/tablet_manager.h"
 #include "record/record.h"
 #include "topo/server.h"
-#include "vtctld/connect.h"
 
 namespace paceline::vtctld {
+
+using drive::Connect;
 
 class FakeShard;
 

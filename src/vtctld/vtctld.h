@@ -9,16 +9,18 @@
 #include <string>
 #include <vector>
 
+#include "drive/connect.h"
 #include "port/vtctld.h"
 #include "reparent/view.h"
 #include "topo/server.h"
-#include "vtctld/connect.h"
 
 namespace tabletmanagerdata {
 class SchemaDefinition;
 }
 
 namespace paceline::vtctld {
+
+using drive::Connect;
 
 // Where a tablet of one shard stands, in the order the run-book prints: primary first, then the
 // most advanced.

@@ -1,23 +1,20 @@
-#include "vtctld/reparent_driver.h"
+#include "drive/reparent_driver.h"
 
 #include <algorithm>
 
 #include "base/log.h"
+#include "drive/together.h"
 #include "io/loop.h"
 #include "paceline_agent.pb.h"
 #include "tabletmanagerdata.pb.h"
 #include "topo/paths.h"
-#include "vtctld/method.h"
 
-namespace paceline::vtctld {
+namespace paceline::drive {
 namespace {
 
 using record::TabletAlias;
 using reparent::Step;
 using reparent::StepResult;
-
-// Follows somebody whom no record of the shard names: not nobody.
-const TabletAlias kStranger{"unknown", 0};
 
 io::Task<void> Pause(Duration how_long) {
   io::Event never;
@@ -37,31 +34,34 @@ Error RefusalError(const reparent::Refuse& refuse) {
                                         refuse.why, refuse.may_be_lost));
 }
 
-void FillPosition(std::string_view text, gtid::Set* out, reparent::TabletSight* sight) {
-  Result<gtid::Set> set = gtid::Set::ParseEncoded(text);
-  if (set) {
-    *out = *set;
-    return;
-  }
-  sight->reachable = false;
-  sight->error = "its position cannot be read: " + set.error().message();
-}
-
 }  // namespace
 
 ReparentDriver::ReparentDriver(topo::Server& topo, Connect connect, ReparentOptions options,
                                std::function<void(std::string)> told)
     : topo_(topo),
-      connect_(std::move(connect)),
       options_(std::move(options)),
-      told_(std::move(told)) {}
+      told_(std::move(told)),
+      observer_(topo, std::move(connect),
+                {.shard = options_.shard,
+                 .outlive_topology = true,  // a look that fails midway must not end the run
+                 .allow_unknown_cells = options_.request.force}) {}
 
 io::Task<Result<TabletAlias>> ReparentDriver::Run(Deadline deadline) {
   std::string why = fmt::format("{}({})", reparent::ActionName(options_.request.action),
                                 options_.shard.ToString());
+  Deadline patience = options_.outlive_topology
+                          ? Deadline::In(options_.lock_patience).EarlierOf(deadline)
+                          : deadline;
   Result<topo::LockPtr> lock =
-      co_await topo_.LockShard(options_.shard.keyspace, options_.shard.shard, why, deadline);
-  if (!lock) co_return Fail(lock.error());
+      co_await topo_.LockShard(options_.shard.keyspace, options_.shard.shard, why, patience);
+  bool away = !lock && (lock.error().code() == Code::kUnavailable ||
+                        lock.error().code() == Code::kDeadlineExceeded);
+  // The lock only avoids wasted work; terms decide (DESIGN section 7).
+  if (!lock && !(away && options_.outlive_topology)) co_return Fail(lock.error());
+  if (!lock) {
+    Result<TabletAlias> alone = co_await RunLocked(deadline);
+    co_return alone;
+  }
   lock_ = std::move(*lock);
   Result<TabletAlias> primary = co_await RunLocked(deadline);
   Status released = co_await lock_->Release(Deadline::In(5s));
@@ -82,7 +82,7 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
     }
     Status seen = co_await Observe(deadline);
     if (!seen) co_return Fail(seen.error());
-    Step step = reparent::NextStep(view_, options_.request, attempt);
+    Step step = reparent::NextStep(observer_.view(), options_.request, attempt);
     std::string line = reparent::Describe(step);
     LOG_INFO("{}: {}", options_.shard.ToString(), line);
     if (told_) told_(line);
@@ -100,112 +100,6 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
     }
     attempt = reparent::After(std::move(attempt), step, result);
   }
-}
-
-io::Task<Status> ReparentDriver::Observe(Deadline deadline) {
-  const record::KeyspaceShard& name = options_.shard;
-  auto keyspace = co_await topo_.GetKeyspace(name.keyspace, deadline);
-  if (!keyspace) co_return Fail(keyspace.error());
-  auto shard = co_await topo_.GetShard(name.keyspace, name.shard, deadline);
-  if (!shard) co_return Fail(shard.error());
-  auto tablets = co_await topo_.ListTabletsOfShard(name.keyspace, name.shard, deadline);
-  if (!tablets) co_return Fail(tablets.error());
-  if (!tablets->failed_cells.empty() && !options_.request.force) {
-    // A member that is not counted would make a quorum of too few.
-    const auto& [cell, error] = *tablets->failed_cells.begin();
-    co_return Fail(error.code(), "the tablets of {} in cell {} are not known: {}", name.ToString(),
-                   cell, error.message());
-  }
-  Result<reparent::Durability> durability =
-      reparent::ParseDurability(keyspace->value.durability_policy);
-  if (!durability) co_return Fail(durability.error().Context("keyspace " + name.keyspace));
-
-  if (tablets->tablets.empty()) {
-    co_return Fail(Code::kFailedPrecondition,
-                   "shard {} has no tablets yet: start a vttablet for it", name.ToString());
-  }
-
-  shard_ = std::move(*shard);
-  view_ = reparent::View();
-  view_.shard = name;
-  view_.durability = *durability;
-  view_.shard_primary = shard_.value.primary_alias;
-  members_.clear();
-  for (topo::Stored<record::Tablet>& stored : tablets->tablets) {
-    std::shared_ptr<port::TabletManager> manager = connect_(stored.value);
-    reparent::TabletSight sight;
-    sight.alias = stored.value.alias;
-    sight.type = stored.value.type;
-    view_.tablets.push_back(std::move(sight));
-    members_.push_back({std::move(stored.value), std::move(manager)});
-  }
-  Together join;
-  for (size_t i = 0; i < members_.size(); ++i) {
-    bool again = silent_.contains(members_[i].tablet.alias);
-    join.Start(Look(i, Deadline::In(again ? kAgain : options_.look).EarlierOf(deadline)));
-  }
-  co_await join.Wait();
-  for (const reparent::TabletSight& sight : view_.tablets) {
-    if (!sight.reachable) silent_.insert(sight.alias);
-    if (sight.reachable || !options_.wait_for_all) continue;
-    co_return Fail(Code::kUnavailable,
-                   "tablet {} does not answer ({}), and all were to be waited for",
-                   sight.alias.ToString(), sight.error);
-  }
-  co_return Status();
-}
-
-io::Task<void> ReparentDriver::Look(size_t index, Deadline deadline) {
-  agent::TabletStateRequest request;
-  agent::TabletStateResponse state;
-  Status answered = co_await members_[index].manager->TabletState(request, state, deadline);
-  reparent::TabletSight& sight = view_.tablets[index];
-  if (!answered) {
-    sight.error = answered.error().message();
-    co_return;
-  }
-  sight.reachable = true;
-  if (state.has_tablet()) sight.type = static_cast<record::TabletType>(state.tablet().type());
-  sight.promised_term = state.promised_term();
-  sight.journal_term = state.journal_term();
-  if (state.has_journal_primary()) {
-    sight.journal_primary = {state.journal_primary().cell(), state.journal_primary().uid()};
-  }
-  sight.mysqld_running = state.mysqld_running();
-  sight.serving = state.serving();
-  sight.read_only = state.read_only();
-  sight.demoted = state.demoted();
-  sight.fenced = state.fenced();
-  if (!state.source_host().empty())
-    sight.source = FindSource(state.source_host(), state.source_port());
-  sight.io_running = state.io_running();
-  sight.sql_running = state.sql_running();
-  sight.semi_sync_replica = state.semi_sync_replica();
-  sight.semi_sync_required = state.semi_sync_source() ? state.semi_sync_required() : 0;
-  sight.backup_running = sight.type == record::TabletType::kBackup;
-  if (state.replication_lag_ms() >= 0) {
-    sight.lag = std::chrono::milliseconds(state.replication_lag_ms());
-  }
-  if (state.flavor() == gtid::FlavorName(gtid::Flavor::kMariadb))
-    view_.flavor = gtid::Flavor::kMariadb;
-  FillPosition(state.executed_position(), &sight.executed, &sight);
-  FillPosition(state.received_position(), &sight.received, &sight);
-  if (sight.received.Empty()) sight.received = sight.executed;
-}
-
-TabletAlias ReparentDriver::FindSource(const std::string& host, int port) const {
-  for (const Member& member : members_) {
-    bool same_host = member.tablet.mysql_hostname == host || member.tablet.hostname == host;
-    if (same_host && member.tablet.mysql_port == port) return member.tablet.alias;
-  }
-  return kStranger;
-}
-
-const ReparentDriver::Member* ReparentDriver::Find(const TabletAlias& alias) const {
-  for (const Member& member : members_) {
-    if (member.tablet.alias == alias) return &member;
-  }
-  return nullptr;
 }
 
 namespace {
@@ -230,6 +124,18 @@ struct Targets {
 };
 
 }  // namespace
+
+io::Task<Status> ReparentDriver::Observe(Deadline deadline) {
+  Status seen = co_await observer_.Observe(deadline);
+  if (!seen) co_return seen;
+  for (const reparent::TabletSight& sight : observer_.view().tablets) {
+    if (sight.reachable || !options_.wait_for_all) continue;
+    co_return Fail(Code::kUnavailable,
+                   "tablet {} does not answer ({}), and all were to be waited for",
+                   sight.alias.ToString(), sight.error);
+  }
+  co_return Status();
+}
 
 io::Task<StepResult> ReparentDriver::Do(Step step, Deadline deadline) {
   StepResult result;
@@ -259,12 +165,12 @@ io::Task<StepResult> ReparentDriver::Do(Step step, Deadline deadline) {
 
 io::Task<void> ReparentDriver::DoOne(const Step* step, TabletAlias alias, bool semi_sync,
                                      StepResult* result, Deadline deadline) {
-  const Member* member = Find(alias);
+  const Observer::Member* member = observer_.Find(alias);
   if (member == nullptr) {
     result->errors[alias] = "it has no record any more";
     co_return;
   }
-  Member copy = *member;
+  Observer::Member copy = *member;
   Status done = co_await Call(step, copy, semi_sync, deadline);
   if (done) {
     result->ok.insert(alias);
@@ -273,15 +179,15 @@ io::Task<void> ReparentDriver::DoOne(const Step* step, TabletAlias alias, bool s
   }
 }
 
-io::Task<Status> ReparentDriver::Call(const Step* step, Member member, bool semi_sync,
+io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member, bool semi_sync,
                                       Deadline deadline) {
   port::TabletManager& tablet = *member.manager;
   if (const auto* promise = std::get_if<reparent::PromiseTerm>(step)) {
     agent::PromiseTermRequest request;
     agent::PromiseTermResponse response;
     request.set_term(promise->term);
-    request.set_coordinator(std::string(reparent::ActionName(options_.request.action)) +
-                            " by vtctld");
+    request.set_coordinator(std::string(reparent::ActionName(options_.request.action)) + " by " +
+                            options_.coordinator);
     deadline = Deadline::In(5s).EarlierOf(deadline);
     Status done = co_await tablet.PromiseTerm(request, response, deadline);
     co_return done;
@@ -319,7 +225,8 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Member member, bool semi
     agent::RepointRequest request;
     agent::RepointResponse response;
     request.set_term(repoint->term);
-    Fill(repoint->primary, request.mutable_primary());
+    request.mutable_primary()->set_cell(repoint->primary.cell);
+    request.mutable_primary()->set_uid(repoint->primary.uid);
     request.set_semi_sync(semi_sync);
     request.set_start(true);
     Status done = co_await tablet.Repoint(request, response, deadline);
@@ -337,16 +244,21 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Member member, bool semi
 }
 
 io::Task<Status> ReparentDriver::Publish(TabletAlias primary, Deadline deadline) {
+  if (lock_ == nullptr) {
+    LOG_WARNING("{}: the topology is away; {} records itself when it is back",
+                options_.shard.ToString(), primary.ToString());
+    co_return Status();
+  }
   if (!lock_->StillHeld()) {
     co_return Fail(Code::kAborted, "the lock of shard {} was lost", options_.shard.ToString());
   }
-  record::Shard shard = shard_.value;
+  record::Shard shard = observer_.shard().value;
   shard.primary_alias = primary;
   shard.primary_term_start = io::Loop::Current().clock().WallNow();
-  std::string bytes = topo::Encode(shard, shard_.raw);
+  std::string bytes = topo::Encode(shard, observer_.shard().raw);
   std::string path = topo::ShardPath(options_.shard.keyspace, options_.shard.shard);
   // By the version the view was built from: who wrote since has seen more than this run.
-  auto written = co_await topo_.global().Update(path, bytes, shard_.version, deadline);
+  auto written = co_await topo_.global().Update(path, bytes, observer_.shard().version, deadline);
   if (!written)
     co_return Fail(
         written.error().Context("writing the record of shard " + options_.shard.ToString()));
@@ -354,7 +266,7 @@ io::Task<Status> ReparentDriver::Publish(TabletAlias primary, Deadline deadline)
 }
 
 io::Task<void> ReparentDriver::Refresh(TabletAlias alias, Deadline deadline) {
-  const Member* member = Find(alias);
+  const Observer::Member* member = observer_.Find(alias);
   if (member == nullptr) co_return;
   std::shared_ptr<port::TabletManager> manager = member->manager;
   tabletmanagerdata::RefreshStateRequest request;
@@ -367,7 +279,7 @@ io::Task<void> ReparentDriver::Refresh(TabletAlias alias, Deadline deadline) {
 // What makes the change known sooner; the shard is well without it.
 io::Task<void> ReparentDriver::Settle(Deadline deadline) {
   Together join;
-  for (const reparent::TabletSight& sight : view_.tablets) {
+  for (const reparent::TabletSight& sight : observer_.view().tablets) {
     if (sight.reachable) join.Start(Refresh(sight.alias, deadline));
   }
   co_await join.Wait();
@@ -386,4 +298,4 @@ io::Task<void> ReparentDriver::Settle(Deadline deadline) {
                 rebuilt.error().message());
 }
 
-}  // namespace paceline::vtctld
+}  // namespace paceline::drive

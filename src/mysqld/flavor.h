@@ -66,6 +66,8 @@ class Flavor {
   // One row: read_only, super_read_only.
   virtual std::string ReadOnlyQuery() const = 0;
   virtual Statements SetSemiSyncSource(bool on, uint32_t acks) const = 0;
+  // One value: 1 where commits are durable and wait between the log's sync and the engine's commit.
+  virtual std::string DurabilityQuery() const = 0;
   virtual std::string SetSemiSyncReplica(bool on) const = 0;
   // Rows of (name, value) with the names of ReadSemiSync.
   virtual std::string SemiSyncQuery() const = 0;

@@ -134,6 +134,13 @@ class Mariadb final : public Flavor {
     return {fmt::format("SET GLOBAL rpl_semi_sync_master_timeout = {}", kSemiSyncTimeoutMs),
             "SET GLOBAL rpl_semi_sync_master_enabled = ON"};
   }
+  std::string DurabilityQuery() const override {
+    return fmt::format(
+        "SELECT @@global.innodb_flush_log_at_trx_commit = 1 AND @@global.sync_binlog = 1 AND "
+        "@@global.rpl_semi_sync_master_wait_point = 'AFTER_SYNC' AND "
+        "@@global.rpl_semi_sync_master_timeout >= {}",
+        kSemiSyncTimeoutMs);
+  }
   std::string SetSemiSyncReplica(bool on) const override {
     return fmt::format("SET GLOBAL rpl_semi_sync_slave_enabled = {}", on ? "ON" : "OFF");
   }

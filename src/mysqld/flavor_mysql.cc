@@ -128,6 +128,13 @@ class Mysql final : public Flavor {
             fmt::format("SET GLOBAL rpl_semi_sync_source_timeout = {}", kSemiSyncTimeoutMs),
             "SET GLOBAL rpl_semi_sync_source_enabled = ON"};
   }
+  std::string DurabilityQuery() const override {
+    return fmt::format(
+        "SELECT @@global.innodb_flush_log_at_trx_commit = 1 AND @@global.sync_binlog = 1 AND "
+        "@@global.rpl_semi_sync_source_wait_point = 'AFTER_SYNC' AND "
+        "@@global.rpl_semi_sync_source_timeout >= {}",
+        kSemiSyncTimeoutMs);
+  }
   std::string SetSemiSyncReplica(bool on) const override {
     return fmt::format("SET GLOBAL rpl_semi_sync_replica_enabled = {}", on ? "ON" : "OFF");
   }

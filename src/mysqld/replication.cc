@@ -175,9 +175,21 @@ io::Task<Result<ReadOnly>> Replication::GetReadOnly(Deadline deadline) {
 }
 
 io::Task<Status> Replication::SetSemiSyncSource(bool on, uint32_t acks, Deadline deadline) {
+  SemiSyncChange change{on, on ? acks : 0, false};
+  if (!on && journal_) {
+    Status noted = co_await journal_(change, deadline);
+    if (!noted) co_return Fail(noted.error().Context("journaling the end of semi-sync"));
+  }
   Statements statements = flavor_.SetSemiSyncSource(on, acks);
   Status done = co_await Many("setting semi-sync of a source", std::move(statements), deadline);
-  co_return done;
+  if (!done || !on || !journal_) co_return done;
+  std::string sql = flavor_.DurabilityQuery();
+  Result<mysql::QueryResult> durable = co_await admin_.Query(std::move(sql), deadline);
+  if (!durable) co_return Fail(durable.error().Context("reading the settings of durability"));
+  change.durable = durable->Text(0, size_t{0}) == "1";
+  Status noted = co_await journal_(change, deadline);
+  if (!noted) co_return Fail(noted.error().Context("journaling the start of semi-sync"));
+  co_return Status();
 }
 
 io::Task<Status> Replication::SetSemiSyncReplica(bool on, bool restart_io, Deadline deadline) {

@@ -4,6 +4,7 @@
 // Lifetime: `admin` outlives it.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,16 @@ namespace paceline::mysqld {
 struct ReadOnly {
   bool read_only = true, super_read_only = true;  // MariaDB has no super: both are the same there
 };
+
+// What is in force when semi-sync is on: all three conditions of rewinding that settings can break.
+struct SemiSyncChange {
+  bool on = false;
+  uint32_t acks = 0;
+  bool durable =
+      false;  // flush_log_at_trx_commit = 1, sync_binlog = 1, AFTER_SYNC, endless timeout
+};
+// Makes a change of semi-sync durable; see mysqld/history.h.
+using SemiSyncJournal = std::function<io::Task<Status>(SemiSyncChange, Deadline)>;
 
 class Replication {
  public:
@@ -77,7 +88,8 @@ class Replication {
   io::Task<Status> SetReadOnly(bool on, Deadline deadline);
   io::Task<Result<ReadOnly>> GetReadOnly(Deadline deadline);
   // REQUIRES: before switching the source side off: no session waits (it would be released; DESIGN
-  // section 7, waiters).
+  // section 7, waiters). With a journal: "off" is journaled before it is applied and "on" after,
+  // and a journal that fails fails the call.
   io::Task<Status> SetSemiSyncSource(bool on, uint32_t acks, Deadline deadline);
   // Takes effect when the IO thread connects the next time; `restart_io` does that at once where it
   // runs.
@@ -89,6 +101,10 @@ class Replication {
   io::Task<Status> EnableEvents(Deadline deadline);
   io::Task<Status> StopEvents(Deadline deadline);
 
+  // Until then changes of semi-sync are not journaled, and a crash of this primary means a new
+  // seed.
+  void SetJournal(SemiSyncJournal journal) { journal_ = std::move(journal); }
+
   const Flavor& flavor() const { return flavor_; }
   const ServerVersion& version() const { return version_; }
   Admin& admin() { return admin_; }
@@ -99,6 +115,7 @@ class Replication {
   Admin& admin_;
   ServerVersion version_;
   const Flavor& flavor_;
+  SemiSyncJournal journal_;
 };
 
 }  // namespace paceline::mysqld

@@ -2,7 +2,9 @@
 // it (paceline.agent.MysqldAgent): the process of one mysqld, and immediate notice when it dies.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -31,6 +33,49 @@ struct MysqldState {
   bool held = false;      // died as primary: waits for Keep (DESIGN section 7, step 7)
 };
 
+struct RewindOrder {
+  // All that the primary of the promised term has, in Vitess's encoding ("MySQL56/..."). MariaDB:
+  // with what it implies already added (gtid/history.h).
+  std::string keep;
+  bool kill = false;  // a live mysqld gets SIGKILL first; without it Rewind refuses one that lives
+};
+struct RewindReport {
+  uint64_t transactions = 0;  // complete ones that were cut off; 0: nothing was lacking
+  bool only_sidecar = false;  // all of them wrote to `_vt` alone: no alarm
+  std::string export_file;    // SQL with row images, on the tablet's disk; empty: nothing cut
+  std::string cut;            // the set that was cut, in Vitess's encoding
+  std::string position;       // all that mysqld has now
+};
+
+// A change of semi-sync as a source, for the journal that Rewind judges by.
+struct SemiSyncNote {
+  bool on = false;  // on: told after it is in force; off: before it is withdrawn
+  uint32_t acknowledgements = 0;
+  bool durable = false;  // innodb_flush_log_at_trx_commit = 1, sync_binlog = 1 and AFTER_SYNC, as
+                         // the server said
+  // A commit was acknowledged since, and with it all before; the other members are not looked at.
+  bool confirmed = false;
+};
+
+struct ReceivedQuery {
+  // The start of the comments to report, "/*pl:" finds "/*pl:17.3*/"; empty: none.
+  std::string marker_prefix;
+  // How far back from the newest transaction, by the source's clock.
+  Duration window = std::chrono::seconds(60);
+};
+// One transaction that came from a source and stands in the relay log.
+struct ReceivedWrite {
+  std::string gtid;        // "uuid:5", "0-1-5"
+  uint64_t thread_id = 0;  // of the session on the source, pseudo_thread_id if set; 0: MariaDB
+  std::string marker;      // the comment's inside, "pl:17.3"; empty: none
+  uint32_t unix_s = 0;     // the source's clock
+};
+struct ReceivedWrites {
+  std::vector<ReceivedWrite> writes;  // in the order received
+  // The relay log holds all that was received from this second on, and perhaps more. 0: all.
+  uint32_t complete_since_unix_s = 0;
+};
+
 class MysqldStateSink {
  public:
   virtual ~MysqldStateSink() = default;
@@ -56,6 +101,31 @@ class Mysqlctl {
   virtual io::Task<Status> SetRole(bool primary, Deadline deadline) = 0;
   // The word: start the held mysqld as it is.
   virtual io::Task<Status> Keep(Deadline deadline) = 0;
+  // The other word: exports and cuts off what the binary log has beyond `order.keep`, starts the
+  // held mysqld, and notes it as a replica's. Safe to repeat, also after a crash in the middle.
+  // Errors: kFailedPrecondition names the condition of failover-evidence that does not hold:
+  // nothing was cut unless the text says so, and the tablet must be seeded anew (mysqld stays as it
+  // is: held, or running read-only); kAlreadyExists: mysqld lives and `kill` is false; others: try
+  // again.
+  virtual io::Task<Result<RewindReport>> Rewind(RewindOrder order, Deadline deadline) {
+    (void)order, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.Rewind is not offered here");
+  }
+  // SIGKILL, whatever the role, and held afterwards: for a fenced primary that still lives.
+  virtual io::Task<Status> Kill(Deadline deadline) {
+    (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.Kill is not offered here");
+  }
+  // Durable (fsync) before it returns.
+  virtual io::Task<Status> NoteSemiSync(SemiSyncNote note, Deadline deadline) {
+    (void)note, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.NoteSemiSync is not offered here");
+  }
+  // Evidence for writes in flight: what the relay log received. Stop the IO thread before.
+  virtual io::Task<Result<ReceivedWrites>> Received(ReceivedQuery query, Deadline deadline) {
+    (void)query, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.Received is not offered here");
+  }
 };
 
 }  // namespace paceline::port

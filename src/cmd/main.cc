@@ -54,6 +54,7 @@ constexpr Role kRoles[] = {
     {"vtgate", VtgateMain, "the entry for clients"},
     {"vttablet", VttabletMain, "serves one mysqld"},
     {"vtctld", VtctldMain, "administration server"},
+    {"vtorc", VtorcMain, "watches shards and heals them"},
     {"vtctldclient", VtctldclientMain, "administration, today's commands"},
     {"vtctlclient", VtctlclientMain, "administration, legacy commands"},
     {"mysqlctl", MysqlctlRole, "one command on one mysqld"},

@@ -10,6 +10,7 @@ namespace paceline::cmd {
 
 int VtgateMain(const std::vector<std::string>& arguments);
 int VttabletMain(const std::vector<std::string>& arguments);
+int VtorcMain(const std::vector<std::string>& arguments);
 int VtctldMain(const std::vector<std::string>& arguments);
 int VtctldclientMain(const std::vector<std::string>& arguments);
 int VtctlclientMain(const std::vector<std::string>& arguments);

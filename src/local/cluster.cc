@@ -70,6 +70,15 @@ ProcessSpec Cluster::Vtctld() const {
   return spec;
 }
 
+ProcessSpec Cluster::Vtorc() const {
+  ProcessSpec spec{"vtorc", {ProgramDir() + "/vtorc"}, Env()};
+  Add(spec.argv, {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
+                  std::to_string(layout_.VtorcWeb())});
+  std::vector<std::string> topo = layout_.TopoFlags();
+  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  return spec;
+}
+
 ProcessSpec Cluster::Mysqlctld(int index) const {
   ProcessSpec spec{
       fmt::format("mysqlctld-{}", layout_.Uid(index)), {ProgramDir() + "/mysqlctld"}, Env()};
@@ -325,11 +334,15 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
   Status serving = co_await WaitForGate(supervisor);
   if (!serving) co_return serving;
   Status applied = co_await ApplySchema();
-  co_return applied;
+  if (!applied || !o.vtorc) co_return applied;
+  say("vtorc");
+  kept = supervisor.Keep(Vtorc());
+  co_return kept;
 }
 
 io::Task<void> Cluster::Stop(Supervisor& supervisor, std::function<void(std::string)> say) {
   say("vtgate, vtctld");
+  co_await supervisor.StopKeeping("vtorc", Deadline::In(10s));  // nothing is to be healed any more
   co_await supervisor.StopKeeping("vtgate", Deadline::In(10s));
   co_await supervisor.StopKeeping("vtctld", Deadline::In(10s));
   for (int i = 0; i < layout_.options().tablets; ++i) {

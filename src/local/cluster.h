@@ -23,6 +23,7 @@ class Cluster {
   // What every process is started with.
   ProcessSpec Etcd(int member) const;
   ProcessSpec Vtctld() const;
+  ProcessSpec Vtorc() const;
   ProcessSpec Mysqlctld(int index) const;
   ProcessSpec Vttablet(int index) const;
   ProcessSpec Vtgate() const;

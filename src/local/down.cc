@@ -67,7 +67,7 @@ io::Task<int> StopAll(ClusterOptions options) {
     co_return 1;
   }
   std::function<void(std::string)> say = [](std::string line) { Say("stopping " + line); };
-  std::vector<ProcessSpec> specs = {cluster.Vtgate(), cluster.Vtctld()};
+  std::vector<ProcessSpec> specs = {cluster.Vtorc(), cluster.Vtgate(), cluster.Vtctld()};
   for (int i = 0; i < options.tablets; ++i) {
     specs.push_back(cluster.Vttablet(i));
     specs.push_back(cluster.Mysqlctld(i));

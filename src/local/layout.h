@@ -19,6 +19,7 @@ struct ClusterOptions {
   std::string keyspace = "test_keyspace";
   std::string schema_file;      // applied after the first start; empty: none
   std::string mysqld_path;      // empty: searched for
+  bool vtorc = false;           // heals the shard by itself
   bool init = true;             // create the keyspace and elect its first primary
   int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
   std::string greeter;          // the greeter's wrapper script
@@ -31,6 +32,7 @@ class Layout {
   // Ports are the documented defaults, all moved by base_port - 15000.
   int VtctldWeb() const { return Port(15000); }
   int VtctldGrpc() const { return Port(15999); }
+  int VtorcWeb() const { return Port(16000); }
   int VtgateWeb() const { return Port(15001); }
   int VtgateGrpc() const { return Port(15991); }
   int VtgateMysql() const { return Port(15306); }

@@ -42,6 +42,7 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Text("cell", &c.cell, "name of the one cell");
   flags.Text("keyspace", &c.keyspace, "name of the keyspace, shard 0");
   flags.Text("schema", &c.schema_file, "SQL file to apply once the keyspace serves");
+  flags.Bool("vtorc", &c.vtorc, "run vtorc, which heals the shard by itself");
   flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
   flags.Int("greeter-seconds", &c.greeter_seconds,
             "run the greeter's load for so long once the cluster serves");

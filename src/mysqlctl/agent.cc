@@ -179,6 +179,8 @@ io::Task<Status> Mysqlctld::Shutdown(const ::mysqlctl::ShutdownRequest& request,
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   wanted_ = false;
+  Status noted = Note(History());  // sessions that wait are released by a clean stop
+  if (!noted) LOG_WARNING("{}", noted.error().ToString());
   Deadline wait = request.wait_for_mysqld() ? deadline : Deadline::In(0s);
   Status stopped = co_await instance_.Shutdown(wait);
   if (!stopped && !request.wait_for_mysqld() && stopped.error().code() == Code::kDeadlineExceeded)
@@ -280,7 +282,9 @@ io::Task<Status> Mysqlctld::Keep(Deadline deadline) {
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status started;
-  if (!instance_.running()) started = co_await StartPlain(deadline);
+  // Its recovery commits what nobody has acknowledged.
+  if (!instance_.running()) started = Note({.on = history_.on, .confirmed = false});
+  if (started && !instance_.running()) started = co_await StartPlain(deadline);
   operation_.Unlock();
   co_return started;
 }

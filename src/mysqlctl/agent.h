@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "io/sync.h"
+#include "mysqlctl/history.h"
 #include "mysqlctl/options.h"
 #include "mysqlctl/role.h"
 #include "mysqld/instance.h"
@@ -57,19 +58,26 @@ class Mysqlctld final : public port::Mysqlctl {
   io::Task<Status> WatchMysqld(port::MysqldStateSink& sink, Deadline deadline) override;
   io::Task<Status> SetRole(bool primary, Deadline deadline) override;
   io::Task<Status> Keep(Deadline deadline) override;
+  io::Task<Result<port::RewindReport>> Rewind(port::RewindOrder order, Deadline deadline) override;
+  io::Task<Status> Kill(Deadline deadline) override;
+  io::Task<Status> NoteSemiSync(port::SemiSyncNote note, Deadline deadline) override;
 
  private:
   void OnDeath(const std::string& how);
   io::Task<void> Restart(io::Gate::Pass pass);
   // Under operation_.
+  io::Task<Result<port::RewindReport>> RewindLocked(port::RewindOrder order, Deadline deadline);
+  io::Task<Status> KillLocked(Deadline deadline);
   io::Task<Status> StartPlain(Deadline deadline);
   io::Task<Status> StartLocked(std::vector<std::string> arguments, Deadline deadline);
   void Changed();
+  Status Note(History history);
 
   io::Loop& loop_;
   Options options_;
   mysqld::Instance instance_;
   Role role_;
+  History history_;
   bool held_ = false;
   bool wanted_ = true;  // false after Shutdown: a death then is what was asked for
   bool restarting_ = false;

@@ -83,6 +83,52 @@ class Client final : public port::Mysqlctl {
     Status status = co_await channel_->Unary(AGENT_PATH "Keep", request, response, deadline);
     co_return status;
   }
+  io::Task<Result<port::RewindReport>> Rewind(port::RewindOrder order, Deadline deadline) override {
+    agent::RewindRequest request;
+    request.set_keep(order.keep);
+    request.set_kill(order.kill);
+    agent::RewindResponse response;
+    Status status = co_await channel_->Unary(AGENT_PATH "Rewind", request, response, deadline);
+    if (!status) co_return Fail(status.error());
+    port::RewindReport report;
+    report.transactions = response.transactions();
+    report.only_sidecar = response.only_sidecar();
+    report.export_file = response.export_file();
+    report.cut = response.cut();
+    report.position = response.position();
+    co_return report;
+  }
+  io::Task<Status> Kill(Deadline deadline) override {
+    agent::KillRequest request;
+    agent::KillResponse response;
+    Status status = co_await channel_->Unary(AGENT_PATH "Kill", request, response, deadline);
+    co_return status;
+  }
+  io::Task<Status> NoteSemiSync(port::SemiSyncNote note, Deadline deadline) override {
+    agent::NoteSemiSyncRequest request;
+    request.set_on(note.on);
+    request.set_acknowledgements(note.acknowledgements);
+    request.set_durable(note.durable);
+    request.set_confirmed(note.confirmed);
+    agent::NoteSemiSyncResponse response;
+    Status status =
+        co_await channel_->Unary(AGENT_PATH "NoteSemiSync", request, response, deadline);
+    co_return status;
+  }
+  io::Task<Result<port::ReceivedWrites>> Received(port::ReceivedQuery query,
+                                                  Deadline deadline) override {
+    agent::ReceivedRequest request;
+    request.set_marker_prefix(query.marker_prefix);
+    request.set_window_ms(query.window / 1ms);
+    agent::ReceivedResponse response;
+    Status status = co_await channel_->Unary(AGENT_PATH "Received", request, response, deadline);
+    if (!status) co_return Fail(status.error());
+    port::ReceivedWrites received;
+    received.complete_since_unix_s = response.complete_since_unix_s();
+    for (const agent::ReceivedWrite& write : response.writes())
+      received.writes.push_back({write.gtid(), write.thread_id(), write.marker(), write.unix_s()});
+    co_return received;
+  }
 
  private:
   ChannelPtr channel_;
@@ -95,6 +141,73 @@ io::Task<Status> SetRole(ServerCall& call, bool primary, port::Mysqlctl& agent) 
 io::Task<Status> Keep(ServerCall& call, port::Mysqlctl& agent) {
   Status status = co_await agent.Keep(call.deadline());
   co_return status;
+}
+
+io::Task<Status> Rewind(ServerCall& call, port::RewindOrder order, port::Mysqlctl& agent,
+                        agent::RewindResponse& response) {
+  Result<port::RewindReport> report = co_await agent.Rewind(std::move(order), call.deadline());
+  if (!report) co_return Fail(report.error());
+  response.set_transactions(report->transactions);
+  response.set_only_sidecar(report->only_sidecar);
+  response.set_export_file(report->export_file);
+  response.set_cut(report->cut);
+  response.set_position(report->position);
+  co_return Status();
+}
+io::Task<Status> Kill(ServerCall& call, port::Mysqlctl& agent) {
+  Status status = co_await agent.Kill(call.deadline());
+  co_return status;
+}
+io::Task<Status> NoteSemiSync(ServerCall& call, port::SemiSyncNote note, port::Mysqlctl& agent) {
+  Status status = co_await agent.NoteSemiSync(note, call.deadline());
+  co_return status;
+}
+io::Task<Status> Received(ServerCall& call, port::ReceivedQuery query, port::Mysqlctl& agent,
+                          agent::ReceivedResponse& response) {
+  Result<port::ReceivedWrites> received =
+      co_await agent.Received(std::move(query), call.deadline());
+  if (!received) co_return Fail(received.error());
+  response.set_complete_since_unix_s(received->complete_since_unix_s);
+  for (const port::ReceivedWrite& write : received->writes) {
+    agent::ReceivedWrite* added = response.add_writes();
+    added->set_gtid(write.gtid);
+    added->set_thread_id(write.thread_id);
+    added->set_marker(write.marker);
+    added->set_unix_s(write.unix_s);
+  }
+  co_return Status();
+}
+
+// The verbs of rewinding.
+void AddRewind(Server& server, io::Loop& loop, port::Mysqlctl* target) {
+  server.Add(
+      loop, UnaryHandler<agent::RewindRequest, agent::RewindResponse>(
+                AGENT_PATH "Rewind", [target](ServerCall& call, const agent::RewindRequest& request,
+                                              agent::RewindResponse& response) {
+                  port::RewindOrder order{request.keep(), request.kill()};
+                  return Rewind(call, std::move(order), *target, response);
+                }));
+  server.Add(
+      loop, UnaryHandler<agent::KillRequest, agent::KillResponse>(
+                AGENT_PATH "Kill", [target](ServerCall& call, const agent::KillRequest&,
+                                            agent::KillResponse&) { return Kill(call, *target); }));
+  server.Add(loop, UnaryHandler<agent::NoteSemiSyncRequest, agent::NoteSemiSyncResponse>(
+                       AGENT_PATH "NoteSemiSync",
+                       [target](ServerCall& call, const agent::NoteSemiSyncRequest& request,
+                                agent::NoteSemiSyncResponse&) {
+                         port::SemiSyncNote note{request.on(), request.acknowledgements(),
+                                                 request.durable(), request.confirmed()};
+                         return NoteSemiSync(call, note, *target);
+                       }));
+  server.Add(loop, UnaryHandler<agent::ReceivedRequest, agent::ReceivedResponse>(
+                       AGENT_PATH "Received",
+                       [target](ServerCall& call, const agent::ReceivedRequest& request,
+                                agent::ReceivedResponse& response) {
+                         port::ReceivedQuery query;
+                         query.marker_prefix = request.marker_prefix();
+                         query.window = std::chrono::milliseconds(request.window_ms());
+                         return Received(call, std::move(query), *target, response);
+                       }));
 }
 
 }  // namespace
@@ -120,6 +233,7 @@ void AddMysqlctl(Server& server, io::Loop& loop, port::Mysqlctl& agent) {
       loop, UnaryHandler<agent::KeepRequest, agent::KeepResponse>(
                 AGENT_PATH "Keep", [target](ServerCall& call, const agent::KeepRequest&,
                                             agent::KeepResponse&) { return Keep(call, *target); }));
+  AddRewind(server, loop, target);
 }
 
 std::unique_ptr<port::Mysqlctl> NewMysqlctlClient(ChannelPtr channel) {

@@ -41,7 +41,7 @@ def run(flavor, topo="embedded", seconds=600, seed=1, only="", network=False, ou
     faults = {**NEMESES, **(ETCD if topo == "etcd" else {}), **(NETWORK if network else {})}
     faults = {name: act for name, act in faults.items() if only in name}
     deck = []
-    with (NetworkCluster if network else LocalCluster)(flavor, topo=topo) as cluster:
+    with (NetworkCluster if network else LocalCluster)(flavor, topo=topo, vtorc=True) as cluster:
         with Load(cluster, seed) as load:
             wait_until(lambda: load.done() > 20, 60, "the load to be under way")
             end, number = time.monotonic() + seconds, 0

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "vttablet/manager/convert.h"
+#include "vttablet/manager/rejoin.h"
 
 namespace paceline::vttablet {
 
@@ -33,6 +34,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
       Result<mysqld::ServerVersion> version = mysqld::ParseVersionText(answer->Text(0, size_t{0}));
       if (!version) co_return Fail(version.error());
       replication_ = std::make_unique<mysqld::Replication>(*needs_.dba, *version);
+      if (needs_.agent != nullptr) replication_->SetJournal(JournalAt(*needs_.agent));
       if (options_.tablet.mysql_port == 0) {
         tablet_.mysql_port = static_cast<int32_t>(ParseInt(answer->Text(0, size_t{1})).value_or(0));
       }
@@ -70,7 +72,9 @@ io::Task<Status> Manager::Save() {
 // every change.
 void Manager::ShowServing() {
   why_not_.clear();
-  if (!mysqld_running_) {
+  if (!needs_seed_.empty()) {
+    why_not_ = needs_seed_;
+  } else if (!mysqld_running_) {
     why_not_ = "mysqld is not running";
   } else if (!role_known_) {
     why_not_ = "the tablet's role is not known yet";
@@ -125,7 +129,7 @@ io::Task<void> Manager::LookAtReplication() {
   }
   if (gone) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
-  if (!role_known_ && !confirming_) {
+  if (!role_known_ && !confirming_ && needs_seed_.empty()) {
     Status role = co_await TakeUpRole(Deadline::In(60s));
     if (!role) {
       LOG_WARNING("taking up the role: {}", role.error().ToString());
@@ -197,6 +201,7 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
 }
 
 void Manager::OnState(const port::MysqldState& state) {
+  held_ = state.held;
   if (state.running) return;  // LookAtReplication notices that it answers
   if (mysqld_running_) {
     LOG_WARNING("mysqld died: {}", state.last_exit);
@@ -205,18 +210,9 @@ void Manager::OnState(const port::MysqldState& state) {
     needs_.query->DropConnections("mysqld died");
     ShowServing();
   }
-  if (!state.held) return;
-  // It died as primary. The shard is undecided as far as we know: it starts as it is, read-only,
-  // and TakeUpRole decides what it may do.
-  struct Word {
-    static io::Task<void> Give(Manager& self) {
-      std::optional<io::Gate::Pass> pass = self.gate_.Enter();
-      if (!pass) co_return;
-      Status kept = co_await self.needs_.agent->Keep(Deadline::In(60s));
-      if (!kept) LOG_WARNING("starting mysqld again: {}", kept.error().ToString());
-    }
-  };
-  io::Detach(Word::Give(*this));
+  if (!held_ || deciding_ || !needs_seed_.empty()) return;
+  deciding_ = true;
+  io::Detach(DecideHeld(*this));
 }
 
 io::Task<void> Manager::ShardLoop(Manager& self) {
@@ -257,10 +253,11 @@ io::Task<void> Manager::OnShardChanged() {
 
 io::Task<void> Manager::GiveWay() {
   bool mine = shard_.primary_alias == tablet_.alias;
-  bool newer = shard_.primary_term_start > tablet_.primary_term_start;
-  if (!is_primary() || mine || shard_.primary_alias.empty() || !newer || !role_known_) co_return;
-  LOG_WARNING("{} leads this shard now: stepping down", shard_.primary_alias.ToString());
-  Status down = co_await StepDown(Deadline::In(20s));
+  if (!is_primary() || mine || shard_.primary_alias.empty() || !role_known_) co_return;
+  std::optional<LaterLeader> leader = co_await FindLaterLeader(Deadline::In(1s));
+  if (!leader) co_return;
+  LOG_WARNING("{} leads this shard now: stepping down", leader->alias.ToString());
+  Status down = co_await StepDown(std::move(*leader), Deadline::In(20s));
   if (!down) LOG_ERROR("stepping down: {}", down.error().ToString());
 }
 

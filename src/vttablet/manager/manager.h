@@ -31,7 +31,9 @@ struct ManagerOptions {
   std::string sidecar = "_vt";
   mysqld::SourceOptions replication;  // user and password of vt_repl
   Duration status_interval = 500ms;
-  Duration demote_grace = 3s;  // for transactions that run when a primary is demoted
+  Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
+  Duration hold_patience = 1s;        // for somebody to ask for a term after mysqld died as primary
+  Duration undecided_patience = 30s;  // and for the one who asked to come to an end
 };
 
 class Manager final : public port::TabletManager, private port::MysqldStateSink {
@@ -103,6 +105,12 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
 #undef PACELINE_OVERRIDE
 
  private:
+  struct LaterLeader {
+    record::TabletAlias alias;
+    uint64_t term = 0;
+    gtid::Set has;
+  };
+
   // port::MysqldStateSink
   void OnState(const port::MysqldState& state) override;
 
@@ -115,6 +123,11 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                                    std::optional<bool> semi_sync, Deadline deadline);
   // How many acknowledgements a commit waits for; remembered before it is set.
   io::Task<Status> SetAcknowledgements(uint32_t count, Deadline deadline);
+  io::Task<std::optional<LaterLeader>> FindLaterLeader(Deadline deadline);
+  io::Task<Status> ComeBackUnder(LaterLeader leader, bool held, Deadline deadline);
+  static io::Task<void> DecideHeld(Manager& self);
+  // All that it has is acknowledged now: its log may be cut after a crash.
+  io::Task<void> NoteConfirmed();
   // Steps down when the shard's record names a later primary.
   io::Task<void> GiveWay();
   // A primary that came back under another address, as pods do, is found by its record.
@@ -126,7 +139,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
   io::Task<Status> PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers,
                                Deadline deadline);
-  io::Task<Status> StepDown(Deadline deadline);
+  io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> PublishType(Deadline deadline);
   io::Task<Status> PublishShard(Deadline deadline);
@@ -167,6 +180,9 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   uint32_t acknowledgements_ = 0;
   int unpublished_looks_ =
       0;                     // status loops in which this serving primary was not the recorded one
+  bool held_ = false;        // mysqld died as primary and waits for this tablet's word
+  bool deciding_ = false;    // DecideHeld runs
+  std::string needs_seed_;   // why its data cannot be used any more
   bool registered_ = false;  // the record in the topology is this process's
   bool confirming_ = false;  // a promotion without waiting is under way
 };

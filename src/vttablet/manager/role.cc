@@ -143,6 +143,16 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
     co_return Status();
   }
   if (!shard_.primary_alias.empty() && !recorded_as_primary) {
+    if (state_.primary_term != 0 && needs_.agent != nullptr) {
+      // It led when it was last seen, and its mysqld lives on.
+      std::optional<LaterLeader> leader = co_await FindLaterLeader(Deadline::In(2s));
+      if (!leader) {
+        co_return Fail(Code::kUnavailable, "{} is said to lead, and does not say so itself",
+                       shard_.primary_alias.ToString());
+      }
+      Status back = co_await ComeBackUnder(std::move(*leader), false, deadline);
+      if (!back) co_return back;
+    }
     Status replica = co_await BecomeReplicaOf(shard_.primary_alias, !state_.replication_stopped,
                                               std::nullopt, deadline);
     if (replica) role_known_ = true;
@@ -194,6 +204,7 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   Status journaled =
       co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
   if (!journaled) co_return journaled;
+  co_await NoteConfirmed();
   role_known_ = true;
   health_error_.clear();
   ShowServing();
@@ -257,6 +268,14 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
     Result<bool> may = co_await MayAcknowledgeFor(primary, patience);
     if (!may && !remembered) co_return Fail(may.error());
     if (may) acknowledges = *may;
+  }
+  if (is_primary() && !state_.demoted && needs_.agent != nullptr) {
+    // Not drained: its sessions may wait for an acknowledgement, and would be released.
+    role_known_ = false;
+    Status killed = co_await needs_.agent->Kill(Deadline::In(5s).EarlierOf(deadline));
+    if (!killed) co_return killed;
+    co_return Fail(Code::kUnavailable, "{} led a term; its mysqld comes back rewound",
+                   tablet_.alias.ToString());
   }
   Status read_only = co_await replication_->SetReadOnly(true, deadline);
   if (!read_only) co_return read_only;
@@ -409,6 +428,7 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   Status journaled =
       co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
   if (!journaled) co_return journaled;
+  co_await NoteConfirmed();
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
   Status still = StillLeads(term);
@@ -441,21 +461,33 @@ Status Manager::StillLeads(uint64_t term) const {
               tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
 }
 
-// Somebody else leads a later term. What this tablet has and nobody else does stays where it is:
-// rejoining by rewinding belongs to the failover work; here it stops answering, becomes read-only
-// and follows.
-io::Task<Status> Manager::StepDown(Deadline deadline) {
-  state_.demoted = true;
+// Somebody else leads a later term. Sessions here may wait for an acknowledgement: they must not be
+// released, so mysqld is killed and comes back rewound.
+io::Task<Status> Manager::StepDown(LaterLeader leader, Deadline deadline) {
   serving_ = false;
   needs_.query->SetServing(tablet_.type, false, "another tablet leads this shard",
                            state_.promised_term);
   TellHealth();
+  if (needs_.agent != nullptr) {
+    role_known_ = false;
+    Status killed = co_await needs_.agent->Kill(deadline);
+    co_return killed;  // DecideHeld takes it from here
+  }
+  state_.demoted = true;
   Status saved = co_await Save();
   if (!saved) co_return saved;
   Status read_only = co_await replication_->SetReadOnly(true, deadline);
   if (!read_only) co_return read_only;
-  Status replica = co_await BecomeReplicaOf(shard_.primary_alias, true, std::nullopt, deadline);
+  Status replica = co_await BecomeReplicaOf(leader.alias, true, std::nullopt, deadline);
   co_return replica;
+}
+
+io::Task<void> Manager::NoteConfirmed() {
+  if (needs_.agent == nullptr) co_return;
+  port::SemiSyncNote note;
+  note.confirmed = true;
+  Status noted = co_await needs_.agent->NoteSemiSync(note, Deadline::In(5s));
+  if (!noted) LOG_WARNING("noting that all is acknowledged: {}", noted.error().ToString());
 }
 
 }  // namespace paceline::vttablet

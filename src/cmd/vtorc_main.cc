@@ -1,0 +1,155 @@
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/rng.h"
+#include "cmd/common_flags.h"
+#include "cmd/mains.h"
+#include "cmd/status_pages.h"
+#include "cmd/tablet_channels.h"
+#include "cmd/tablet_dialer.h"
+#include "io/blocking.h"
+#include "io/signal.h"
+#include "vtorc/vtorc.h"
+
+namespace paceline::cmd {
+namespace {
+
+struct OrcFlags {
+  CommonFlags common;
+  std::vector<std::string> clusters;
+  vtorc::VtorcOptions options;
+  bool allow_recovery = true;
+};
+
+nlohmann::json ProblemsJson(const vtorc::Vtorc& orc) {
+  nlohmann::json shards = nlohmann::json::array();
+  for (const vtorc::ShardReport& report : orc.Report()) {
+    nlohmann::json problems = nlohmann::json::array();
+    for (const vtorc::Problem& problem : report.problems) {
+      problems.push_back({{"analysis", problem.analysis},
+                          {"tablet", problem.tablet.ToString()},
+                          {"why", problem.why},
+                          {"remedy", vtorc::RemedyName(problem.remedy)}});
+    }
+    shards.push_back({{"shard", report.shard},
+                      {"primary", report.primary},
+                      {"error", report.error},
+                      {"problems", problems}});
+  }
+  return shards;
+}
+
+nlohmann::json TimelineJson(const vtorc::Vtorc& orc) {
+  nlohmann::json lines = nlohmann::json::array();
+  for (const vtorc::TimelineEntry& entry : orc.timeline()) {
+    lines.push_back(
+        {{"unix_ms", entry.at.unix_ns / 1'000'000}, {"shard", entry.shard}, {"text", entry.text}});
+  }
+  return lines;
+}
+
+// Paths are those of Vitess's vtorc, and /api/timeline.
+void AddApi(web::Server& server, vtorc::Vtorc& orc) {
+  auto answer = [&server](std::string path, std::function<nlohmann::json()> make) {
+    server.Route(std::move(path), [make](const web::Request&, web::Completion done) {
+      done(web::JsonResponse(make().dump(2) + "\n"));
+    });
+  };
+  answer("/api/problems", [&orc] { return ProblemsJson(orc); });
+  answer("/api/replication-analysis", [&orc] { return ProblemsJson(orc); });
+  answer("/api/timeline", [&orc] { return TimelineJson(orc); });
+  for (bool on : {true, false}) {
+    answer(on ? "/api/enable-global-recoveries" : "/api/disable-global-recoveries", [&orc, on] {
+      orc.SetRecoveries(on);
+      return nlohmann::json{{"recoveries", on}};
+    });
+  }
+}
+
+io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
+  Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.common.topo);
+  if (!topo) co_return FailWith(topo.error().Context("vtorc"));
+  TabletChannels channels(loop);
+  drive::Connect connect = [&channels](const record::Tablet& tablet) {
+    return channels.Connect(tablet);
+  };
+  TabletDialer dialer(loop);
+  health::WatcherOptions watching;
+  auto cells = co_await (*topo)->ListCells(Deadline::In(10s));
+  if (cells) watching.cells = *cells;
+  if (watching.cells.empty() && !flags.common.cell.empty()) watching.cells = {flags.common.cell};
+  watching.hang_up_after = 2s;
+  watching.redial_max = 500ms;
+  health::Watcher health(loop, watching, **topo, dialer, nullptr, ThreadRng());
+  health.Start();
+  vtorc::Vtorc orc(**topo, connect, &health, flags.options);
+  orc.Start();
+  std::vector<Metrics::Callback> metrics;
+  Metrics& process = Metrics::Process();
+  metrics.push_back(process.AddCallback("SuccessfulRecoveries", "problems healed",
+                                        CallbackKind::kCounter,
+                                        [&orc] { return orc.counts().successful; }));
+  metrics.push_back(process.AddCallback("FailedRecoveries", "remedies that failed",
+                                        CallbackKind::kCounter,
+                                        [&orc] { return orc.counts().failed; }));
+  metrics.push_back(process.AddCallback("EmergencyReparentCounts", "failovers",
+                                        CallbackKind::kCounter,
+                                        [&orc] { return orc.counts().failovers; }));
+  StatusPages web = MakePages(loop, "vtorc", "", flags.common.bind_address, flags.common.port,
+                              [] { return Status(); });
+  Status listening;
+  if (web.server) {
+    web.pages->AddCluster(ClusterSource(**topo));
+    AddApi(*web.server, orc);
+    listening = web.server->Start();
+  }
+  int code = 0;
+  if (!listening) {
+    code = FailWith(listening.error().Context("vtorc"));
+  } else {
+    LOG_INFO("vtorc watches{}", flags.options.recoveries ? "" : " and heals nothing");
+    std::optional<int> number;
+    while (!number) number = co_await signals.Wait(Deadline::Never());
+    LOG_INFO("stopping on signal {}", *number);
+  }
+  if (web.server) web.server->Stop();
+  web = {};
+  metrics.clear();
+  co_await orc.Stop(Deadline::In(5s));
+  co_await health.Stop();
+  co_await channels.Close();
+  co_await (*topo)->Stop();
+  co_return code;
+}
+
+}  // namespace
+
+int VtorcMain(const std::vector<std::string>& arguments) {
+  OrcFlags f;
+  f.common.port = 16000;
+  FlagSet flags("vtorc", "[flags]", "Watches the shards of a cluster and heals them by itself.");
+  f.common.AddTo(flags);
+  flags.TextList("clusters-to-watch", &f.clusters,
+                 "keyspaces, or keyspace/shard; empty: all of the topology");
+  flags.Time("instance-poll-time", &f.options.look_interval,
+             "how often each tablet is looked at; news of its health come at once");
+  flags.Time("topo-information-refresh-duration", &f.options.topology_interval,
+             "how often the topology is read for new shards");
+  flags.Time("unreachable-primary-patience", &f.options.diagnose.silence,
+             "how long a primary may be silent while replicas still hold their streams from it");
+  flags.Bool("allow-recovery", &f.allow_recovery, "heal; else only diagnose");
+  flags.Ignored("recovery-poll-duration", true);
+  flags.Ignored("prevent-cross-cell-failover", false);
+  if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
+  f.options.keyspaces = {f.clusters.begin(), f.clusters.end()};
+  f.options.recoveries = f.allow_recovery;
+  io::Loop loop;
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  StartProgramLog("vtorc", f.common.log_level);
+  return io::RunUntilDone(loop, Serve(f, loop, signals));
+}
+
+}  // namespace paceline::cmd

@@ -1,0 +1,89 @@
+// An old primary on its way back: what becomes of its mysqld when it died, and when another tablet
+// leads a later term (DESIGN section 7, step 7).
+#include "base/log.h"
+#include "paceline_agent.pb.h"
+#include "vttablet/manager/manager.h"
+#include "vttablet/manager/rejoin.h"
+
+namespace paceline::vttablet {
+
+// Whoever the record names, if that tablet has journaled a later term than this one led. Its own
+// word counts, not the hosts' clocks.
+io::Task<std::optional<Manager::LaterLeader>> Manager::FindLaterLeader(Deadline deadline) {
+  auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard, deadline);
+  if (shard) shard_ = shard->value;
+  record::TabletAlias alias = shard_.primary_alias;
+  if (alias.empty() || alias == tablet_.alias || !needs_.call_tablet) co_return std::nullopt;
+  auto recorded = co_await needs_.topo->GetTablet(alias, deadline);
+  if (!recorded) co_return std::nullopt;
+  std::shared_ptr<port::TabletManager> manager = needs_.call_tablet(recorded->value);
+  if (manager == nullptr) co_return std::nullopt;
+  agent::TabletStateRequest request;
+  agent::TabletStateResponse state;
+  Status answered = co_await manager->TabletState(request, state, deadline);
+  bool leads = answered && state.tablet().type() == topodata::PRIMARY && !state.read_only() &&
+               state.journal_term() > state_.primary_term;
+  if (!leads) co_return std::nullopt;
+  Result<gtid::Set> has = gtid::Set::ParseEncoded(state.executed_position());
+  if (!has) co_return std::nullopt;
+  co_return LaterLeader{alias, state.journal_term(), std::move(*has)};
+}
+
+io::Task<Status> Manager::ComeBackUnder(LaterLeader leader, bool held, Deadline deadline) {
+  RejoinNeeds needs;
+  needs.agent = needs_.agent;
+  needs.replication = replication_.get();
+  RejoinOrder order;
+  order.term = leader.term;
+  order.leader_has = std::move(leader.has);
+  order.mysqld_held = held;
+  order.drained = state_.demoted;
+  Result<RejoinReport> report = co_await Rejoin(needs, std::move(order), deadline);
+  if (!report) {
+    if (report.error().code() == Code::kFailedPrecondition) {
+      needs_seed_ = report.error().message();
+      LOG_ERROR("{}", needs_seed_);
+      ShowServing();
+    }
+    co_return Fail(report.error());
+  }
+  LOG_INFO("comes back under {}, which leads term {}", leader.alias.ToString(), leader.term);
+  // From here on it is nobody's primary, whatever happens before it follows.
+  state_.primary_term = 0;
+  state_.demoted = false;
+  if (state_.promised_term < leader.term) {
+    state_.promised_term = leader.term;
+    state_.coordinator = "the term of " + leader.alias.ToString();
+  }
+  if (is_primary()) tablet_.type = options_.tablet.type;
+  Status saved = co_await Save();
+  co_return saved;
+}
+
+// mysqld died as a primary and is held. Whoever leads later decides; where nobody asked for a term
+// within a moment, it starts as it is and leads on.
+io::Task<void> Manager::DecideHeld(Manager& self) {
+  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  Time began = self.loop_.Now();
+  while (pass && !self.gate_.closed() && self.held_) {
+    std::optional<LaterLeader> leader = co_await self.FindLaterLeader(Deadline::In(1s));
+    if (leader) {
+      Status back = co_await self.ComeBackUnder(std::move(*leader), true, Deadline::In(120s));
+      if (back || !self.needs_seed_.empty()) break;
+      LOG_WARNING("coming back: {}", back.error().ToString());
+    }
+    bool asked = self.state_.promised_term > self.state_.primary_term;
+    Duration patience = asked ? self.options_.undecided_patience : self.options_.hold_patience;
+    if (!leader && self.loop_.Now() - began > patience) {
+      LOG_INFO("nobody else leads: mysqld starts again as it is");
+      Status kept = co_await self.needs_.agent->Keep(Deadline::In(60s));
+      if (kept) break;
+      LOG_WARNING("starting mysqld again: {}", kept.error().ToString());
+    }
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(50ms));
+    if (!open) break;
+  }
+  self.deciding_ = false;
+}
+
+}  // namespace paceline::vttablet

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,6 +79,40 @@ struct QueryRequest {
   std::string_view
       parameters;  // kExecute: what follows the statement id in COM_STMT_EXECUTE, types included
   Cancel* cancel = nullptr;
+  // Not 0: what this statement writes, and all that the transaction it begins writes, is marked
+  // with this number in the binary log, so that Resolve can tell afterwards whether it was
+  // committed. At least kAttemptMin; the caller gives no number twice within minutes.
+  uint32_t attempt = 0;
+};
+
+// Numbers from here on are never those of mysqld's own connections (MySQL marks by
+// pseudo_thread_id).
+inline constexpr uint32_t kAttemptMin = 0x8000'0000;
+
+// A write whose answer was lost.
+struct AttemptQuestion {
+  uint32_t attempt = 0;
+  record::TabletAlias sent_to;
+  // What that primary had before the attempt was sent (TabletHealth::position); empty: not known,
+  // then absence proves nothing.
+  std::string since;
+};
+
+// What the shard's logs prove about it.
+struct AttemptOutcome {
+  enum class Fate : uint8_t { kUnknown, kNotCommitted, kCommitted };
+  // Row images of one table in the attempt's transaction.
+  struct Change {
+    std::string table;  // "database.table"
+    uint64_t inserted = 0, updated = 0, deleted = 0;
+    // The AUTO_INCREMENT column of the first inserted row; 0: the table has none. Empty: not known.
+    std::optional<uint64_t> first_insert_id;
+  };
+  Fate fate = Fate::kUnknown;
+  std::string gtid;             // kCommitted
+  uint64_t statements = 0;      // with row images in the transaction; 0: not known
+  std::vector<Change> changes;  // in order of first appearance
+  std::string why;              // kUnknown: what is missing
 };
 
 // A line of SHOW WARNINGS.
@@ -156,6 +191,16 @@ class QueryService {
   // error.
   virtual io::Task<Status> Release(record::Target target, uint64_t pinned_id,
                                    Deadline deadline) = 0;
+
+  // Whether attempts were committed, one outcome for each question, in order. Asked of a serving
+  // primary, whoever took the attempts. Fate::kNotCommitted is final: the attempt cannot run any
+  // more, and nothing later will show it. Waits for what still runs until the deadline. Errors:
+  // kUnimplemented from foreign tablets; kClusterEvent, kUnavailable as Execute.
+  virtual io::Task<Result<std::vector<AttemptOutcome>>> Resolve(
+      record::Target target, std::vector<AttemptQuestion> questions, Deadline deadline) {
+    (void)target, (void)questions, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "this tablet keeps no evidence of attempts");
+  }
 
   // State at once, each change at once, a beat at least every 250 ms. Ends with an error when the
   // stream breaks, or kCanceled when Close was called.

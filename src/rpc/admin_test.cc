@@ -178,5 +178,21 @@ TEST(MysqlctlRpc, CallsAndWatch) {
   EXPECT_EQ(seen.last.last_exit, "signal 9");
 }
 
+TEST(MysqlctlRpc, AWatchEndsWithItsDeadlineAndTheAgentGoesOn) {
+  FakeAgent agent;
+  Pair pair;
+  AddMysqlctl(pair.server, pair.server_loop, agent);
+  pair.Start();
+  std::unique_ptr<port::Mysqlctl> client = NewMysqlctlClient(pair.channel());
+  SeenStates seen;
+  for (int i = 0; i < 20; ++i) {
+    Status ended = pair.Await(client->WatchMysqld(seen, Deadline::In(10ms)));
+    EXPECT_EQ(ended.error().code(), Code::kDeadlineExceeded) << ended.error().message();
+  }
+  ::mysqlctl::VersionStringRequest request;
+  ::mysqlctl::VersionStringResponse response;
+  EXPECT_TRUE(pair.Await(client->VersionString(request, response, Deadline::In(5s))));
+}
+
 }  // namespace
 }  // namespace paceline::rpc

@@ -35,6 +35,8 @@ io::Task<Status> Watch(ServerCall& call, port::Mysqlctl& agent) {
     Status status = co_await agent.WatchMysqld(sender, turn);
     if (!status && status.error().code() != Code::kDeadlineExceeded) co_return status;
     if (status) co_return Fail(Code::kUnavailable, "the agent ended the watch");
+    // Not later than the client: a turn whose deadline has passed would never give up the loop.
+    if (call.deadline().Passed(io::Loop::Current().Now())) co_return status;
   }
   co_return Fail(Code::kCanceled, "the watcher has gone");
 }

@@ -36,7 +36,9 @@ struct Watcher::Tablet final : port::HealthSink {
   bool heard = false;
   bool stranger = false;
   bool hanging_up = false;
-  io::Event wake;  // pulsed: gone, moved or stopping
+  std::optional<Time> older_since;         // claims to be primary while a newer one is known
+  std::optional<PrimaryTerm> hung_up_for;  // the newer term for which it was hung up on
+  io::Event wake;                          // pulsed: gone, moved or stopping
 };
 
 Watcher::Watcher(io::Loop& loop, WatcherOptions options, topo::Server& topo, Dialer& dialer,
@@ -235,7 +237,8 @@ io::Task<void> Watcher::Ticks() {
       const TabletStatus* status = view_.Find(alias);
       bool silent = status != nullptr && status->connected &&
                     now - status->last_beat > options_.hang_up_after;
-      if (silent || tablet->stranger) io::Detach(HangUp(tablet));
+      bool older = status != nullptr && OfOlderTerm(*tablet, *status, now);
+      if (silent || older || tablet->stranger) io::Detach(HangUp(tablet));
     }
     if (cache_ != nullptr && cache_->changed() && now - saved >= kSaveEvery) {
       saved = now;
@@ -270,6 +273,11 @@ io::Task<Result<TabletStatus>> Watcher::WaitForPrimary(std::string keyspace, std
     bool woken = co_await changed_.Wait(deadline);
     if (!woken) break;
   }
+  std::string why = WhyNoPrimary(keyspace, shard);
+  co_return Fail(Code::kDeadlineExceeded, "{}", why);
+}
+
+std::string Watcher::WhyNoPrimary(const std::string& keyspace, const std::string& shard) const {
   std::string known;
   for (const TabletStatus& status : view_.List()) {
     if (status.target.keyspace != keyspace || status.target.shard != shard) continue;
@@ -281,8 +289,24 @@ io::Task<Result<TabletStatus>> Watcher::WaitForPrimary(std::string keyspace, std
                          : !status.error.empty() ? "not serving: " + status.error
                                                  : "not serving");
   }
-  co_return Fail(Code::kDeadlineExceeded, "{}/{} has no healthy primary{}", keyspace, shard,
-                 known.empty() ? "; no tablet of it is known" : known);
+  return fmt::format("{}/{} has no healthy primary{}", keyspace, shard,
+                     known.empty() ? "; no tablet of it is known" : known);
+}
+
+// Once for each newer term.
+bool Watcher::OfOlderTerm(Tablet& tablet, const TabletStatus& status, Time now) const {
+  const PrimaryTerm newest = view_.HighestTerm(status.target.keyspace, status.target.shard);
+  const bool older = status.connected && status.target.type == record::TabletType::kPrimary &&
+                     newest.NewerThan(status.primary_term);
+  if (!older) {
+    tablet.older_since.reset();
+    return false;
+  }
+  if (tablet.hung_up_for && !newest.NewerThan(*tablet.hung_up_for)) return false;
+  if (!tablet.older_since) tablet.older_since = now;
+  if (now - *tablet.older_since < options_.hang_up_older_after) return false;
+  tablet.hung_up_for = newest;
+  return true;
 }
 
 io::Task<Status> Watcher::WaitForTablets(record::Target target, Deadline deadline) {

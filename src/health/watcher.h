@@ -35,6 +35,10 @@ struct WatcherOptions {
   ViewOptions view;
   Duration redial_first = 100ms, redial_max = 5s;
   Duration hang_up_after = 5s;  // a stream silent for so long is closed and dialled again
+  // A primary is hung up on this long after a newer one was heard of, once: what it still runs
+  // would wait for ever where it is frozen, and its answers are those of an older term. One that
+  // has given up its office by then is left alone.
+  Duration hang_up_older_after = 100ms;
 };
 
 class Watcher {
@@ -56,6 +60,8 @@ class Watcher {
   // kDeadlineExceeded saying what is known, kCanceled.
   io::Task<Result<TabletStatus>> WaitForPrimary(std::string keyspace, std::string shard,
                                                 PrimaryTerm than, Deadline deadline);
+  // What is known of the shard's tablets, for people.
+  std::string WhyNoPrimary(const std::string& keyspace, const std::string& shard) const;
   // Until at least one tablet of the target's type is healthy. Errors: as above.
   io::Task<Status> WaitForTablets(record::Target target, Deadline deadline);
   // All cells have told their tablets once, from the topology or from the cache.
@@ -82,6 +88,7 @@ class Watcher {
   void Gone(const record::TabletAlias& alias);
   void Changed(const record::TabletAlias& alias, bool matters);
   void Tell(const TabletStatus& status, bool matters);
+  bool OfOlderTerm(Tablet& tablet, const TabletStatus& status, Time now) const;
 
   io::Loop& loop_;
   WatcherOptions options_;

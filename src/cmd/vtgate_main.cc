@@ -28,9 +28,46 @@ struct GateFlags {
   bool require_tls = false;
   std::string local_copy;
   int64_t threads = 0, connections = 10'000;
-  Duration query_timeout = 1h, buffer_window = 10s, idle_timeout = 8h, lag_low = 30s, lag_high = 2h,
-           drain = 5s;
+  Duration query_timeout = 1h, idle_timeout = 8h, lag_low = 30s, lag_high = 2h, drain = 5s;
+  vtgate::BufferOptions buffer;  // of the whole process
+  vtgate::FailoverOptions failover;
+  vtgate::ReadAfterWriteOptions read_after_write;
+  int64_t buffer_size = 1000, buffer_bytes = 64 << 20;
+  int64_t replay_statements = 1000, replay_bytes = 1 << 20, replay_bytes_all = 256 << 20;
 };
+
+// What clients are spared when a primary goes.
+void DeclareFailover(FlagSet& flags, GateFlags& f) {
+  flags.Bool("enable-buffer", &f.buffer.enabled, "requests wait while their shard has no primary");
+  flags.Int("buffer-size", &f.buffer_size, "requests that wait at most; more are refused");
+  flags.Int("buffer-bytes", &f.buffer_bytes, "bytes of their statements at most");
+  flags.Time("buffer-window", &f.buffer.window, "how long one request waits at most");
+  flags.Time("buffer-max-failover-duration", &f.buffer.failover_max,
+             "how long after the loss of a primary requests wait at most");
+  flags.Time("buffer-min-time-between-failovers", &f.buffer.between_failovers,
+             "requests do not wait for a failover that follows sooner on the last one");
+  flags.TextList("buffer-keyspace-shards", &f.buffer.shards,
+                 "keyspaces or keyspace/shards whose requests wait; empty: all");
+  flags.Ignored("buffer-drain-concurrency", true);
+  flags.Bool("resolve-writes", &f.failover.resolve,
+             "writes whose answer was lost are settled by what the new primary's logs prove");
+  flags.Time("resolve-timeout", &f.failover.resolve_max, "how long one of them is asked for");
+  flags.Bool("rebuild-results", &f.failover.rebuild,
+             "committed ones get their result where it is exact, not error 50001");
+  flags.Bool("rerun-writes", &f.failover.run_again, "those not committed are run again");
+  flags.Bool(
+      "replay-transactions", &f.failover.replay,
+      "open transactions are run again on the new primary, if all results come out the same");
+  flags.Int("replay-max-statements", &f.replay_statements, "of one transaction");
+  flags.Int("replay-max-bytes", &f.replay_bytes, "of one transaction's statements");
+  flags.Int("replay-max-bytes-total", &f.replay_bytes_all, "of all open transactions");
+  flags.Bool(
+      "read-after-write", &f.read_after_write.on,
+      "reads on replicas wait for what their session wrote; per session: SET read_after_write");
+  flags.Time("read-after-write-timeout", &f.read_after_write.timeout, "how long");
+  flags.Bool("read-after-write-primary", &f.read_after_write.then_primary,
+             "after that time they go to the primary, else they fail");
+}
 
 void Declare(FlagSet& flags, GateFlags& f) {
   f.common.port = 15001;
@@ -56,14 +93,13 @@ void Declare(FlagSet& flags, GateFlags& f) {
   flags.Int("threads", &f.threads, "0: by the number of cores");
   flags.Int("mysql-server-max-connections", &f.connections, "clients at most");
   flags.Time("query-timeout", &f.query_timeout, "limit for one statement");
-  flags.Time("buffer-window", &f.buffer_window, "how long requests wait while a primary is away");
+  DeclareFailover(flags, f);
   flags.Time("mysql-server-idle-timeout", &f.idle_timeout, "after which idle clients are closed");
   flags.Time("discovery-low-replication-lag", &f.lag_low, "replicas below it are preferred");
   flags.Time("discovery-high-replication-lag-minimum-serving", &f.lag_high,
              "replicas above it are not used");
   flags.Time("onterm-timeout", &f.drain, "how long sessions may finish when the gate is stopped");
   flags.Ignored("tablet-types-to-wait", true);
-  flags.Ignored("enable-buffer", false);
 }
 
 Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(const GateFlags& f) {
@@ -205,11 +241,22 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
   options.cells_to_watch =
       f.cells_to_watch.empty() ? std::vector<std::string>{f.common.cell} : f.cells_to_watch;
   options.query_timeout = f.query_timeout;
-  options.primary_wait = f.buffer_window;
   options.lag_low = f.lag_low;
   options.lag_high = f.lag_high;
   options.front = front;
   size_t count = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
+  auto share = [count](int64_t all) {
+    return (static_cast<size_t>(std::max<int64_t>(all, 0)) + count - 1) / count;
+  };
+  options.buffer = f.buffer;
+  options.buffer.requests = share(f.buffer_size);
+  options.buffer.bytes = share(f.buffer_bytes);
+  options.failover = f.failover;
+  options.read_after_write = f.read_after_write;
+  options.failover.replay_statements =
+      static_cast<size_t>(std::max<int64_t>(f.replay_statements, 0));
+  options.failover.replay_bytes = static_cast<size_t>(std::max<int64_t>(f.replay_bytes, 0));
+  options.failover.replay_bytes_all = share(f.replay_bytes_all);
   for (size_t i = 0; i < count; ++i) {
     p.threads.push_back(std::make_unique<GateThread>());
     GateThread* thread = p.threads.back().get();

@@ -147,11 +147,14 @@ class FakeTablet final : public port::QueryService {
 class OneTablet final : public vtgate::Gateway {
  public:
   explicit OneTablet(std::shared_ptr<FakeTablet> tablet) : tablet_(std::move(tablet)) {}
-  io::Task<Result<vtgate::Chosen>> Choose(record::Target, Deadline) override {
-    co_return vtgate::Chosen{tablet_, {"zone1", 100}};
+  std::optional<vtgate::Chosen> Pick(const record::Target&) override {
+    return vtgate::Chosen{tablet_, {"zone1", 100}, nullptr};
+  }
+  io::Task<Status> Wait(record::Target, bool, vtgate::BufferPlace*, Deadline) override {
+    co_return Status();
   }
   Result<vtgate::Chosen> Find(const record::TabletAlias& alias) override {
-    return vtgate::Chosen{tablet_, alias};
+    return vtgate::Chosen{tablet_, alias, nullptr};
   }
   std::vector<vtgate::TabletLine> Tablets() const override { return {}; }
 

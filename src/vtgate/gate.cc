@@ -37,9 +37,11 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   HealthGateway::ServiceOf service_of = [this](const record::TabletAlias& alias) {
     return dialer_.Last(alias);
   };
-  gateway_ =
-      std::make_unique<HealthGateway>(*watcher_, std::move(service_of), options_.primary_wait);
+  gateway_ = std::make_unique<HealthGateway>(*watcher_, std::move(service_of), options_.buffer,
+                                             *context_.metrics);
   context_.gateway = gateway_.get();
+  context_.failover = options_.failover;
+  context_.read_after_write = options_.read_after_write;
   context_.registry = &table_;
   context_.query_timeout = options_.query_timeout;
   TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) {

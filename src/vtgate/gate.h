@@ -21,7 +21,9 @@ struct GateOptions {
   std::vector<std::string> cells_to_watch;
   std::string local_copy;  // file; empty: none. One loop alone writes it
   Duration query_timeout = 1h;
-  Duration primary_wait = 10s;  // how long requests wait while the primary is away
+  BufferOptions buffer;  // this loop's share
+  FailoverOptions failover;
+  ReadAfterWriteOptions read_after_write;
   Duration lag_low = 30s, lag_high = 2h;
   std::shared_ptr<const MysqlFrontOptions> front;
 };

@@ -1,21 +1,33 @@
-// vtgate/gateway.h - how a session finds a tablet. One Gateway per loop; the real one stands on the
-// health room (vtgate/health_gateway.h), tests give their own. Threads: its loop.
+// vtgate/gateway.h - how a session finds a tablet, and where it waits while there is none. One
+// Gateway per loop; the real one stands on the health room (vtgate/health_gateway.h), tests give
+// their own. Threads: its loop.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
+#include "io/sync.h"
 #include "io/task.h"
 #include "port/query_service.h"
 #include "record/record.h"
+#include "vtgate/buffer.h"
 
 namespace paceline::vtgate {
+
+// What was known of a primary when a request was sent to it. Immutable, shared.
+struct PrimarySight {
+  health::PrimaryTerm term;
+  std::string position;  // TabletHealth::position
+};
 
 struct Chosen {
   port::QueryServicePtr service;
   record::TabletAlias alias;
+  std::shared_ptr<const PrimarySight> primary;  // null for other types
 };
 
 // A line of SHOW VITESS_TABLETS.
@@ -28,13 +40,42 @@ struct TabletLine {
   std::string error;
 };
 
+// One request's place in the buffer: taken when it first has to wait, kept until it ends. Lifetime:
+// the gateway outlives it.
+class BufferPlace {
+ public:
+  explicit BufferPlace(size_t bytes) : bytes_(bytes) {}
+  ~BufferPlace() {
+    if (buffer_ != nullptr) buffer_->Leave(bytes_);
+  }
+  BufferPlace(const BufferPlace&) = delete;
+  // Ends its wait with kCanceled, now or the next time.
+  void Interrupt() {
+    interrupted_ = true;
+    if (waits_for_ != nullptr) waits_for_->Pulse();
+  }
+
+ private:
+  friend class HealthGateway;
+  const size_t bytes_;
+  Buffer* buffer_ = nullptr;
+  Time until_;
+  int refusals_ = 0;
+  bool interrupted_ = false;
+  io::Event* waits_for_ = nullptr;
+};
+
 class Gateway {
  public:
   virtual ~Gateway() = default;
-  // A serving tablet for the target; `prefer` is taken when it still fits (a session's last one).
-  // For a primary that is away it waits until there is one again or the deadline passes. Errors:
-  // kUnavailable, "no healthy tablet ..." as Vitess words it; kDeadlineExceeded.
-  virtual io::Task<Result<Chosen>> Choose(record::Target target, Deadline deadline) = 0;
+  // A serving tablet for the target, if there is one at this moment.
+  virtual std::optional<Chosen> Pick(const record::Target& target) = 0;
+  // After Pick found none, or (`refused`) a tablet that it gave refused or broke: until it is worth
+  // picking again. For a primary that is away this is the buffer. Errors: kUnavailable, "no healthy
+  // tablet ..." as Vitess words it and why: nothing came in time, or the request may not wait;
+  // kCanceled: interrupted.
+  virtual io::Task<Status> Wait(record::Target target, bool refused, BufferPlace* place,
+                                Deadline deadline) = 0;
   // The tablet that a pinned connection lives on, while it is known at all.
   virtual Result<Chosen> Find(const record::TabletAlias& alias) = 0;
   virtual std::vector<TabletLine> Tablets() const = 0;

@@ -1,10 +1,16 @@
-// vtgate/health_gateway.h - the Gateway on what health streams tell. Threads: its loop. Lifetime:
-// `watcher` outlives it.
+// vtgate/health_gateway.h - the Gateway on what health streams tell: picks from a copy that is
+// brought up to date with each message, and holds the buffer of requests whose primary is away.
+// Threads: its loop. Lifetime: `watcher` and `metrics` outlive it.
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
+#include <utility>
 
 #include "health/watcher.h"
+#include "io/sync.h"
+#include "vtgate/failover_metrics.h"
 #include "vtgate/gateway.h"
 
 namespace paceline::vtgate {
@@ -14,18 +20,44 @@ class HealthGateway final : public Gateway {
   // `service_of` gives the client end that the dialer made last for a tablet; null when there is
   // none.
   using ServiceOf = std::function<port::QueryServicePtr(const record::TabletAlias&)>;
-  // `primary_wait`: how long a request waits for a primary that is away.
-  HealthGateway(health::Watcher& watcher, ServiceOf service_of, Duration primary_wait)
-      : watcher_(watcher), service_of_(std::move(service_of)), primary_wait_(primary_wait) {}
+  HealthGateway(health::Watcher& watcher, ServiceOf service_of, BufferOptions buffer,
+                FailoverMetrics& metrics);
+  ~HealthGateway() override;
 
-  io::Task<Result<Chosen>> Choose(record::Target target, Deadline deadline) override;
+  std::optional<Chosen> Pick(const record::Target& target) override;
+  io::Task<Status> Wait(record::Target target, bool refused, BufferPlace* place,
+                        Deadline deadline) override;
   Result<Chosen> Find(const record::TabletAlias& alias) override;
   std::vector<TabletLine> Tablets() const override;
 
  private:
+  struct Shard {
+    std::optional<Chosen> primary;
+    io::Event changed;  // pulsed when the primary came, went or moved
+  };
+  struct ByNames {
+    using is_transparent = void;
+    using Names = std::pair<std::string_view, std::string_view>;
+    static Names Of(const record::KeyspaceShard& shard) { return {shard.keyspace, shard.shard}; }
+    static Names Of(const record::Target& target) { return {target.keyspace, target.shard}; }
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      return Of(a) < Of(b);
+    }
+  };
+  void OnHealth(const health::TabletStatus& status);
+  // False when the deadline came first.
+  static io::Task<bool> News(Shard* shard, BufferPlace* place, Deadline deadline);
+  Status Enter(const record::Target& target, BufferPlace* place, Time now);
+  Shard& ShardOf(const record::Target& target);
+  std::string WhyNone(const record::Target& target) const;
+
   health::Watcher& watcher_;
   ServiceOf service_of_;
-  Duration primary_wait_;
+  Buffer buffer_;
+  FailoverMetrics& metrics_;
+  std::map<record::KeyspaceShard, Shard, ByNames> shards_;
+  int listener_ = 0;
 };
 
 }  // namespace paceline::vtgate

@@ -15,7 +15,11 @@ using plan::GateTask;
 using plan::PinReason;
 
 Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect dialect)
-    : gate_(gate), identity_(std::move(identity)), dialect_(dialect), first_dialect_(dialect) {
+    : gate_(gate),
+      identity_(std::move(identity)),
+      dialect_(dialect),
+      first_dialect_(dialect),
+      own_writes_(gate.read_after_write) {
   caller_.principal = identity_.principal;
   caller_.user = identity_.user;
   caller_.groups = identity_.groups;
@@ -72,10 +76,6 @@ void Session::Recall(uint64_t last_insert_id, uint64_t found_rows, int64_t row_c
   values_.last_insert_id = last_insert_id;
   values_.found_rows = found_rows;
   values_.row_count = row_count;
-}
-
-void Session::KillQuery() {
-  if (cancel_ != nullptr) cancel_->Request();
 }
 
 void Session::StartAnswer(const Statement& statement, std::string_view keyspace) {
@@ -242,135 +242,6 @@ Result<record::Target> Session::TargetOf(const plan::Plan& plan) const {
   return target;
 }
 
-io::Task<void> Session::Pause(int attempt, Deadline deadline) {
-  io::Event nothing;  // health news of the tablet's new state is on its way
-  Deadline until = Deadline::In(std::min(attempt, 10) * 10ms).EarlierOf(deadline);
-  bool never = co_await nothing.Wait(until);
-  (void)never;
-}
-
-io::Task<Result<Chosen>> Session::ChooseFor(record::Target target, Deadline deadline) {
-  if (pinned_.id != 0) co_return pinned_.on;
-  Result<Chosen> chosen = co_await gate_.gateway->Choose(std::move(target), deadline);
-  co_return chosen;
-}
-
-namespace {
-
-// What a client may be told of a statement whose call failed for good. A number on which drivers
-// run it again (1213) only where nothing can have been committed; where that is not known, and
-// where the session's state went with its connection, the client's connection ends, as with mysqld.
-enum class Fate : uint8_t { kError, kRolledBack, kClose };
-
-Fate FateOf(const plan::Plan& plan, Code code, bool pinned, bool reserved, bool in_transaction) {
-  bool commits = plan.gate == GateTask::kCommit || plan.implicit_commit;
-  bool unknown = code == Code::kUnavailable || code == Code::kDeadlineExceeded;
-  bool gone = code == Code::kUnavailable || code == Code::kAborted || code == Code::kClusterEvent;
-  if (pinned && gone && reserved) return Fate::kClose;
-  if (in_transaction && !(unknown && commits)) return gone ? Fate::kRolledBack : Fate::kError;
-  bool may_have_written = plan.writes || commits || !plan.replica_ok;
-  return unknown && may_have_written ? Fate::kClose : Fate::kError;
-}
-
-}  // namespace
-
-io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std::string_view text,
-                               std::string begin) {
-  Result<record::Target> target = TargetOf(plan);
-  if (!target) co_return WriteError(statement, target.error());
-  if (pinned_.id != 0 && pinned_.target != *target) {
-    Error error(Code::kFailedPrecondition,
-                fmt::format("this session holds a connection to {} ({}); end it before using {}",
-                            pinned_.target.ToString(), PinnedBecause(), target->ToString()));
-    co_return WriteError(statement, error);
-  }
-  port::Cancel cancel;
-  port::QueryRequest request;
-  request.target = *target;
-  request.caller = caller_;
-  request.found_rows = identity_.found_rows;
-  request.kind = statement.kind;
-  request.text = text;
-  request.parameters = statement.parameters;
-  request.begin = begin;
-  request.reserve = pins_.empty() && plan.pin != PinReason::kNone;
-  request.cancel = &cancel;
-  cancel_ = &cancel;
-  StartAnswer(statement, target->keyspace);
-  Status outcome;
-  for (int attempt = 0;; ++attempt) {
-    request.pinned_id = pinned_.id;
-    request.settings = pins_.empty() ? settings_.Current() : nullptr;
-    Result<Chosen> chosen = co_await ChooseFor(*target, statement.deadline);
-    if (!chosen) {
-      outcome = WriteError(statement, chosen.error());
-      break;
-    }
-    bool was_pinned = pinned_.id != 0;
-    bool was_reserved = !pins_.empty();
-    bool was_in_transaction = was_pinned && in_transaction_;
-    Result<port::QueryEnd> end =
-        co_await chosen->service->Execute(request, *statement.sink, statement.deadline);
-    if (end) {
-      if (end->pinned_id != 0) {
-        pinned_ = {end->pinned_id, *chosen, *target};
-        if (plan.pin != PinReason::kNone && statement.kind != port::StatementKind::kPrepare)
-          pins_.insert(plan.pin);
-      } else {
-        pinned_ = {};
-        pins_.clear();
-      }
-      bool had_transaction = was_pinned || !begin.empty();
-      TakeUp(statement.sink->last(), plan, std::move(*end), had_transaction);
-      break;
-    }
-    Code code = end.error().code();
-    if (!begin.empty() && code == Code::kUnavailable) {
-      was_in_transaction = true;  // begun there, and lost with its connection
-      in_transaction_ = false;
-      begin_text_.clear();
-    }
-    if (code == Code::kAborted || code == Code::kUnavailable ||
-        (was_pinned && code == Code::kClusterEvent)) {
-      // The connection is gone, and with it the transaction and all that was pinned.
-      pinned_ = {};
-      pins_.clear();
-      if (was_pinned) in_transaction_ = false;
-    }
-    if (was_pinned && pinned_.id == 0 && plan.gate == GateTask::kRollback) {
-      WriteOk(statement);  // what it asks for is so
-      break;
-    }
-    bool not_run = code == Code::kClusterEvent;
-    bool safe_again = code == Code::kUnavailable && plan.replica_ok && begin.empty() && !was_pinned;
-    bool again = (not_run || safe_again) && !was_pinned && !statement.sink->begun() &&
-                 attempt < kMostAttempts && !statement.deadline.Passed(SystemClock().Now());
-    if (!again) {
-      Error told = end.error();
-      switch (FateOf(plan, code, was_pinned, was_reserved, was_in_transaction)) {
-        case Fate::kError:
-          outcome = WriteError(statement, told);
-          break;
-        case Fate::kRolledBack:
-          told = Error::FromMysql(
-              1213, "40001",
-              fmt::format("the transaction was rolled back, run it again: {}", told.message()));
-          outcome = WriteError(statement, told);
-          break;
-        case Fate::kClose:
-          ++gate_.counters.errors;
-          outcome = Fail(told);
-          break;
-      }
-      break;
-    }
-    ++gate_.counters.retries;
-    co_await Pause(attempt, statement.deadline);
-  }
-  cancel_ = nullptr;
-  co_return outcome;
-}
-
 void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryEnd&& query_end,
                      bool had_transaction) {
   if (pinned_.id == 0) {
@@ -387,6 +258,7 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
     begin_text_.clear();
   }
   if (in_transaction_) next_transaction_.clear();
+  if (own_writes_.on()) own_writes_.Wrote(end.gtid);
   if (plan.reads_previous) return;
   if (end.is_error()) {
     ++gate_.counters.errors;
@@ -410,6 +282,7 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
 
 io::Task<void> Session::Unpin() {
   Pinned pinned = std::exchange(pinned_, {});
+  transcript_.reset();
   in_transaction_ = false;
   begin_text_.clear();
   pins_.clear();
@@ -426,6 +299,7 @@ io::Task<Status> Session::Reset() {
   co_await Unpin();
   settings_ = first_settings_;
   dialect_ = first_dialect_;
+  own_writes_.Forget(gate_.read_after_write);
   autocommit_ = true;
   next_transaction_.clear();
   warnings_.clear();

@@ -5,6 +5,10 @@
 // A session owns no connection of a tablet unless it must: a transaction or a state that cannot be
 // carried elsewhere (plan::PinReason) pins one. Everything else is carried as SessionSettings and
 // put on whichever pooled connection the tablet chooses.
+//
+// When a tablet or the way to it is lost, loss.h decides what follows: requests wait for the next
+// primary, a write whose answer was lost is settled by evidence, an open transaction is replayed
+// from its Transcript (session_send.cc, session_recover.cc).
 #pragma once
 
 #include <cstdint>
@@ -24,8 +28,13 @@
 #include "plan/plan.h"
 #include "port/query_service.h"
 #include "vtgate/answer_sink.h"
+#include "vtgate/failover.h"
+#include "vtgate/failover_metrics.h"
 #include "vtgate/gateway.h"
+#include "vtgate/loss.h"
+#include "vtgate/read_after_write.h"
 #include "vtgate/settings.h"
+#include "vtgate/transcript.h"
 
 namespace paceline::vtgate {
 
@@ -54,6 +63,11 @@ struct GateContext {
   std::shared_ptr<const TopologyView> topology;  // replaced on the loop
   plan::PlanCache plans{32 << 20};
   Duration query_timeout = 1h;
+  FailoverOptions failover;
+  FailoverMetrics* metrics = &FailoverMetrics::Process();
+  AttemptNumbers attempts{ThreadRng()};
+  size_t transcript_bytes = 0;  // of all open transactions
+  ReadAfterWriteOptions read_after_write;
   std::string server_version;  // of the servers behind, once known (version_probe.h)
   struct Counters {
     uint64_t queries = 0, errors = 0, retries = 0;
@@ -79,6 +93,8 @@ struct PreparedStatement {
   std::string text;
   uint16_t parameter_count = 0;
 };
+
+class AnswerDigest;
 
 class Session {
  public:
@@ -142,9 +158,9 @@ class Session {
     AnswerSink* sink = nullptr;
     Deadline deadline = Deadline::Never();
     bool more = false;
+    bool commits = false;  // COMMIT, whatever the plan says
   };
-
-  static constexpr int kMostAttempts = 50;
+  struct Run;  // one statement on its way to a tablet: session_send.h
 
   io::Task<Status> RunOne(Statement statement);
   io::Task<Status> RunPlan(Statement statement, const plan::Plan& plan);
@@ -152,9 +168,26 @@ class Session {
   // Sends to a tablet and takes up what it says about the session.
   io::Task<Status> Send(Statement statement, const plan::Plan& plan, std::string_view text,
                         std::string begin);
-  io::Task<Result<Chosen>> ChooseFor(record::Target target, Deadline deadline);
-  // Before another try after a refusal.
-  static io::Task<void> Pause(int attempt, Deadline deadline);
+  void StartTry(Run& run);
+  // Whether the answer belongs into the transcript.
+  bool Records(const Run& run) const;
+  void Remember(Run& run, const AnswerDigest* digest);
+  Loss LossOf(const Run& run) const;
+  // Forgets the connection that was lost, and what was bound to it.
+  void LoseConnection(const Loss& loss, Remedy remedy);
+  // What to do next: kAgain, or what the client is to be told.
+  io::Task<Remedy> Recover(Run* run, Loss loss);
+  io::Task<port::AttemptOutcome> ResolveAttempt(Run* run);
+  // Until the replica that was picked has what this session wrote. Where it does not come in time,
+  // the statement goes to the primary, or fails. Errors: what the client is told.
+  io::Task<Status> AwaitOwnWrites(Run* run);
+  // Brings the open transaction to the primary. Errors: why that did not work; nothing of it is
+  // left anywhere then.
+  io::Task<Status> Replay(Run* run);
+  io::Task<Status> ReplayOn(Run* run, Chosen on, Attempt attempt);
+  Status Tell(Run& run, const Loss& loss, Remedy remedy);
+  void TellDone(Run& run);
+  Status TellResult(Run& run, const Loss& loss);
   Result<record::Target> TargetOf(const plan::Plan& plan) const;
   // `had_transaction`: the statement ran in a transaction, or with the text that begins one.
   void TakeUp(const mysql::wire::Terminator& end, const plan::Plan& plan,
@@ -162,8 +195,7 @@ class Session {
 
   io::Task<Status> RunSet(Statement statement, const plan::Plan& plan);
   // Applies new settings on some connection, so that a wrong one is refused at once.
-  io::Task<Status> TrySettings(Statement statement, const plan::Plan& plan,
-                               SessionSettings settings, bool* accepted);
+  io::Task<Status> TrySettings(Statement statement, SessionSettings settings, bool* accepted);
   io::Task<Status> EndTransaction(Statement statement, const plan::Plan& plan);
   io::Task<Status> Begin(Statement statement, const plan::Plan& plan);
   io::Task<Status> SendIfPinned(Statement statement, const plan::Plan& plan);
@@ -183,15 +215,18 @@ class Session {
   bool autocommit_ = true;
   bool in_transaction_ = false;
   bool closing_ = false;
+  bool begin_read_only_ = false;
   std::string begin_text_;        // what the client began with, while no tablet has it yet
   std::string next_transaction_;  // SET TRANSACTION without a scope
   std::set<plan::PinReason> pins_;
   Pinned pinned_;
+  ReadAfterWrite own_writes_;
+  std::unique_ptr<Transcript> transcript_;  // while a tablet has a transaction of this session
   plan::SessionValues values_;
   std::vector<port::Warning> warnings_;
   std::string buffer_;  // a rendered statement
   std::string running_;
-  port::Cancel* cancel_ = nullptr;
+  Run* run_ = nullptr;  // the one on its way
 };
 
 }  // namespace paceline::vtgate

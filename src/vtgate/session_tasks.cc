@@ -1,6 +1,7 @@
 // What a session does by itself: SET, transactions, USE, KILL, and tables of the gate's own.
 #include "base/log.h"
 #include "base/strings.h"
+#include "mysql/wire/ok_packet.h"
 #include "vtgate/answers.h"
 #include "vtgate/session.h"
 
@@ -22,8 +23,6 @@ bool IsVitessVariable(std::string_view name) {
                                                 "client_found_rows",
                                                 "migration_context",
                                                 "enable_system_settings",
-                                                "read_after_write_gtid",
-                                                "read_after_write_timeout",
                                                 "session_enable_system_settings",
                                                 "sql_select_limit_warning",
                                                 "query_timeout"};
@@ -43,7 +42,15 @@ std::optional<bool> AsSwitch(const Assignment& assignment) {
 }
 
 // Where one assignment belongs.
-enum class Place : uint8_t { kSettings, kAutocommit, kIgnored, kNextTransaction, kServer, kPin };
+enum class Place : uint8_t {
+  kSettings,
+  kAutocommit,
+  kReadAfterWrite,
+  kIgnored,
+  kNextTransaction,
+  kServer,
+  kPin
+};
 
 Place PlaceOf(const Assignment& assignment) {
   switch (assignment.scope) {
@@ -57,6 +64,7 @@ Place PlaceOf(const Assignment& assignment) {
     case Scope::kSession:
       if (assignment.name == "autocommit")
         return AsSwitch(assignment) ? Place::kAutocommit : Place::kPin;
+      if (ReadAfterWrite::Knows(assignment.name)) return Place::kReadAfterWrite;
       if (IsVitessVariable(assignment.name)) return Place::kIgnored;
       return assignment.IsConstant() ? Place::kSettings : Place::kPin;
     default:
@@ -198,6 +206,7 @@ io::Task<Status> Session::Begin(Statement statement, const plan::Plan& plan) {
     co_return sent;
   }
   std::string text(plan.outline.statement.In(statement.text));
+  begin_read_only_ = plan.outline.Has(sql::kTransactionReadOnly);
   begin_text_ = next_transaction_.empty() ? text : next_transaction_ + "; " + text;
   in_transaction_ = true;
   if (plan.outline.Has(sql::kConsistentSnapshot)) {
@@ -229,6 +238,7 @@ io::Task<Status> Session::EndTransaction(Statement statement, const plan::Plan& 
 
 io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   SessionSettings changed = settings_;
+  ReadAfterWrite own_writes = own_writes_;
   bool mariadb = dialect_.flavor == sql::Flavor::kMariadb;
   bool settings_differ = false, to_server = !plan.set.understood, pin = false;
   std::optional<bool> autocommit;
@@ -242,6 +252,11 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
       case Place::kAutocommit:
         autocommit = AsSwitch(assignment);
         break;
+      case Place::kReadAfterWrite: {
+        Status set = own_writes.Set(assignment.name, assignment.constant);
+        if (!set) co_return WriteError(statement, set.error());
+        break;
+      }
       case Place::kIgnored:
         break;
       case Place::kNextTransaction:
@@ -275,10 +290,11 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
     if (!sent || statement.sink->last().is_error()) co_return sent;
   } else if (settings_differ) {
     bool accepted = false;
-    Status tried = co_await TrySettings(statement, plan, changed, &accepted);
+    Status tried = co_await TrySettings(statement, changed, &accepted);
     if (!tried || !accepted) co_return tried;
   }
   settings_ = changed;
+  own_writes_ = std::move(own_writes);
   if (const std::string* mode = settings_.Find("sql_mode")) {
     sql::ApplySqlMode(sql::Unquote(*mode, first_dialect_), dialect_);
   }
@@ -286,6 +302,7 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   if (autocommit && *autocommit && !autocommit_ && pinned_.id != 0 && in_transaction_) {
     // Switching autocommit on commits what is open (manual: SET autocommit).
     autocommit_ = true;
+    statement.commits = true;
     Status sent = co_await Send(statement, plan, "COMMIT", "");
     co_return sent;
   }
@@ -296,52 +313,50 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
 
 namespace {
 
-// Takes an answer that the client shall not see, unless it is an error.
-class QuietSink final : public port::ResultSink {
+// Takes an answer that the client shall not see.
+class QuietAnswer final : public AnswerSink {
  public:
+  void StartStatement(std::string_view, std::string_view, const TerminatorContext&) override {}
   void OnColumns(uint64_t, std::string_view) override {}
   void OnRows(std::string_view) override {}
-  void OnEnd(const mysql::wire::Terminator& end, bool) override { last = end; }
+  void OnEnd(const mysql::wire::Terminator& end, bool last) override {
+    last_ = end;
+    ended_ = last;
+  }
   void OnPrepared(uint16_t, std::string_view, uint16_t, std::string_view, uint16_t) override {}
-  mysql::wire::Terminator last;
+  void WriteTerminator(const mysql::wire::Terminator& end) override { OnEnd(end, true); }
+  void WriteError(const Error& error) override { OnEnd(mysql::wire::TerminatorOf(error), true); }
+  void WriteTable(const OwnTable&) override {}
+  bool begun() const override { return ended_; }
+  bool ended() const override { return ended_; }
+  const mysql::wire::Terminator& last() const override { return last_; }
+
+ private:
+  mysql::wire::Terminator last_;
+  bool ended_ = false;
 };
 
 }  // namespace
 
-io::Task<Status> Session::TrySettings(Statement statement, const plan::Plan& plan,
-                                      SessionSettings settings, bool* accepted) {
+io::Task<Status> Session::TrySettings(Statement statement, SessionSettings settings,
+                                      bool* accepted) {
   plan::Plan anywhere;
   anywhere.target = target_;
   anywhere.route = target_.has_database() ? plan::Route::kShard : plan::Route::kAnyKeyspace;
-  (void)plan;
-  Result<record::Target> target = TargetOf(anywhere);
-  if (!target) co_return WriteError(statement, target.error());
-  port::QueryRequest request;
-  request.target = *target;
-  request.caller = caller_;
-  request.settings = settings.Current();
-  request.found_rows = identity_.found_rows;
-  request.text = "DO 0";
-  request.pinned_id = pinned_.id;
-  QuietSink quiet;
-  for (int attempt = 0;; ++attempt) {
-    Result<Chosen> chosen = co_await ChooseFor(*target, statement.deadline);
-    if (!chosen) co_return WriteError(statement, chosen.error());
-    Result<port::QueryEnd> end =
-        co_await chosen->service->Execute(request, quiet, statement.deadline);
-    if (end) break;
-    bool again =
-        end.error().code() == Code::kClusterEvent || end.error().code() == Code::kUnavailable;
-    if (!again || pinned_.id != 0 || attempt >= 20) co_return WriteError(statement, end.error());
-    co_await Pause(attempt, statement.deadline);
-  }
-  if (quiet.last.is_error()) {
-    Error error =
-        Error::FromMysql(quiet.last.error_number, quiet.last.sqlstate, quiet.last.message);
-    co_return WriteError(statement, error);
-  }
-  *accepted = true;
-  co_return Status();
+  anywhere.replica_ok = true;
+  QuietAnswer quiet;
+  Statement tried = statement;
+  tried.text = "DO 0";
+  tried.kind = port::StatementKind::kText;
+  tried.sink = &quiet;
+  std::swap(settings_, settings);
+  Status sent = co_await Send(tried, anywhere, tried.text, "");
+  std::swap(settings_, settings);
+  if (!sent) co_return sent;
+  *accepted = !quiet.last().is_error();
+  if (*accepted) co_return Status();
+  Error refused = mysql::wire::ErrorOf(quiet.last());
+  co_return WriteError(statement, refused);
 }
 
 }  // namespace paceline::vtgate

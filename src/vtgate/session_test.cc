@@ -36,6 +36,13 @@ class NotingTablet final : public port::QueryService {
     if (request.reserve) reserved = true;
     if (request.text == "COMMIT" || request.text == "commit" || request.text == "ROLLBACK")
       in_transaction = false;
+    if (text_answers.contains(request.text)) {
+      const std::string& value = text_answers.find(request.text)->second;
+      sink.OnColumns(1, "");
+      std::string row = {static_cast<char>(value.size() + 1), 0, 0, 1,
+                         static_cast<char>(value.size())};
+      sink.OnRows(row + value);
+    }
     Terminator end = answer;
     if (in_transaction) end.status_flags |= mysql::wire::kStatusInTransaction;
     sink.OnEnd(end, true);
@@ -55,6 +62,7 @@ class NotingTablet final : public port::QueryService {
   std::vector<Seen> seen;
   std::vector<uint64_t> released;
   std::vector<Error> refusals;
+  std::map<std::string, std::string, std::less<>> text_answers;  // one value each
   std::vector<port::Warning> warnings;
   Terminator answer;
   bool in_transaction = false, reserved = false;
@@ -63,13 +71,16 @@ class NotingTablet final : public port::QueryService {
 class OneTabletGateway final : public Gateway {
  public:
   explicit OneTabletGateway(std::shared_ptr<NotingTablet> tablet) : tablet_(std::move(tablet)) {}
-  io::Task<Result<Chosen>> Choose(record::Target target, Deadline) override {
-    asked.push_back(target);
-    co_return Chosen{tablet_, {"zone1", 100}};
+  std::optional<Chosen> Pick(const record::Target&) override {
+    return Chosen{tablet_, {"zone1", 100}, nullptr};
   }
-  Result<Chosen> Find(const record::TabletAlias& alias) override { return Chosen{tablet_, alias}; }
+  io::Task<Status> Wait(record::Target, bool, BufferPlace*, Deadline) override {
+    co_return Status();
+  }
+  Result<Chosen> Find(const record::TabletAlias& alias) override {
+    return Chosen{tablet_, alias, nullptr};
+  }
   std::vector<TabletLine> Tablets() const override { return {}; }
-  std::vector<record::Target> asked;
 
  private:
   std::shared_ptr<NotingTablet> tablet_;
@@ -191,6 +202,7 @@ TEST_F(SessionTest, WhatRunsBesideATransactionThatWaitsDoesNotEndIt) {
 }
 
 TEST_F(SessionTest, AConnectionThatIsGoneEndsTheTransaction) {
+  gate_.failover.replay = false;
   for (Code code : {Code::kClusterEvent, Code::kUnavailable, Code::kAborted}) {
     EXPECT_EQ(Run("BEGIN"), 0);
     EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
@@ -210,6 +222,7 @@ TEST_F(SessionTest, AConnectionThatIsGoneEndsTheTransaction) {
 }
 
 TEST_F(SessionTest, AnOutcomeThatIsNotKnownEndsTheConnection) {
+  gate_.failover.replay = false;
   for (Code code : {Code::kUnavailable, Code::kDeadlineExceeded}) {
     tablet_->refusals = {Error(code, "gone")};
     EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), -1);
@@ -229,6 +242,34 @@ TEST_F(SessionTest, AnOutcomeThatIsNotKnownEndsTheConnection) {
   EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
   tablet_->refusals = {Error(Code::kAborted, "rolled back after 30 s")};
   EXPECT_EQ(Run("COMMIT"), 1213);
+}
+
+TEST_F(SessionTest, AReadOnAReplicaWaitsForTheSessionsOwnWrites) {
+  const std::string question = "SELECT WAIT_FOR_EXECUTED_GTID_SET('u:1-7', 0.500)";
+  EXPECT_EQ(Run("SET read_after_write = 1, read_after_write_timeout = 0.5"), 0);
+  EXPECT_TRUE(tablet_->seen.empty());
+  tablet_->answer.gtid = "u:1-7";
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+  tablet_->answer.gtid.clear();
+  EXPECT_EQ(Run("USE `commerce@replica`"), 0);
+  tablet_->text_answers[question] = "0";
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  ASSERT_EQ(tablet_->seen.size(), 3u);
+  EXPECT_EQ(tablet_->seen[1].text, question);
+  EXPECT_EQ(tablet_->seen[2].target.type, record::TabletType::kReplica);
+  EXPECT_EQ(Run("SELECT 2 FROM orders"), 0);  // it is known to have it now
+  EXPECT_EQ(tablet_->seen.size(), 4u);
+
+  EXPECT_EQ(Run("SET read_after_write_gtid = 'u:1-9'"), 0);
+  tablet_->text_answers["SELECT WAIT_FOR_EXECUTED_GTID_SET('u:1-9', 0.500)"] = "1";
+  EXPECT_EQ(Run("SELECT 3 FROM orders"), 0);
+  EXPECT_EQ(Last().target.type, record::TabletType::kPrimary);
+  gate_.read_after_write = {true, 500ms, false};
+  io::RunUntilDone(loop_, session_->Reset());
+  EXPECT_EQ(Run("SET read_after_write_gtid = 'u:1-9'"), 0);
+  EXPECT_EQ(Run("USE `commerce@replica`"), 0);
+  EXPECT_GT(Run("SELECT 3 FROM orders"), 0);
+  EXPECT_EQ(Run("SET read_after_write = 'sometimes'"), 1231);
 }
 
 TEST_F(SessionTest, AnEmptyTransactionNeedsNoTablet) {
@@ -289,6 +330,7 @@ TEST_F(SessionTest, AWriteWhoseOutcomeIsUnknownIsNeverRunAgain) {
 }
 
 TEST_F(SessionTest, ALostTransactionIsOverAndSaysSo) {
+  gate_.failover.replay = false;
   Run("BEGIN");
   Run("INSERT INTO orders VALUES (1)");
   tablet_->refusals.emplace_back(Code::kAborted, "transaction 77: ended");

@@ -16,11 +16,10 @@ QueryThreads::~QueryThreads() {
 }  // no loop may still touch a server that goes away after this
 
 void QueryThreads::SetServing(record::TabletType type, bool serving, std::string reason,
-                              uint64_t term) {
+                              uint64_t term, bool leased) {
   for (size_t i = 0; i < threads_.size(); ++i) {
     vttablet::QueryServer* server = &group_->server(i);
-    loop(i).Post(
-        [server, type, serving, reason, term] { server->SetServing(type, serving, reason, term); });
+    loop(i).Post([=] { server->SetServing(type, serving, reason, term, leased); });
   }
 }
 

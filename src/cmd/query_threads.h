@@ -20,8 +20,9 @@ class QueryThreads final : public vttablet::QuerySide {
   ~QueryThreads() override;
 
   // Posted to each loop: in force before anything that this side asks of it later.
-  void SetServing(record::TabletType type, bool serving, std::string reason,
-                  uint64_t term) override;
+  void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term,
+                  bool leased) override;
+  void SetLease(Time until) override { group_->SetLease(until); }
   void SetHealth(const port::TabletHealth& health) override { group_->SetHealth(health); }
   io::Task<bool> Drain(Deadline grace) override { return group_->Drain(grace); }
   void DropConnections(const std::string& reason) override;

@@ -115,6 +115,13 @@ io::Task<void> Observer::Look(size_t index, Deadline deadline) {
     sight.journal_primary = {state.journal_primary().cell(), state.journal_primary().uid()};
   }
   sight.mysqld_running = state.mysqld_running();
+  sight.mysqld_exited = state.mysqld_exited();
+  for (const agent::Granted& granted : state.grants()) {
+    reparent::TabletSight::Grant grant;
+    if (granted.has_primary()) grant.to = {granted.primary().cell(), granted.primary().uid()};
+    grant.left = std::chrono::milliseconds(granted.left_ms());
+    sight.grants.push_back(std::move(grant));
+  }
   sight.serving = state.serving();
   sight.read_only = state.read_only();
   sight.demoted = state.demoted();

@@ -253,11 +253,12 @@ class Decider {
     if (!fence.tablets.empty()) return fence;
     bool forced = request_.force || view_.durability == Durability::kNone;
     if (!FenceHoldsWith(stopped) && !forced) return UndoAndRefuse(Unfenced(stopped));
-    // A mysqld known to be dead needs no grant to run out.
-    bool dead = old_ != nullptr && old_->reachable && !old_->mysqld_running;
+    // A mysqld proven dead needs no grant to run out. Grants of tablets that were not stopped are
+    // given anew for ever; the fence holds without them, and so the lease does not.
+    bool dead = old_ != nullptr && old_->reachable && old_->mysqld_exited;
     Duration grant{0};
-    for (const TabletSight& tablet : view_.tablets) {
-      if (tablet.reachable && !dead) grant = std::max(grant, tablet.grant_left);
+    for (const TabletAlias& alias : stopped) {
+      if (!dead) grant = std::max(grant, view_.Find(alias)->GrantLeftTo(reigning_));
     }
     if (grant > Duration(0)) return Wait{grant, "the last grant to the old primary runs out"};
     std::vector<TabletAlias> ackers = AckersOfOld();
@@ -285,8 +286,14 @@ class Decider {
     std::vector<TabletAlias> ackers =
         PossibleAckers(view_.durability, OldMember(), MembersOf(view_));
     for (const TabletSight& tablet : view_.tablets) {
-      // Of a type that should not, but seen to acknowledge: its type changed a moment ago.
-      bool does = tablet.semi_sync_replica && tablet.source == reigning_;
+      // Of a type that should not, but seen to acknowledge or to grant: its type changed a moment
+      // ago.
+      auto binds = [this](const TabletSight::Grant& grant) {
+        return grant.to == reigning_ && grant.left > Duration(0);
+      };
+      bool does = (tablet.semi_sync_replica && tablet.source == reigning_) ||
+                  std::ranges::any_of(tablet.grants, binds);
+      if (tablet.alias == reigning_) continue;
       if (does && std::ranges::find(ackers, tablet.alias) == ackers.end())
         ackers.push_back(tablet.alias);
     }

@@ -188,11 +188,18 @@ TEST(Decide, WaitsOutTheLastGrantUnlessMysqldIsDead) {
   View view = Shard(3);
   Lose(view, 0);
   Attempt attempt = Fenced(view);
-  view.tablets[1].grant_left = 700ms;
+  view.tablets[1].grants = {{At(101), 700ms}, {At(103), 900ms}};
+  view.tablets[2].grants = {{{}, 300ms}, {At(101), Duration(0)}};
   Request request{.action = Action::kEmergency};
   EXPECT_EQ(Get<Wait>(NextStep(view, request, attempt)).how_long, 700ms);
-  view.tablets[0].reachable = true;  // its vttablet lives and says that mysqld is dead
+  view.tablets[1].grants.clear();
+  EXPECT_EQ(Get<Wait>(NextStep(view, request, attempt)).how_long, 300ms)
+      << "started anew: it may have granted just before";
+  // Its vttablet lives, and cannot reach mysqld: it may be slow only.
+  view.tablets[0].reachable = true;
   view.tablets[0].promised_term = 2;
+  EXPECT_EQ(Get<Wait>(NextStep(view, request, attempt)).how_long, 300ms);
+  view.tablets[0].mysqld_exited = true;
   Get<Repoint>(NextStep(view, request, attempt));
 }
 

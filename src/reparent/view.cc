@@ -25,6 +25,14 @@ const TabletSight* View::Find(const TabletAlias& alias) const {
   return found == tablets.end() ? nullptr : &*found;
 }
 
+Duration TabletSight::GrantLeftTo(const TabletAlias& primary) const {
+  Duration left{0};
+  for (const Grant& grant : grants) {
+    if (grant.to == primary || grant.to.empty()) left = std::max(left, grant.left);
+  }
+  return left;
+}
+
 TabletAlias ReigningPrimary(const View& view) {
   uint64_t newest = 0;
   for (const TabletSight& tablet : view.tablets) {

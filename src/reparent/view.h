@@ -48,6 +48,7 @@ struct TabletSight {
   uint64_t journal_term = 0;    // newest row of _vt.reparent_journal it has; 0: none
   TabletAlias journal_primary;  // the alias in that row, where the driver can read it
   bool mysqld_running = false;  // false while reachable: its vttablet says mysqld is dead
+  bool mysqld_exited = false;   // its process has ended, as whoever started it saw
   bool serving = false;
   bool read_only = true;
   bool demoted = false;  // a Demote has completed: drained and read-only
@@ -63,7 +64,15 @@ struct TabletSight {
   gtid::Set executed;  // MariaDB: gtid_binlog_state and gtid_slave_pos together
   gtid::Set
       received;  // executed and what its relay log holds; final once its IO thread has stopped
-  Duration grant_left{0};  // how long its last grant to the old primary still binds it
+  // What it granted: by that it let no successor of `to` open for `left`. `to` empty: whoever it
+  // followed before its vttablet was started anew.
+  struct Grant {
+    TabletAlias to;
+    Duration left{0};
+  };
+  std::vector<Grant> grants;
+  // Zero when none binds it.
+  Duration GrantLeftTo(const TabletAlias& primary) const;
 };
 
 struct View {

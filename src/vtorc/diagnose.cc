@@ -88,7 +88,8 @@ class Look {
       OfLostPrimary(up);
       return;
     }
-    if (primary_->demoted) {
+    bool follows = primary_->read_only && !primary_->source.empty();
+    if (primary_->demoted || follows) {
       AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kReparentAnew,
                    "a reparent demoted it and did not end");
     } else if (primary_->read_only) {

@@ -107,6 +107,14 @@ TEST_F(DiagnoseTest, ReplicasAreMendedWithPatience) {
   EXPECT_EQ(First(7500), "ReplicaIsWritable: make read-only");
 }
 
+TEST_F(DiagnoseTest, ALeaderThatFollowsIsReparentedAnewAndNotOpened) {
+  At(0).read_only = true;
+  At(0).type = TabletType::kReplica;
+  At(0).source = {"zone1", 101};  // an acker of the next one already, which was never promoted
+  EXPECT_EQ(First(0), "PrimaryIsReadOnly: wait");
+  EXPECT_EQ(First(1500), "PrimaryIsReadOnly: reparent anew");
+}
+
 TEST_F(DiagnoseTest, AnUnfinishedReparentIsRunAgain) {
   At(0).demoted = At(0).read_only = true;
   EXPECT_EQ(First(0), "PrimaryIsReadOnly: wait");

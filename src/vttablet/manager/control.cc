@@ -58,7 +58,9 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
   out.set_demoted(state_.demoted);
   out.set_fenced(state_.fenced);
   out.set_replication_lag_ms(lag_ ? *lag_ / 1ms : -1);
+  FillGrants(out);
   out.set_mysqld_running(false);
+  out.set_mysqld_exited(mysqld_exited_);
   if (replication_ == nullptr) co_return Status();
   out.set_flavor(std::string(gtid::FlavorName(replication_->flavor().gtid_flavor())));
   Result<mysqld::ReadOnly> read_only = co_await replication_->GetReadOnly(deadline);
@@ -68,6 +70,7 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
     co_return Fail(read_only.error());
   }
   out.set_mysqld_running(true);
+  out.set_mysqld_exited(false);
   out.set_read_only(read_only->read_only);
   Result<std::optional<mysqld::ReplicationStatus>> replica =
       co_await replication_->Replica(deadline);

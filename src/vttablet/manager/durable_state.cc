@@ -63,12 +63,25 @@ Result<DurableState> DurableStateFile::Load() {
   state.leader_port = json.value("leader_port", 0);
   state.acknowledges = json.value("acknowledges", false);
   state.acknowledgements = json.value("acknowledgements", uint32_t{1});
+  for (const nlohmann::json& member : json.value("members", nlohmann::json::array())) {
+    Result<record::TabletAlias> alias = record::ParseTabletAlias(member.value("alias", ""));
+    if (!alias) continue;
+    state.members.push_back({*alias, member.value("hostname", ""), member.value("grpc_port", 0),
+                             member.value("acknowledges", false)});
+  }
   return state;
 }
 
 io::Task<Status> DurableStateFile::Save(DurableState state) {
   Status locked = co_await writing_.Lock(Deadline::In(30s));
   if (!locked) co_return locked;
+  nlohmann::json members = nlohmann::json::array();
+  for (const LeaseMember& member : state.members) {
+    members.push_back({{"alias", member.alias.ToString()},
+                       {"hostname", member.hostname},
+                       {"grpc_port", member.grpc_port},
+                       {"acknowledges", member.acknowledges}});
+  }
   nlohmann::json json = {{"promised_term", state.promised_term},
                          {"coordinator", state.coordinator},
                          {"primary_term", state.primary_term},
@@ -81,7 +94,8 @@ io::Task<Status> DurableStateFile::Save(DurableState state) {
                          {"leader_host", state.leader_host},
                          {"leader_port", state.leader_port},
                          {"acknowledges", state.acknowledges},
-                         {"acknowledgements", state.acknowledgements}};
+                         {"acknowledgements", state.acknowledgements},
+                         {"members", members}};
   std::string text = json.dump(2) + "\n";
   std::function<Status()> work = [path = path_, text] { return WriteSynced(path, text); };
   Status written = co_await io::RunBlocking<Status>(std::move(work));

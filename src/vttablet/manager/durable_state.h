@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "io/sync.h"
 #include "io/task.h"
+#include "vttablet/manager/lease.h"
 
 namespace paceline::vttablet {
 
@@ -27,8 +29,9 @@ struct DurableState {
   int64_t leader_term_start_ns = 0;
   std::string leader_host;  // where its mysqld is
   int leader_port = 0;
-  bool acknowledges = false;      // as a replica
-  uint32_t acknowledgements = 0;  // as the primary: how many each commit waits for
+  bool acknowledges = false;         // as a replica
+  uint32_t acknowledgements = 0;     // as the primary: how many each commit waits for
+  std::vector<LeaseMember> members;  // the shard's tablets, as last heard
   friend bool operator==(const DurableState&, const DurableState&) = default;
 };
 

@@ -14,7 +14,10 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
       options_(std::move(options)),
       needs_(std::move(needs)),
       tablet_(options_.tablet),
-      file_(options_.state_file) {}
+      file_(options_.state_file),
+      lease_(loop, tablet_.alias,
+             {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
+              [this] { ShowServing(); }}) {}
 
 Manager::~Manager() = default;
 
@@ -22,6 +25,9 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   Result<DurableState> state = file_.Load();
   if (!state) co_return Fail(state.error());
   state_ = *state;
+  promises_.Restarted(loop_.Now());
+  lease_.SetMembers(state_.members);
+  io::Detach(Lease::Loop(lease_, gate_));
   // Before anything is asked of mysqld: one that ended as primary is held until this tablet gives
   // its word.
   if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
@@ -57,7 +63,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
 
 io::Task<void> Manager::Stop(Deadline deadline) {
   serving_ = false;
-  needs_.query->SetServing(tablet_.type, false, "shutting down", state_.promised_term);
+  needs_.query->SetServing(tablet_.type, false, "shutting down", state_.promised_term, false);
   TellHealth();
   bool left = co_await gate_.Close(deadline);
   if (!left) LOG_WARNING("{} of the tablet's tasks did not end in time", gate_.count());
@@ -71,6 +77,7 @@ io::Task<Status> Manager::Save() {
 // What clients may do here now follows from role, mysqld and replication; told to the query side at
 // every change.
 void Manager::ShowServing() {
+  UpdateLease();
   why_not_.clear();
   if (!needs_seed_.empty()) {
     why_not_ = needs_seed_;
@@ -88,8 +95,12 @@ void Manager::ShowServing() {
   } else if (!is_primary() && !lag_ && !health_error_.empty()) {
     why_not_ = health_error_;
   }
+  // The query side watches the end of the lease by itself, and open transactions outlive a lapse.
+  bool would_serve = why_not_.empty();
+  if (would_serve && is_primary()) why_not_ = lease_.WhyNot();
   serving_ = why_not_.empty();
-  needs_.query->SetServing(tablet_.type, serving_, why_not_, state_.promised_term);
+  needs_.query->SetServing(tablet_.type, would_serve, why_not_, state_.promised_term,
+                           lease_.leased());
   TellHealth();
 }
 
@@ -202,6 +213,7 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
 
 void Manager::OnState(const port::MysqldState& state) {
   held_ = state.held;
+  mysqld_exited_ = !state.running;
   if (state.running) return;  // LookAtReplication notices that it answers
   if (mysqld_running_) {
     LOG_WARNING("mysqld died: {}", state.last_exit);

@@ -20,6 +20,7 @@
 #include "reparent/durability.h"
 #include "topo/server.h"
 #include "vttablet/manager/durable_state.h"
+#include "vttablet/manager/lease.h"
 #include "vttablet/manager/query_side.h"
 #include "vttablet/manager/sidecar.h"
 
@@ -77,6 +78,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                               Deadline) override;
   io::Task<Status> Repoint(const agent::RepointRequest&, agent::RepointResponse&,
                            Deadline) override;
+  io::Task<Status> Grant(const agent::GrantRequest&, agent::GrantResponse&, Deadline) override;
   io::Task<Status> TabletState(const agent::TabletStateRequest&, agent::TabletStateResponse&,
                                Deadline) override;
 
@@ -150,6 +152,9 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Result<bool>> MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline);
   io::Task<Status> Save();
   void ShowServing();
+  // What the lease is to be, from the role and the acknowledgements.
+  void UpdateLease();
+  void FillGrants(agent::TabletStateResponse& out) const;
   void TellHealth();
 
   // Loops.
@@ -170,9 +175,12 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   std::unique_ptr<mysqld::Replication> replication_;
   io::Mutex action_;  // one change of role at a time
   io::Gate gate_;
-  record::Shard shard_;  // as last seen
+  Lease lease_;                       // while it leads
+  reparent::GrantPromises promises_;  // while it follows
+  record::Shard shard_;               // as last seen
   bool mysqld_running_ = false;
-  bool role_known_ = false;  // TakeUpRole has succeeded since mysqld was started
+  bool mysqld_exited_ = false;  // as mysqlctld told last
+  bool role_known_ = false;     // TakeUpRole has succeeded since mysqld was started
   bool serving_ = false;
   std::string why_not_;
   std::string health_error_;

@@ -12,9 +12,12 @@ namespace paceline::vttablet {
 class QuerySide {
  public:
   virtual ~QuerySide() = default;
-  // Takes effect on every loop before anything later that this side is asked.
-  virtual void SetServing(record::TabletType type, bool serving, std::string reason,
-                          uint64_t term) = 0;
+  // Takes effect on every loop before anything later that this side is asked. `leased`: nothing is
+  // served, and no answer given, after the end of the lease.
+  virtual void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term,
+                          bool leased) = 0;
+  // In force at once.
+  virtual void SetLease(Time until) = 0;
   virtual void SetHealth(const port::TabletHealth& health) = 0;
   // Lets nothing new in, waits for what runs until `grace`, then kills it. False when something was
   // killed.

@@ -104,10 +104,15 @@ io::Task<Status> Manager::PublishType(Deadline deadline) {
 io::Task<Status> Manager::PublishShard(Deadline deadline) {
   record::TabletAlias alias = tablet_.alias;
   WallTime start = tablet_.primary_term_start;
-  topo::Server::ShardFn update = [alias, start](record::Shard& stored) -> Result<bool> {
-    if (stored.primary_term_start > start || stored.primary_alias == alias) return false;
+  // Who holds a lease knows that nobody else leads, whatever clocks and records say: a coordinator
+  // that was overtaken may have written its own primary after ours.
+  bool certain = lease_.leased() && lease_.Holds();
+  topo::Server::ShardFn update = [alias, start, certain](record::Shard& stored) -> Result<bool> {
+    if (stored.primary_alias == alias) return false;
+    if (stored.primary_term_start > start && !certain) return false;
     stored.primary_alias = alias;
-    stored.primary_term_start = start;
+    stored.primary_term_start.unix_ns =
+        std::max(start.unix_ns, stored.primary_term_start.unix_ns + 1);
     return true;
   };
   auto updated = co_await needs_.topo->UpdateShardFields(tablet_.keyspace, tablet_.shard,
@@ -184,6 +189,7 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   if (!semi_sync) co_return semi_sync;
   tablet_.type = TabletType::kPrimary;
   tablet_.primary_term_start = {state_.primary_term_start_ns};
+  UpdateLease();
   if (state_.demoted) {
     role_known_ = true;
     ShowServing();
@@ -224,10 +230,21 @@ io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
   if (!tablets) co_return Fail(tablets.error());
   if (!tablets->failed_cells.empty()) co_return Fail(tablets->failed_cells.begin()->second);
   std::vector<reparent::Member> members;
-  for (const auto& stored : tablets->tablets)
-    members.push_back({stored.value.alias, stored.value.type});
+  std::vector<LeaseMember> places;
   reparent::Member me{tablet_.alias, TabletType::kPrimary};
+  for (const auto& stored : tablets->tablets) {
+    const record::Tablet& tablet = stored.value;
+    members.push_back({tablet.alias, tablet.type});
+    bool acknowledges = reparent::MayAcknowledge(*policy, me, members.back());
+    places.push_back({tablet.alias, tablet.hostname, tablet.Port("grpc"), acknowledges});
+  }
   size_t ackers = reparent::PossibleAckers(*policy, me, members).size();
+  if (places != state_.members) {
+    state_.members = places;
+    lease_.SetMembers(places);
+    Status saved = co_await Save();
+    if (!saved) co_return Fail(saved.error());
+  }
   co_return reparent::AcksRequired(*policy, replication_->flavor().gtid_flavor(), ackers);
 }
 
@@ -269,8 +286,9 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
     if (!may && !remembered) co_return Fail(may.error());
     if (may) acknowledges = *may;
   }
-  if (is_primary() && !state_.demoted && needs_.agent != nullptr) {
-    // Not drained: its sessions may wait for an acknowledgement, and would be released.
+  if (state_.primary_term != 0 && !state_.demoted && needs_.agent != nullptr) {
+    // Not drained: its sessions may wait for an acknowledgement, and would be released. Also where
+    // it has not taken up that role again: what it has, and nobody else, is still in its log.
     role_known_ = false;
     Status killed = co_await needs_.agent->Kill(Deadline::In(5s).EarlierOf(deadline));
     if (!killed) co_return killed;
@@ -353,6 +371,7 @@ io::Task<Status> Manager::SetAcknowledgements(uint32_t count, Deadline deadline)
   }
   Status set = co_await replication_->SetSemiSyncSource(count > 0, count, deadline);
   if (set) acknowledgements_ = count;
+  UpdateLease();
   co_return set;
 }
 
@@ -392,6 +411,7 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
   tablet_.type = TabletType::kPrimary;
   tablet_.primary_term_start = {now};
   role_known_ = false;
+  UpdateLease();  // asked for while the first rows are on their way
   lag_.reset();
   health_error_.clear();
   JournalEntry entry{term, std::move(action), tablet_.alias.ToString(), position->ToEncoded(), now};
@@ -449,7 +469,7 @@ io::Task<Status> Manager::StopServing(std::string reason, Deadline grace) {
   if (!clean) LOG_WARNING("statements were killed to end serving: {}", reason);
   serving_ = false;
   why_not_ = reason;
-  needs_.query->SetServing(tablet_.type, false, reason, state_.promised_term);
+  needs_.query->SetServing(tablet_.type, false, reason, state_.promised_term, false);
   TellHealth();
   co_return Status();
 }
@@ -466,7 +486,7 @@ Status Manager::StillLeads(uint64_t term) const {
 io::Task<Status> Manager::StepDown(LaterLeader leader, Deadline deadline) {
   serving_ = false;
   needs_.query->SetServing(tablet_.type, false, "another tablet leads this shard",
-                           state_.promised_term);
+                           state_.promised_term, false);
   TellHealth();
   if (needs_.agent != nullptr) {
     role_known_ = false;

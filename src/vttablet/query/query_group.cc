@@ -35,6 +35,7 @@ QueryGroup::QueryGroup(std::vector<io::Loop*> loops, const QueryServerOptions& o
     own.pool.transactions = Share(options.pool.transactions, parts);
     own.pool.max_waiting = Share(options.pool.max_waiting, parts);
     servers_.push_back(std::make_unique<QueryServer>(*loops_[i], std::move(own)));
+    servers_.back()->state().UseLease(&lease_until_ns_);
   }
 }
 
@@ -64,9 +65,9 @@ io::Task<void> QueryGroup::Apply(std::function<void(QueryServer&)> change) {
 }
 
 io::Task<void> QueryGroup::SetServing(record::TabletType type, bool serving, std::string reason,
-                                      uint64_t term) {
+                                      uint64_t term, bool leased) {
   std::function<void(QueryServer&)> change = [=](QueryServer& server) {
-    server.SetServing(type, serving, reason, term);
+    server.SetServing(type, serving, reason, term, leased);
   };
   co_await Apply(std::move(change));
 }
@@ -106,12 +107,6 @@ io::Task<void> QueryGroup::Close() {
 void QueryGroup::SetHealth(const port::TabletHealth& health) {
   for (size_t i = 0; i < servers_.size(); ++i) {
     loops_[i]->Post([server = servers_[i].get(), health] { server->SetHealth(health); });
-  }
-}
-
-void QueryGroup::SetLease(Time until) {
-  for (size_t i = 0; i < servers_.size(); ++i) {
-    loops_[i]->Post([server = servers_[i].get(), until] { server->state().SetLease(until); });
   }
 }
 

@@ -4,6 +4,7 @@
 // before destroying.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -29,7 +30,7 @@ class QueryGroup {
   io::Loop& loop(size_t i) { return *loops_[i]; }
 
   io::Task<void> SetServing(record::TabletType type, bool serving, std::string reason,
-                            uint64_t term);
+                            uint64_t term, bool leased = false);
   io::Task<void> SetAlsoAllowed(std::vector<record::TabletType> types);
   // True when no loop had to kill anything.
   io::Task<bool> Drain(Deadline grace);
@@ -38,7 +39,8 @@ class QueryGroup {
   io::Task<void> Close();
   // Posted: in force soon. Any thread.
   void SetHealth(const port::TabletHealth& health);
-  void SetLease(Time until);
+  // In force at once, on every loop. Any thread.
+  void SetLease(Time until) { lease_until_ns_.store(until.ns, std::memory_order_relaxed); }
 
   // Any thread.
   QueryTotals Totals() const;
@@ -49,6 +51,7 @@ class QueryGroup {
   io::Task<bool> OnAll(Work work);
   io::Task<void> Apply(std::function<void(QueryServer&)> change);
 
+  alignas(64) std::atomic<int64_t> lease_until_ns_{0};
   std::vector<io::Loop*> loops_;
   std::vector<std::unique_ptr<QueryServer>> servers_;
 };

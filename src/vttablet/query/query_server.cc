@@ -66,6 +66,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
     deadline = deadline.EarlierOf(Deadline::At(began + options_.query_timeout));
   }
   Lent lent;
+  lent.leased = state_.leased();
   const bool transaction = !request.begin.empty() || request.reserve;
   if (request.pinned_id == 0) {
     uint64_t settings_id = request.settings != nullptr ? request.settings->id : 0;
@@ -120,14 +121,15 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
   running_.pop_back();
   metrics_.running.Set(static_cast<int64_t>(running_.size()));
   metrics_.rows_bytes.Add(run.rows_bytes);
-  metrics_.query_ns.Add((loop_.Now() - began).count());
+  const Time ended = loop_.Now();
+  metrics_.query_ns.Add((ended - began).count());
   if (run.failed) metrics_.mysql_errors.Add();
 
   const bool plain = pumped && lent.pinned == nullptr && run.ticket == nullptr && !run.failed &&
                      !run.saw_transaction && !request.reserve && request.begin.empty() &&
                      !run.connection->tainted &&
-                     run.connection->scanner().terminator().warnings == 0 && !state_.has_lease() &&
-                     !closing_;
+                     run.connection->scanner().terminator().warnings == 0 &&
+                     state_.LeaseHolds(lent.leased, ended) && !closing_;
   if (plain) [[likely]] {
     pool_.Give(std::move(lent.connection));
     co_return port::QueryEnd{0, options_.alias, {}};
@@ -381,9 +383,9 @@ io::Task<Status> QueryServer::Release(record::Target, uint64_t pinned_id, Deadli
 }
 
 void QueryServer::SetServing(record::TabletType type, bool serving, std::string reason,
-                             uint64_t term) {
+                             uint64_t term, bool leased) {
   const bool ends = !serving || type != state_.type();
-  state_.Set(type, serving, reason, term);
+  state_.Set(type, serving, reason, term, leased);
   if (!ends) return;
   std::vector<uint64_t> all = pinned_.Select([](const Pinned&) { return true; });
   if (!all.empty())

@@ -46,7 +46,8 @@ class QueryServer final : public port::QueryService {
   io::Task<void> Close() override;
 
   // From the manager. Not serving refuses everything, open transactions included.
-  void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term);
+  void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term,
+                  bool leased = false);
   ServingState& state() { return state_; }
   // Refuses new work, waits until statements and transactions have ended or `grace` has passed,
   // then kills the rest. True when nothing had to be killed. SetServing follows it.
@@ -66,6 +67,7 @@ class QueryServer final : public port::QueryService {
     ConnectionPtr connection;
     Pinned* pinned = nullptr;
     bool limited_by_transaction = false;
+    bool leased = false;  // let in under the lease
   };
 
   Status Admit(const port::QueryRequest& request, Time now);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 
@@ -606,9 +607,18 @@ TEST_P(QueryServerTest, StatesAndTheirTexts) {
     request.target.type = record::TabletType::kReplica;
   });
   EXPECT_NE(gone.error().find("stopped serving"), std::string::npos) << gone.error();
-  Do([&] { server->state().SetLease(Time{1}); });
-  EXPECT_EQ(Run("SELECT 1", at("ks", "0", record::TabletType::kReplica)).code(),
-            Code::kClusterEvent);
+}
+
+TEST_P(QueryServerTest, WhatWasLetInUnderTheLeaseIsAnsweredUnderIt) {
+  std::atomic<int64_t> until_ns = INT64_MAX;
+  Serve().state().UseLease(&until_ns);
+  Do([&] { server->SetServing(record::TabletType::kPrimary, true, "", 1, true); });
+  Statement& late = Start("SELECT SLEEP(0.3)", Begin);
+  ASSERT_TRUE(servers->Until([&] { return server->metrics().running.value() == 1; }));
+  until_ns = 0;
+  Do([&] { server->SetServing(record::TabletType::kPrimary, false, "gives way", 1); });
+  ASSERT_TRUE(Wait(late));
+  EXPECT_EQ(late.code(), Code::kUnavailable);
 }
 
 TEST_P(QueryServerTest, DrainWaitsAndThenKills) {

@@ -10,18 +10,20 @@ namespace paceline::vttablet {
 ServingState::ServingState(std::string keyspace, std::string shard)
     : keyspace_(std::move(keyspace)), shard_(std::move(shard)) {}
 
-void ServingState::Set(record::TabletType type, bool serving, std::string reason, uint64_t term) {
+void ServingState::Set(record::TabletType type, bool serving, std::string reason, uint64_t term,
+                       bool leased) {
   type_ = type;
   serving_ = serving;
   draining_ = false;
   reason_ = std::move(reason);
   term_ = term;
+  leased_ = leased;
 }
 
 Status ServingState::Check(const record::Target& target, bool pinned, Time now) const {
   const bool matches =
       target.type == type_ && target.keyspace == keyspace_ && target.shard == shard_;
-  if (matches && serving_ && !draining_ && LeaseHolds(now)) [[likely]]
+  if (matches && serving_ && !draining_ && LeaseHolds(leased_, now)) [[likely]]
     return {};
   return Refuse(target, pinned, now);
 }
@@ -31,7 +33,7 @@ Status ServingState::Refuse(const record::Target& target, bool pinned, Time now)
   if (!serving_) {
     return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING{}", because());
   }
-  if (!LeaseHolds(now)) {
+  if (!LeaseHolds(leased_, now)) {
     return Fail(Code::kClusterEvent,
                 "operation not allowed in state NOT_SERVING: the primary's lease has ended");
   }

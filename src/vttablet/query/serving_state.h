@@ -3,6 +3,7 @@
 // NOT_SERVING", "... SHUTTING_DOWN", "wrong tablet type". Threads: set and asked on one loop.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -17,20 +18,27 @@ class ServingState {
   // Keyspace and shard never change in a tablet's life.
   ServingState(std::string keyspace, std::string shard);
 
-  void Set(record::TabletType type, bool serving, std::string reason, uint64_t term);
+  // `leased`: what is served needs the lease (UseLease), as a primary's does whose commits others
+  // acknowledge.
+  void Set(record::TabletType type, bool serving, std::string reason, uint64_t term,
+           bool leased = false);
   // New work is refused; transactions that are open go on until the drain ends.
   void BeginDrain() { draining_ = true; }
-  // The lease: nothing is served, and no answer given, after it. Time{INT64_MAX}: no lease is in
-  // use.
-  void SetLease(Time until) { lease_until_ = until; }
+  // Where the end of the lease stands (Time::ns): nothing is served, and no answer given, after
+  // it. Moved by another thread; outlives this.
+  void UseLease(const std::atomic<int64_t>* until_ns) { lease_until_ns_ = until_ns; }
   // Other types that requests may name, as Vitess's "also allow" after a promotion.
   void SetAlsoAllowed(std::vector<record::TabletType> types) { also_allowed_ = std::move(types); }
 
   // `pinned`: the request continues a transaction. Errors: kClusterEvent.
   Status Check(const record::Target& target, bool pinned, Time now) const;
-  // Before an answer is given.
-  bool LeaseHolds(Time now) const { return lease_until_.ns == INT64_MAX || now < lease_until_; }
-  bool has_lease() const { return lease_until_.ns != INT64_MAX; }
+  bool leased() const { return leased_; }
+  // Before an answer is given; `leased` as it was when the request was let in, for the tablet may
+  // have changed its role since.
+  bool LeaseHolds(bool leased, Time now) const {
+    return !leased || (lease_until_ns_ != nullptr &&
+                       now.ns < lease_until_ns_->load(std::memory_order_relaxed));
+  }
 
   bool serving() const { return serving_ && !draining_; }
   record::TabletType type() const { return type_; }
@@ -45,7 +53,8 @@ class ServingState {
   bool draining_ = false;
   std::string reason_;
   uint64_t term_ = 0;
-  Time lease_until_{INT64_MAX};
+  bool leased_ = false;
+  const std::atomic<int64_t>* lease_until_ns_ = nullptr;
   std::vector<record::TabletType> also_allowed_;
 };
 

@@ -118,7 +118,9 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
     if (!last.is_error() && last.warnings > 0) co_await FetchWarnings(connection, &end.warnings);
     PutBack(std::move(lent.connection));
   }
-  if (!state_.LeaseHolds(loop_.Now())) {
+  if (!state_.LeaseHolds(lent.leased, loop_.Now())) {
+    // Nobody learns that it is open.
+    if (end.pinned_id != 0) EndPinned(end.pinned_id, "the primary's lease ended", true);
     co_return Fail(Code::kUnavailable,
                    "the primary's lease ended while the statement ran: outcome unknown");
   }

@@ -5,25 +5,6 @@
 namespace paceline::reparent::model {
 namespace {
 
-gtid::Set SetOf(uint32_t bits) {
-  gtid::Set set;
-  gtid::Source source;
-  source.id[0] = 1;
-  for (uint64_t i = 0; i < 32; ++i) {
-    if (bits >> i & 1) set.Add(source, {i + 1, i + 1});
-  }
-  return set;
-}
-uint32_t BitsOf(const gtid::Set& set) {
-  uint32_t bits = 0;
-  for (const gtid::Set::Entry& entry : set.entries()) {
-    for (const gtid::Interval& i : entry.intervals) {
-      for (uint64_t s = i.first; s <= i.last; ++s) bits |= 1u << (s - 1);
-    }
-  }
-  return bits;
-}
-
 std::vector<TabletAlias> TargetsOf(const Step& step) {
   if (auto* s = std::get_if<PromiseTerm>(&step)) return s->tablets;
   if (auto* s = std::get_if<Fence>(&step)) return s->tablets;
@@ -41,12 +22,36 @@ std::vector<TabletAlias> TargetsOf(const Step& step) {
 
 }  // namespace
 
+std::string_view BugName(Bug bug) {
+  switch (bug) {
+    case Bug::kNone:
+      return "none";
+    case Bug::kSkipFence:
+      return "skip the fence";
+    case Bug::kPromoteMostLagging:
+      return "promote the most lagging";
+    case Bug::kPublishBeforeWritable:
+      return "publish before writable";
+    case Bug::kSameTermTwice:
+      return "two coordinators with the same term";
+    case Bug::kGrantFromAnswer:
+      return "a grant counted from its answer";
+    case Bug::kPromiseForgotten:
+      return "a promise forgotten by a restart";
+    case Bug::kWaitersReleased:
+      return "waiters released";
+    case Bug::kSequenceAlone:
+      return "MariaDB sets compared by sequence alone";
+  }
+  return "";
+}
+
 TabletAlias World::Alias(int tablet) {
   return tablet < 0 ? TabletAlias{} : TabletAlias{"zone1", static_cast<uint32_t>(100 + tablet)};
 }
 
 World::World(int tablets, std::vector<Request> requests) : tabs(static_cast<size_t>(tablets)) {
-  transactions.push_back({1, 0});
+  transactions.push_back({1, 0, 1});
   opened.push_back({1, 0});
   for (Tab& tab : tabs) {
     tab.received = tab.executed = 1;
@@ -63,6 +68,77 @@ World::World(int tablets, std::vector<Request> requests) : tabs(static_cast<size
     coordinators.emplace_back();
     coordinators.back().request = std::move(request);
   }
+  GiveGrants();
+}
+
+uint64_t World::NewestSequence(uint32_t bits) const {
+  uint64_t newest = 0;
+  for (size_t i = 0; i < transactions.size(); ++i) {
+    if (bits >> i & 1) newest = std::max(newest, transactions[i].sequence);
+  }
+  return newest;
+}
+
+gtid::Set World::SetOf(uint32_t bits) const {
+  gtid::Set set(flavor);
+  gtid::Source source;
+  source.id[0] = 1;
+  if (bug == Bug::kSequenceAlone && bits != 0) {
+    set.Add({gtid::Source::Mariadb(0, 1), NewestSequence(bits)});
+    return set;
+  }
+  for (size_t i = 0; i < transactions.size(); ++i) {
+    if (!(bits >> i & 1)) continue;
+    const Journal& one = transactions[i];
+    if (flavor == gtid::Flavor::kMariadb) {
+      set.Add({gtid::Source::Mariadb(0, static_cast<uint32_t>(one.tablet + 1)), one.sequence});
+    } else {
+      set.Add(source, {i + 1, i + 1});
+    }
+  }
+  return set;
+}
+
+bool World::Holds(uint32_t bits, const gtid::Set& set) const { return SetOf(bits).Contains(set); }
+
+uint32_t World::ClientWrites(uint32_t bits) const {
+  for (size_t i = 0; i < transactions.size(); ++i) {
+    if (transactions[i].term != 0) bits &= ~(1u << i);
+  }
+  return bits;
+}
+
+// --- the lease
+bool World::Serves(const Tab& tab) const {
+  bool leads = tab.up && tab.mysqld && tab.leads && tab.serving && !tab.read_only;
+  return leads && static_cast<uint32_t>(std::popcount(tab.lease)) >= tab.acks;
+}
+
+bool World::Grants(int replica, int primary) const {
+  const Tab& from = tabs[static_cast<size_t>(replica)];
+  const Tab& to = tabs[static_cast<size_t>(primary)];
+  return from.up && !from.fenced && !from.leads && from.semi_sync && from.source == primary &&
+         to.up && to.mysqld && to.leads && !to.demoted;
+}
+
+void World::GiveGrants() {
+  for (int to = 0; to < static_cast<int>(tabs.size()); ++to) {
+    for (int from = 0; from < static_cast<int>(tabs.size()); ++from) {
+      if (!Grants(from, to)) continue;
+      tabs[static_cast<size_t>(from)].grants |= 1u << to;
+      tabs[static_cast<size_t>(to)].lease |= 1u << from;
+    }
+  }
+}
+
+void World::LetGrantsRunOut() {
+  for (int to = 0; to < static_cast<int>(tabs.size()); ++to) {
+    for (int from = 0; from < static_cast<int>(tabs.size()); ++from) {
+      if (Grants(from, to)) continue;
+      tabs[static_cast<size_t>(from)].grants &= ~(1u << to);
+      if (bug != Bug::kGrantFromAnswer) tabs[static_cast<size_t>(to)].lease &= ~(1u << from);
+    }
+  }
 }
 
 World::Journal World::NewestJournal(uint32_t executed) const {
@@ -77,6 +153,7 @@ View World::Look() const {
   View view;
   view.shard = {"ks", "0"};
   view.durability = durability;
+  view.flavor = flavor;
   view.shard_primary = Alias(shard_primary);
   for (size_t i = 0; i < tabs.size(); ++i) {
     const Tab& tab = tabs[i];
@@ -89,8 +166,12 @@ View World::Look() const {
       sight.promised_term = tab.promised;
       sight.journal_term = newest.term;
       sight.journal_primary = Alias(newest.tablet);
-      sight.mysqld_running = true;
-      sight.serving = tab.serving;
+      sight.mysqld_running = tab.mysqld;
+      sight.mysqld_exited = !tab.mysqld;
+      sight.serving = tab.leads ? Serves(tab) : tab.serving;
+      for (int to = 0; to < static_cast<int>(tabs.size()); ++to) {
+        if (tab.grants >> to & 1) sight.grants.push_back({Alias(to), Duration(1)});
+      }
       sight.read_only = tab.read_only;
       sight.demoted = tab.demoted;
       sight.fenced = tab.fenced;
@@ -118,15 +199,26 @@ std::vector<World::Event> World::Events() const {
   for (int i = 0; i < count; ++i) {
     const Tab& tab = tabs[static_cast<size_t>(i)];
     if (!tab.up) continue;
-    if (writes_left > 0 && tab.leads && tab.serving && !tab.read_only) events.push_back({'w', i});
-    if (tab.io && tab.source >= 0 && tabs[static_cast<size_t>(tab.source)].up &&
-        (tabs[static_cast<size_t>(tab.source)].received & ~tab.received) != 0) {
-      events.push_back({'r', i});
+    if (bug == Bug::kPromiseForgotten && tab.grants != 0) events.push_back({'f', i});
+    if (!tab.mysqld) {
+      if (!tab.leads) {
+        events.push_back({'s', i});
+      } else {
+        events.push_back({LedInVain(tab) ? 'z' : 'y', i});
+      }
     }
     if (faults_left > 0) {
       events.push_back({'k', i});
       if (!tab.cut) events.push_back({'p', i});
+      if (tab.mysqld && tab.leads) events.push_back({'m', i});
     }
+    if (!tab.mysqld) continue;
+    if (tab.leads && LedInVain(tab)) events.push_back({'v', i});
+    if (writes_left > 0 && Serves(tab)) events.push_back({'w', i});
+    if (!tab.io || tab.source < 0) continue;
+    const Tab& source = tabs[static_cast<size_t>(tab.source)];
+    if (source.up && source.mysqld && (source.received & ~tab.received) != 0)
+      events.push_back({'r', i});
   }
   return events;
 }
@@ -149,6 +241,31 @@ void World::Do(Event event) {
       --faults_left;
       tabs[who].cut = true;
       break;
+    case 'm':
+      --faults_left;
+      tabs[who].mysqld = false;
+      break;
+    case 's':
+      tabs[who].mysqld = true;
+      break;
+    case 'f':
+      tabs[who].grants = 0;
+      break;
+    case 'v': {
+      Tab& tab = tabs[who];
+      if (bug == Bug::kWaitersReleased) {
+        acked |= ClientWrites(tab.received & ~tab.executed);
+        tab.executed = tab.received;
+      }
+      tab.mysqld = false;  // killed: its sessions may wait
+      break;
+    }
+    case 'y':
+      Keep(event.who);
+      break;
+    case 'z':
+      Rewind(tabs[who], shard_primary);
+      break;
     case 'x': {
       --crashes_left;
       Coordinator fresh;
@@ -164,27 +281,82 @@ void World::Do(Event event) {
         ActOnNext(coordinator);
     }
   }
+  GiveGrants();
   CheckState();
+}
+
+// The record names a tablet that leads a later term, and that one says so itself.
+bool World::LedInVain(const Tab& tab) const {
+  const Tab& leader = tabs[static_cast<size_t>(shard_primary)];
+  return leader.up && leader.mysqld && leader.leads && !leader.read_only &&
+         leader.lead_term > tab.lead_term;
+}
+
+// mysqld starts as it is: recovery commits all that is in its binary log.
+void World::Keep(int tablet) {
+  Tab& tab = tabs[static_cast<size_t>(tablet)];
+  tab.mysqld = true;
+  tab.executed = tab.received;
+  tab.lease = 0;
+  bool led_last = tab.promised == tab.lead_term && !tab.demoted;
+  tab.serving = false;
+  tab.resuming = led_last;
+  tab.read_only = !led_last;
+  if (!led_last) tab.leads = tab.demoted = false;
+  if (led_last) CountAcks(tablet);
+}
+
+void World::Rewind(Tab& tab, int leader) {
+  const Tab& later = tabs[static_cast<size_t>(leader)];
+  if (!Holds(later.received, SetOf(tab.received))) tab.received &= later.received;
+  tab.executed = tab.received;
+  tab.mysqld = true;
+  tab.leads = tab.demoted = tab.fenced = tab.resuming = false;
+  tab.read_only = tab.serving = tab.io = tab.semi_sync = true;
+  tab.acks = 0;
+  tab.lease = 0;
+  tab.source = leader;
+  tab.promised = std::max(tab.promised, later.lead_term);
 }
 
 void World::Write(int tablet) {
   --writes_left;
   Tab& tab = tabs[static_cast<size_t>(tablet)];
+  uint64_t sequence = NewestSequence(tab.received) + 1;
   tab.received |= 1u << transactions.size();
-  transactions.push_back({0, tablet});
+  transactions.push_back({0, tablet, sequence});
   CountAcks(tablet);
 }
 
 void World::Replicate(int tablet) {
   Tab& tab = tabs[static_cast<size_t>(tablet)];
-  tab.received |= tabs[static_cast<size_t>(tab.source)].received;
+  uint32_t news = tabs[static_cast<size_t>(tab.source)].received & ~tab.received;
+  if (bug == Bug::kSequenceAlone) {
+    uint64_t have = NewestSequence(tab.received);
+    for (size_t i = 0; i < transactions.size(); ++i) {
+      if (transactions[i].sequence <= have) news &= ~(1u << i);
+    }
+  }
+  tab.received |= news;
   CountAcks(tab.source);
 }
 
 // AFTER_SYNC: what enough semi-sync replicas hold is committed and told to the client.
 void World::CountAcks(int tablet) {
   Tab& primary = tabs[static_cast<size_t>(tablet)];
-  if (!primary.leads || !primary.serving || primary.read_only) return;
+  if (!primary.leads || !primary.mysqld || primary.read_only) return;
+  if (!primary.serving && !primary.resuming) return;
+  if (primary.resuming) {
+    uint32_t holders = 0;
+    for (const Tab& tab : tabs) {
+      holders += tab.up && tab.io && tab.semi_sync && tab.source == tablet &&
+                 (primary.received & ~tab.received) == 0;
+    }
+    // Its own row comes after all it has, and is acknowledged.
+    if (holders < primary.acks) return;
+    primary.resuming = false;
+    primary.serving = true;
+  }
   for (size_t i = 0; i < transactions.size(); ++i) {
     uint32_t bit = 1u << i;
     if (!(primary.received & bit) || (primary.executed & bit)) continue;
@@ -194,7 +366,8 @@ void World::CountAcks(int tablet) {
     }
     if (holders < primary.acks) continue;
     primary.executed |= bit;
-    if (transactions[i].term != 0) continue;
+    // Answered only while the lease holds; else the client does not know.
+    if (transactions[i].term != 0 || !Serves(primary)) continue;
     acked |= bit;
     if (primary.lead_term < acked_term) {
       violation = fmt::format("I1: {} acknowledges in term {} after term {} did",
@@ -237,6 +410,7 @@ void World::Decide(Coordinator& coordinator) {
                      std::holds_alternative<Refuse>(coordinator.step);
   coordinator.done = std::holds_alternative<Done>(coordinator.step);
   coordinator.busy = !coordinator.over;
+  if (std::holds_alternative<Wait>(coordinator.step)) LetGrantsRunOut();
   if (TargetsOf(coordinator.step).empty() && coordinator.busy) ActOnNext(coordinator);
 }
 
@@ -263,7 +437,8 @@ std::string World::Act(Coordinator& coordinator, int tablet) {
   Tab& tab = tabs[static_cast<size_t>(tablet)];
   if (!tab.up || tab.cut) return "not reachable";
   if (auto* s = std::get_if<WaitForPosition>(&step)) {
-    if ((BitsOf(s->position) & ~tab.received) != 0) return "timed out";
+    if (!tab.mysqld) return "mysqld is down";
+    if (!Holds(tab.received, s->position)) return "timed out";
     tab.executed = tab.received;
     return {};
   }
@@ -283,6 +458,7 @@ std::string World::Act(Coordinator& coordinator, int tablet) {
       },
       step);
   if (term < tab.promised) return "promised a higher term";
+  if (!tab.mysqld) return "mysqld is down";
   tab.promised = term;
   if (std::holds_alternative<Fence>(step)) {
     tab.fenced = true;
@@ -308,10 +484,12 @@ std::string World::DoRepoint(int tablet, const Repoint& step, bool semi_sync) {
   Tab& tab = tabs[static_cast<size_t>(tablet)];
   int source = static_cast<int>(step.primary.uid) - 100;
   if (tab.leads && !tab.demoted) {  // killed and rewound
+    if (bug == Bug::kWaitersReleased) acked |= ClientWrites(tab.received & ~tab.executed);
     tab.received &= tabs[static_cast<size_t>(source)].received;
     tab.executed &= tab.received;
   }
-  tab.leads = tab.demoted = tab.fenced = false;
+  tab.leads = tab.demoted = tab.fenced = tab.resuming = false;
+  tab.lease = 0;
   tab.read_only = tab.serving = tab.io = true;
   tab.acks = 0;
   tab.source = source;
@@ -322,7 +500,7 @@ std::string World::DoRepoint(int tablet, const Repoint& step, bool semi_sync) {
 std::string World::DoPromote(int tablet, const Promote& step) {
   Tab& tab = tabs[static_cast<size_t>(tablet)];
   if (tab.leads && tab.lead_term == step.term && !tab.read_only) return {};
-  if ((BitsOf(step.must_contain) & ~tab.received) != 0) return "lacks what it must contain";
+  if (!Holds(tab.received, step.must_contain)) return "lacks what it must contain";
   tab.executed = tab.received;
   tab.source = -1;
   tab.io = tab.semi_sync = tab.fenced = tab.demoted = false;
@@ -330,16 +508,19 @@ std::string World::DoPromote(int tablet, const Promote& step) {
   uint32_t row = 1u << transactions.size();
   uint32_t holders = 0;
   for (Tab& other : tabs) {
-    if (!other.up || !other.io || other.source != tablet) continue;
+    if (!other.up || !other.mysqld || !other.io || other.source != tablet) continue;
     holders += other.semi_sync;
   }
   if (holders < step.acknowledgements) return "nobody acknowledges the journal row";
-  transactions.push_back({step.term, tablet});
+  transactions.push_back({step.term, tablet, NewestSequence(tab.received) + 1});
   tab.received |= row;
   tab.executed |= row;
   for (Tab& other : tabs) {
-    if (other.up && other.io && other.source == tablet) other.received |= tab.received;
+    if (other.up && other.mysqld && other.io && other.source == tablet)
+      other.received |= tab.received;
   }
+  tab.lease = 0;
+  tab.resuming = false;
   tab.leads = tab.serving = true;
   tab.read_only = false;
   tab.acks = step.acknowledgements;
@@ -352,6 +533,7 @@ std::string World::DoPromote(int tablet, const Promote& step) {
     violation = fmt::format("I3: {} promoted in term {} without an acknowledged transaction",
                             Alias(tablet).ToString(), step.term);
   }
+  if (step.acknowledgements > 0) acked |= row;
   return {};
 }
 
@@ -373,16 +555,28 @@ std::string World::DoPublish(int tablet, uint64_t term, Coordinator& coordinator
 }
 
 void World::CheckState() {
-  int able = 0;
+  int able = 0, serve = 0;
+  size_t newest = 0;
+  for (size_t i = 0; i < opened.size(); ++i) {
+    if (opened[i].first > opened[newest].first) newest = i;
+  }
+  int leader = opened[newest].second;
+  if ((acked & ~tabs[static_cast<size_t>(leader)].received) != 0) {
+    violation = fmt::format("I4: {} leads term {} and lacks what a client was told to be committed",
+                            Alias(leader).ToString(), opened[newest].first);
+  }
   for (size_t i = 0; i < tabs.size(); ++i) {
     const Tab& primary = tabs[i];
-    if (!primary.up || !primary.leads || !primary.serving || primary.read_only) continue;
+    serve += Serves(primary);
+    if (!primary.up || !primary.mysqld || !primary.leads || !primary.serving || primary.read_only)
+      continue;
     uint32_t ackers = 0;
     for (const Tab& tab : tabs) {
       ackers += tab.up && tab.io && tab.semi_sync && tab.source == static_cast<int>(i);
     }
     able += ackers >= primary.acks;
   }
+  if (serve > 1) violation = "I1: two tablets serve";
   if (able > 1) violation = "I1: two tablets can get writes acknowledged";
 }
 
@@ -394,9 +588,10 @@ void World::Heal() {
   }
   for (size_t i = 0; i < tabs.size(); ++i) {
     Tab& tab = tabs[i];
-    bool died = !tab.up;
-    tab.up = true;
-    tab.cut = false;
+    bool died = !tab.up || !tab.mysqld || tab.resuming;
+    tab.up = tab.mysqld = true;
+    tab.cut = tab.resuming = false;
+    tab.grants = tab.lease = 0;
     if (!tab.leads || !(died || static_cast<int>(i) != newest)) continue;
     // Its vttablet starts it read-only; one that led in vain is rewound to what the newest has.
     tab.leads = false;
@@ -409,6 +604,7 @@ void World::Heal() {
       tab.executed &= tab.received;
     }
   }
+  GiveGrants();
 }
 
 std::string World::Key() const {
@@ -417,7 +613,9 @@ std::string World::Key() const {
   for (const Tab& t : tabs) {
     put(t.promised << 16 | t.lead_term);
     put(t.up | t.cut << 1 | t.leads << 2 | t.read_only << 3 | t.serving << 4 | t.demoted << 5 |
-        t.fenced << 6 | t.io << 7 | t.semi_sync << 8 | t.acks << 9 | (t.source + 1) << 12);
+        t.fenced << 6 | t.io << 7 | t.semi_sync << 8 | t.acks << 9 | (t.source + 1) << 12 |
+        t.mysqld << 16 | t.resuming << 17);
+    put(t.grants << 16 | t.lease);
     put(t.received);
     put(t.executed);
   }

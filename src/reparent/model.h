@@ -2,6 +2,10 @@
 // clients that write, and coordinators that run NextStep without any lock. Every thing that can
 // happen next is an event; the owner picks one. A violated invariant is put into `violation`.
 // Threads: values, copied freely.
+//
+// Time is abstract. A grant is given anew as long as the replica may give it, which is the worst
+// case for whoever wants to open; a coordinator's wait lets all others run out, at the replica and
+// then at the primary. A mysqld that dies as primary is held, and kept or rewound.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +21,20 @@ enum class Bug : uint8_t {
   kSkipFence,
   kPromoteMostLagging,
   kPublishBeforeWritable,
-  kSameTermTwice
+  kSameTermTwice,
+  kGrantFromAnswer,   // a primary counts on a grant for longer than the replica is bound
+  kPromiseForgotten,  // a vttablet that starts anew does not wait for what it may have granted
+  kWaitersReleased,   // a primary that gives way is made a replica while sessions wait
+  kSequenceAlone      // MariaDB: 0-1-5 and 0-2-5 taken for the same
 };
+std::string_view BugName(Bug bug);
 
 struct Tab {
   bool up = true, cut = false;  // cut: unreachable for coordinators, alive for clients and replicas
+  bool mysqld = true;           // false: its process has ended, and the vttablet knows it
+  bool resuming = false;        // kept after a crash: serves once all it has is acknowledged
+  uint32_t grants = 0;          // tablets it has promised by a grant to let no successor open
+  uint32_t lease = 0;           // tablets whose grants it counts on
   uint64_t promised = 1, lead_term = 0;
   bool leads = false, read_only = true, serving = true, demoted = false, fenced = false, io = false;
   bool semi_sync = false;
@@ -44,6 +57,7 @@ struct World {
   struct Journal {
     uint64_t term;
     int tablet;
+    uint64_t sequence;  // in the domain, as MariaDB counts
   };
   struct Event {
     char kind;
@@ -52,10 +66,11 @@ struct World {
 
   Bug bug = Bug::kNone;
   Durability durability = Durability::kSemiSync;
+  gtid::Flavor flavor = gtid::Flavor::kMysql;
   std::vector<Tab> tabs;
   std::vector<Coordinator> coordinators;
   std::vector<Journal> transactions;  // term 0: a client's write
-  uint32_t acked = 0;                 // all writes acknowledged to a client
+  uint32_t acked = 0;                 // all writes acknowledged to a client, and journal rows
   uint64_t acked_term = 0;            // the highest term that acknowledged one
   std::vector<std::pair<uint64_t, int>> opened;
   int shard_primary = 0;
@@ -80,6 +95,17 @@ struct World {
  private:
   void Write(int tablet);
   void Replicate(int tablet);
+  bool Serves(const Tab& tab) const;
+  bool Grants(int replica, int primary) const;
+  void GiveGrants();
+  void LetGrantsRunOut();
+  bool LedInVain(const Tab& tab) const;
+  void Keep(int tablet);
+  void Rewind(Tab& tab, int leader);
+  uint64_t NewestSequence(uint32_t bits) const;
+  gtid::Set SetOf(uint32_t bits) const;
+  bool Holds(uint32_t bits, const gtid::Set& set) const;
+  uint32_t ClientWrites(uint32_t bits) const;
   void CountAcks(int tablet);
   void Decide(Coordinator& coordinator);
   void ActOnNext(Coordinator& coordinator);

@@ -88,8 +88,10 @@ class Look {
       OfLostPrimary(up);
       return;
     }
-    bool follows = primary_->read_only && !primary_->source.empty();
-    if (primary_->demoted || follows) {
+    // Read-only, and no leader any more by its own word: only a new term can open it.
+    bool given_up = !primary_->source.empty() || primary_->type != TabletType::kPrimary ||
+                    primary_->promised_term > primary_->journal_term;
+    if (primary_->demoted || (primary_->read_only && given_up)) {
       AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kReparentAnew,
                    "a reparent demoted it and did not end");
     } else if (primary_->read_only) {

@@ -132,6 +132,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<void> NoteConfirmed();
   // Steps down when the shard's record names a later primary.
   io::Task<void> GiveWay();
+  io::Task<record::TabletAlias> WhomToFollow(Deadline deadline);
   // A primary that came back under another address, as pods do, is found by its record.
   io::Task<Status> FollowAddress(std::string host, uint16_t port);
   // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "paceline_agent.pb.h"
 #include "tabletmanagerdata.pb.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/sidecar.h"
@@ -158,8 +159,9 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
       Status back = co_await ComeBackUnder(std::move(*leader), false, deadline);
       if (!back) co_return back;
     }
-    Status replica = co_await BecomeReplicaOf(shard_.primary_alias, !state_.replication_stopped,
-                                              std::nullopt, deadline);
+    record::TabletAlias leader = co_await WhomToFollow(Deadline::In(2s).EarlierOf(deadline));
+    Status replica =
+        co_await BecomeReplicaOf(leader, !state_.replication_stopped, std::nullopt, deadline);
     if (replica) role_known_ = true;
     ShowServing();
     co_return replica;
@@ -349,8 +351,31 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   co_return Status();
 }
 
+// The record may be older than what a term has told: replication is started only from the primary
+// of the promised term, and another one has to say itself that it leads such a term.
+io::Task<record::TabletAlias> Manager::WhomToFollow(Deadline deadline) {
+  record::TabletAlias recorded = shard_.primary_alias;
+  Result<record::TabletAlias> told = record::ParseTabletAlias(state_.leader);
+  if (!told || *told == recorded || *told == tablet_.alias || !needs_.call_tablet)
+    co_return recorded;
+  if (recorded.empty()) co_return *told;
+  auto tablet = co_await needs_.topo->GetTablet(recorded, deadline);
+  std::shared_ptr<port::TabletManager> manager;
+  if (tablet) manager = needs_.call_tablet(tablet->value);
+  if (manager == nullptr) co_return *told;
+  agent::TabletStateRequest request;
+  agent::TabletStateResponse state;
+  Status answered = co_await manager->TabletState(request, state, deadline);
+  bool leads = answered && state.tablet().type() == topodata::PRIMARY && !state.read_only() &&
+               state.journal_term() >= state_.promised_term;
+  // Vitess's tablets know of no terms.
+  bool foreign = !answered && answered.error().code() == Code::kUnimplemented;
+  if (!leads && !foreign) co_return *told;
+  co_return recorded;
+}
+
 io::Task<Status> Manager::FollowAddress(std::string host, uint16_t port) {
-  record::TabletAlias primary = shard_.primary_alias;
+  record::TabletAlias primary = co_await WhomToFollow(Deadline::In(1s));
   if (primary.empty()) co_return Status();
   auto recorded = co_await needs_.topo->GetTablet(primary, Deadline::In(1s));
   if (!recorded) co_return Fail(recorded.error().Context("finding the primary"));

@@ -334,7 +334,8 @@ TEST_P(MarkingTest, TablesThatAreMadeAndDropped) {
   Run("CREATE TABLE made (id INT)", [&](port::QueryRequest& request) { request.attempt = create; });
   Run("DROP TABLE made", [&](port::QueryRequest& request) { request.attempt = drop; });
   EXPECT_EQ(Of(create).size(), 1u);
-  EXPECT_EQ(Of(drop).size(), 1u);
+  // MariaDB writes a text of its own, which cannot be told.
+  EXPECT_EQ(Of(drop).size(), mysql() ? 1u : 0u);
 }
 
 TEST_P(MarkingTest, DiagnosticsAreTheStatements) {

@@ -25,6 +25,12 @@ class QueryThreads final : public vttablet::QuerySide {
   void SetLease(Time until) override { group_->SetLease(until); }
   void SetHealth(const port::TabletHealth& health) override { group_->SetHealth(health); }
   io::Task<bool> Drain(Deadline grace) override { return group_->Drain(grace); }
+  io::Task<vttablet::AttemptsSight> HoldAttempts(std::vector<uint32_t> attempts) override {
+    return group_->HoldAttempts(std::move(attempts));
+  }
+  void SetResolve(vttablet::Resolve resolve) override {
+    group_->SetResolve(io::Loop::Current(), std::move(resolve));
+  }
   void DropConnections(const std::string& reason) override;
 
   io::Task<void> Close() { return group_->Close(); }

@@ -187,6 +187,7 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   vttablet::ManagerOptions options;
   options.tablet = t.record;
   options.state_file = f.state_file;
+  options.app_user = f.app_user;
   options.replication.user = f.repl_user;
   options.replication.password = f.repl_password;
   vttablet::Manager::Needs needs;

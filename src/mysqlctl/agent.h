@@ -61,6 +61,7 @@ class Mysqlctld final : public port::Mysqlctl {
   io::Task<Result<port::RewindReport>> Rewind(port::RewindOrder order, Deadline deadline) override;
   io::Task<Status> Kill(Deadline deadline) override;
   io::Task<Status> NoteSemiSync(port::SemiSyncNote note, Deadline deadline) override;
+  io::Task<Result<port::Written>> ReadWritten(port::WrittenQuery query, Deadline deadline) override;
 
  private:
   void OnDeath(const std::string& how);

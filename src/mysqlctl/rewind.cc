@@ -75,8 +75,8 @@ io::Task<Result<port::RewindReport>> Mysqlctld::RewindLocked(port::RewindOrder o
   std::string index = instance_.layout().bin_log_base() + ".index";
   gtid::Flavor flavor = instance_.options().programs.version.mariadb() ? gtid::Flavor::kMariadb
                                                                        : gtid::Flavor::kMysql;
-  std::function<Result<mysqld::BinlogTail>()> find = [index, flavor, set = *keep] {
-    return mysqld::FindTail(index, flavor, set);
+  std::function<Result<mysqld::BinlogTail>()> find = [index, set = *keep] {
+    return mysqld::FindTail(index, set);
   };
   Result<mysqld::BinlogTail> tail =
       co_await io::RunBlocking<Result<mysqld::BinlogTail>>(std::move(find));
@@ -94,6 +94,7 @@ io::Task<Result<port::RewindReport>> Mysqlctld::RewindLocked(port::RewindOrder o
   port::RewindReport report;
   if (!tail->file.empty()) {
     report.transactions = tail->lost.size();
+    report.only_sidecar = tail->only_sidecar;
     gtid::Set cut(flavor);
     for (const gtid::Gtid& gtid : tail->lost) cut.Add(gtid.source, {gtid.sequence, gtid.sequence});
     report.cut = cut.ToEncoded();

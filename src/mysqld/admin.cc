@@ -41,6 +41,11 @@ io::Task<Status> ConnectionAdmin::Run(std::vector<std::string> statements, Deadl
     status = Fail(result.error());
     break;
   }
+  if (!status && status.error().from_mysql()) {
+    // A transaction that the statements began must not stay open on an idle session.
+    Result<mysql::QueryResult> ended = co_await (*session)->Query("ROLLBACK", deadline);
+    (void)ended;
+  }
   Return(std::move(*session));
   co_return status;
 }

@@ -32,6 +32,8 @@ std::unexpected<Error> Failed(std::string_view doing, const std::string& path, i
   }
 }
 
+}  // namespace
+
 Status GiveTo(const std::string& path, const std::string& owner) {
   if (owner.empty() || geteuid() != 0) return {};
   passwd entry{};
@@ -46,7 +48,13 @@ Status GiveTo(const std::string& path, const std::string& owner) {
   return {};
 }
 
-}  // namespace
+Status SyncFolder(const std::string& path) {
+  int folder = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return Failed("syncing", path, errno);
+  int error = fsync(folder) == 0 ? 0 : errno;
+  close(folder);
+  return error == 0 ? Status() : Failed("syncing", path, error);
+}
 
 Status MakeFolder(const std::string& path, const std::string& owner) {
   std::error_code error;

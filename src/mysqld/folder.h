@@ -11,6 +11,10 @@ namespace paceline::mysqld {
 // Errors of all: kResourceExhausted (disk full), kPermissionDenied (read-only or not ours), naming
 // the path. `owner`: the user that gets them when we are root; "" leaves them ours.
 Status MakeFolder(const std::string& path, const std::string& owner);
+// The file or folder belongs to `owner` from now on.
+Status GiveTo(const std::string& path, const std::string& owner);
+// Makes names that came or went in it durable.
+Status SyncFolder(const std::string& path);
 // By rename, with fsync of file and folder. Mode 0640.
 Status WriteFileDurably(const std::string& path, const std::string& text, const std::string& owner);
 // Creates an empty file where there is none.

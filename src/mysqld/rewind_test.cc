@@ -72,7 +72,7 @@ TEST_P(Rewinding, WhatNobodyAcknowledgedIsGoneAfterTheCut) {
   ASSERT_TRUE(servers.Until([&] { return !instance.running() && ended == kSessions; }));
 
   std::string index = instance.options().config.layout.bin_log_base() + ".index";
-  Result<BinlogTail> tail = FindTail(index, GetParam(), *kept);
+  Result<BinlogTail> tail = FindTail(index, *kept);
   ASSERT_OK(tail);
   EXPECT_EQ(tail->refused, "");
   EXPECT_GE(tail->lost.size(), 1u);
@@ -83,12 +83,12 @@ TEST_P(Rewinding, WhatNobodyAcknowledgedIsGoneAfterTheCut) {
   // The exported file reads as a log whose transactions are the lost ones.
   std::string own_index = instance.options().config.layout.dir + "/errant/index";
   std::ofstream(own_index) << *exported << "\n";
-  Result<BinlogTail> again = FindTail(own_index, GetParam(), gtid::Set(GetParam()));
+  Result<BinlogTail> again = FindTail(own_index, gtid::Set(GetParam()));
   ASSERT_OK(again);
   EXPECT_EQ(again->lost.size(), tail->lost.size());
 
   ASSERT_OK(CutTail(*tail));
-  Result<BinlogTail> none = FindTail(index, GetParam(), *kept);
+  Result<BinlogTail> none = FindTail(index, *kept);
   ASSERT_OK(none);
   EXPECT_EQ(none->file, "");
   ASSERT_OK(servers.Await(instance.Start({}, InTest())));
@@ -109,7 +109,7 @@ TEST_P(Rewinding, DdlInTheTailIsRefused) {
   kill(instance.pid(), SIGKILL);
   ASSERT_TRUE(servers.Until([&] { return !instance.running(); }));
   Result<BinlogTail> tail =
-      FindTail(instance.options().config.layout.bin_log_base() + ".index", GetParam(), *kept);
+      FindTail(instance.options().config.layout.bin_log_base() + ".index", *kept);
   ASSERT_OK(tail);
   EXPECT_EQ(tail->lost.size(), 1u);
   EXPECT_NE(tail->refused, "");

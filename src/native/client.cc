@@ -52,6 +52,7 @@ struct Client::Call {
   bool attention = false;  // the sink is full: the waiter is to wait for it and grant credit
   port::ResultSink* sink = nullptr;
   port::HealthSink* health = nullptr;
+  std::vector<port::AttemptOutcome>* outcomes = nullptr;
   std::optional<Error> error;
   port::QueryEnd end;
   uint64_t offset = 0;  // of its request in the link's output
@@ -212,6 +213,7 @@ Client::Call* Client::TakeCall() {
   call->sent = call->done = call->left = call->attention = false;
   call->sink = nullptr;
   call->health = nullptr;
+  call->outcomes = nullptr;
   call->error.reset();
   call->end = {};
   call->ungranted = 0;
@@ -233,6 +235,7 @@ void Client::Finish(Call& call, std::optional<Error> error) {
 void Client::Leave(Call& call) {
   call.sink = nullptr;
   call.health = nullptr;
+  call.outcomes = nullptr;
   if (call.done || !call.sent || lost_) {
     call.done = true;
     free_.push_back(&call);
@@ -269,7 +272,8 @@ io::Task<Status> Client::SendQuery(Call& call, const port::QueryRequest& request
       rest.remove_prefix(part.size());
       FrameHeader header{.request = call.id,
                          .type = first ? FrameType::kQuery : FrameType::kQueryPart,
-                         .flags = rest.empty() ? uint8_t{0} : uint8_t{kFlagMore}};
+                         .flags = rest.empty() ? uint8_t{0} : uint8_t{kFlagMore},
+                         .meta = first ? request.attempt : 0};
       AppendFrame(&link_.out(), header, part);
       link_.Wrote();
       if (rest.empty()) break;
@@ -285,7 +289,7 @@ io::Task<Status> Client::SendQuery(Call& call, const port::QueryRequest& request
   call.offset = link_.appended();
   call.sent = true;
   size_t at = out.size();
-  AppendHeader(&out, {.request = call.id, .type = FrameType::kQuery});
+  AppendHeader(&out, {.request = call.id, .type = FrameType::kQuery, .meta = request.attempt});
   EncodeQuery(&out, request, TimeLeft(deadline, loop_.Now()));
   PatchLength(&out, at);
   link_.Wrote();
@@ -383,6 +387,14 @@ Status Client::OnPiece(const FrameSplitter::Piece& piece) {
     case FrameType::kPong:
       Finish(call, std::nullopt);
       return {};
+    case FrameType::kResolved: {
+      std::vector<port::AttemptOutcome> outcomes;
+      if (!DecodeResolved(piece.bytes, &outcomes))
+        return Fail(Code::kInternal, "malformed RESOLVED frame");
+      if (call.outcomes != nullptr) *call.outcomes = std::move(outcomes);
+      Finish(call, std::nullopt);
+      return {};
+    }
     case FrameType::kError: {
       Error error(Code::kUnknown, "");
       if (!DecodeError(piece.bytes, &error)) return Fail(Code::kInternal, "malformed ERROR frame");
@@ -512,6 +524,34 @@ io::Task<Status> Client::StreamHealth(port::HealthSink& sink, Deadline deadline)
   Status ended = co_await RunSimple(*call, deadline);
   if (!ended) co_return ended;
   co_return Fail(Code::kUnavailable, "the tablet ended its health stream");
+}
+
+io::Task<Result<std::vector<port::AttemptOutcome>>> Client::Resolve(
+    record::Target target, std::vector<port::AttemptQuestion> questions, Deadline deadline) {
+  std::optional<io::Gate::Pass> pass = gate_.Enter();
+  if (!pass || !usable()) co_return Fail(Unusable());
+  if (peer_.version < kVersionOfResolve) {
+    co_return Fail(Code::kUnimplemented, "tablet {} keeps no evidence of attempts",
+                   peer_.tablet.ToString());
+  }
+  size_t bytes = 0;
+  for (const port::AttemptQuestion& question : questions) bytes += 64 + question.since.size();
+  if (questions.size() > port::kQuestionsMax || bytes > kMaxControlBytes / 2)
+    co_return Fail(Code::kResourceExhausted, "too many questions at once: ask for some of them");
+  Call* call = TakeCall();
+  if (call == nullptr) co_return Fail(Code::kResourceExhausted, "too many calls are running");
+  std::vector<port::AttemptOutcome> outcomes;
+  call->outcomes = &outcomes;
+  call->offset = link_.appended();
+  call->sent = true;
+  AppendResolve(&link_.out(), call->id, target, questions, TimeLeft(deadline, loop_.Now()));
+  Status ended = co_await RunSimple(*call, deadline);
+  if (!ended) co_return Fail(ended.error());
+  if (outcomes.size() != questions.size()) {
+    co_return Fail(Code::kInternal, "tablet {} answered {} of {} questions",
+                   peer_.tablet.ToString(), outcomes.size(), questions.size());
+  }
+  co_return outcomes;
 }
 
 io::Task<Status> Client::Ping(Deadline deadline) {

@@ -39,6 +39,9 @@ class Client final : public port::QueryService, private Link::Handler {
   io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
                                            port::ResultSink& sink, Deadline deadline) override;
   io::Task<Status> Release(record::Target target, uint64_t pinned_id, Deadline deadline) override;
+  io::Task<Result<std::vector<port::AttemptOutcome>>> Resolve(
+      record::Target target, std::vector<port::AttemptQuestion> questions,
+      Deadline deadline) override;
   io::Task<Status> StreamHealth(port::HealthSink& sink, Deadline deadline) override;
   io::Task<void> Close() override;
   io::Task<Status> Ping(Deadline deadline);

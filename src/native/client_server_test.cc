@@ -32,6 +32,7 @@ class ScriptedService final : public port::QueryService {
   io::Task<Result<port::QueryEnd>> Answer(const port::QueryRequest& request, port::ResultSink& sink,
                                           Deadline deadline) {
     texts.emplace_back(request.text);
+    attempts.push_back(request.attempt);
     std::string_view text = request.text;
     port::QueryEnd end;
     Terminator ok;
@@ -98,9 +99,21 @@ class ScriptedService final : public port::QueryService {
       if (deadline.Passed(SystemClock().Now())) co_return Fail(Code::kDeadlineExceeded, "over");
     }
   }
+  io::Task<Result<std::vector<port::AttemptOutcome>>> Resolve(
+      record::Target target, std::vector<port::AttemptQuestion> questions, Deadline) override {
+    if (target.shard != "0") co_return Fail(Code::kClusterEvent, "wrong shard");
+    std::vector<port::AttemptOutcome> outcomes;
+    for (const port::AttemptQuestion& question : questions) {
+      port::AttemptOutcome& outcome = outcomes.emplace_back();
+      outcome.fate = port::AttemptOutcome::Fate::kCommitted;
+      outcome.gtid = question.since + ":" + std::to_string(question.attempt);
+    }
+    co_return outcomes;
+  }
   io::Task<void> Close() override { co_return; }
 
   std::vector<std::string> texts;
+  std::vector<uint32_t> attempts;
   std::set<uint64_t> released;
   io::Event started, canceled, health_end;
   io::Event* released_event = nullptr;
@@ -184,6 +197,7 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
   }
   struct Running {
     std::string text;
+    uint32_t attempt = 0;
     RecordingSink sink;
     port::Cancel cancel;
     std::optional<Result<port::QueryEnd>> end;
@@ -192,6 +206,7 @@ class ClientServerTest : public ::testing::TestWithParam<bool> {
     port::QueryRequest request;
     request.target = {"ks", "0", record::TabletType::kPrimary, ""};
     request.text = running->text;
+    request.attempt = running->attempt;
     request.cancel = &running->cancel;
     Result<port::QueryEnd> end =
         co_await client->Execute(request, running->sink, Deadline::In(time));
@@ -277,6 +292,34 @@ TEST_P(ClientServerTest, LongStatementsArriveWhole) {
     ASSERT_TRUE(*query.end);
     EXPECT_EQ(query.sink.ends[0].affected_rows, query.text.size());
   }
+}
+
+TEST_P(ClientServerTest, AttemptsAreNumbered) {
+  Run("plain");
+  Running& marked = Start("marked");
+  marked.attempt = port::kAttemptMin + 7;
+  Running& long_one = Start("length" + std::string(200'000, 'x'));
+  long_one.attempt = port::kAttemptMin + 8;
+  ASSERT_TRUE(Until([&] { return marked.end && long_one.end; }));
+  EXPECT_EQ(service_.attempts, (std::vector<uint32_t>{0, marked.attempt, long_one.attempt}));
+}
+
+TEST_P(ClientServerTest, AttemptsAreResolved) {
+  record::Target target{"ks", "0", record::TabletType::kPrimary, ""};
+  std::vector<port::AttemptQuestion> questions = {{port::kAttemptMin, {"zone1", 100}, "since"},
+                                                  {port::kAttemptMin + 1, {"zone1", 100}, ""}};
+  auto told = Await(client_->Resolve(target, questions, Deadline::In(5s)));
+  ASSERT_TRUE(told) << told.error().message();
+  ASSERT_EQ(told->size(), 2u);
+  EXPECT_EQ((*told)[0].gtid, "since:2147483648");
+  target.shard = "1";
+  auto refused = Await(client_->Resolve(target, questions, Deadline::In(5s)));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::kClusterEvent);
+  questions.resize(port::kQuestionsMax + 1);
+  auto many = Await(client_->Resolve(target, questions, Deadline::In(5s)));
+  ASSERT_FALSE(many);
+  EXPECT_EQ(many.error().code(), Code::kResourceExhausted) << many.error().message();
 }
 
 TEST_P(ClientServerTest, ErrorsKeepTheirCode) {

@@ -30,7 +30,7 @@ bool Acceptable(const FrameHeader& header) {
     case FrameType::kQueryPart:
       return header.length <= kMaxDataBytes;
     default:
-      return header.type >= FrameType::kHello && header.type <= FrameType::kGoAway &&
+      return header.type >= FrameType::kHello && header.type <= FrameType::kResolved &&
              header.length <= kMaxControlBytes;
   }
 }

@@ -10,7 +10,9 @@
 
 namespace paceline::native {
 
-inline constexpr uint32_t kProtocolVersion = 1;
+// 2: RESOLVE, RESOLVED.
+inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kVersionOfResolve = 2;
 inline constexpr size_t kHeaderBytes = 16;
 // DATA, QUERY and QUERY_PART carry no more than this, so that no request holds up the others for
 // long.
@@ -38,6 +40,8 @@ enum class FrameType : uint8_t {
   kWatchHealth = 15,
   kHealth = 16,
   kGoAway = 17,
+  kResolve = 18,
+  kResolved = 19,
 };
 
 enum FrameFlag : uint8_t {
@@ -52,7 +56,8 @@ struct FrameHeader {
   uint32_t request = 0;  // chosen by the client; 0: the connection itself
   FrameType type = FrameType::kHello;
   uint8_t flags = 0;
-  uint32_t meta = 0;  // DATA: how many bytes at the payload's front are metadata
+  // DATA: how many bytes at the payload's front are metadata. QUERY: the attempt's number.
+  uint32_t meta = 0;
   friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
 };
 

@@ -354,6 +354,86 @@ bool DecodeHealth(std::string_view payload, port::TabletHealth* out) {
   return Good(in);
 }
 
+void AppendResolve(std::string* out, uint32_t request, const record::Target& target,
+                   const std::vector<port::AttemptQuestion>& questions, Duration time_left) {
+  Frame frame(out, FrameType::kResolve, request);
+  PutDuration(out, time_left);
+  PutTarget(out, target);
+  PutLenenc(out, questions.size());
+  for (const port::AttemptQuestion& question : questions) {
+    PutU32(out, question.attempt);
+    PutAlias(out, question.sent_to);
+    PutLenencBytes(out, question.since);
+  }
+}
+
+bool DecodeResolve(std::string_view payload, record::Target* target,
+                   std::vector<port::AttemptQuestion>* questions, Duration* time_left) {
+  Reader in(payload);
+  *time_left = ReadDuration(&in);
+  ReadTarget(&in, target);
+  uint64_t count = in.Lenenc();
+  if (count > port::kQuestionsMax) return false;
+  questions->clear();
+  for (uint64_t i = 0; in.ok() && i < count; ++i) {
+    port::AttemptQuestion& question = questions->emplace_back();
+    question.attempt = in.U32();
+    ReadAlias(&in, &question.sent_to);
+    question.since = in.LenencBytes();
+  }
+  return Good(in);
+}
+
+void AppendResolved(std::string* out, uint32_t request,
+                    const std::vector<port::AttemptOutcome>& outcomes) {
+  Frame frame(out, FrameType::kResolved, request, kFlagLast);
+  PutLenenc(out, outcomes.size());
+  for (const port::AttemptOutcome& outcome : outcomes) {
+    PutU8(out, static_cast<uint8_t>(outcome.fate));
+    PutLenencBytes(out, outcome.gtid);
+    PutLenenc(out, outcome.statements);
+    PutLenenc(out, outcome.changes.size());
+    for (const port::AttemptOutcome::Change& change : outcome.changes) {
+      PutLenencBytes(out, change.table);
+      PutLenenc(out, change.inserted);
+      PutLenenc(out, change.updated);
+      PutLenenc(out, change.deleted);
+      PutU8(out, change.first_insert_id ? 1 : 0);
+      PutU64(out, change.first_insert_id.value_or(0));
+    }
+    PutLenencBytes(out, outcome.why);
+  }
+}
+
+bool DecodeResolved(std::string_view payload, std::vector<port::AttemptOutcome>* outcomes) {
+  Reader in(payload);
+  uint64_t count = in.Lenenc();
+  if (count > port::kQuestionsMax) return false;
+  outcomes->clear();
+  for (uint64_t i = 0; in.ok() && i < count; ++i) {
+    port::AttemptOutcome& outcome = outcomes->emplace_back();
+    uint8_t fate = in.U8();
+    if (fate > static_cast<uint8_t>(port::AttemptOutcome::Fate::kCommitted)) return false;
+    outcome.fate = static_cast<port::AttemptOutcome::Fate>(fate);
+    outcome.gtid = in.LenencBytes();
+    outcome.statements = in.Lenenc();
+    uint64_t changes = in.Lenenc();
+    if (changes > kMaxStrings) return false;
+    for (uint64_t j = 0; in.ok() && j < changes; ++j) {
+      port::AttemptOutcome::Change& change = outcome.changes.emplace_back();
+      change.table = in.LenencBytes();
+      change.inserted = in.Lenenc();
+      change.updated = in.Lenenc();
+      change.deleted = in.Lenenc();
+      bool known = in.U8() != 0;
+      uint64_t first = in.U64();
+      if (known) change.first_insert_id = first;
+    }
+    outcome.why = in.LenencBytes();
+  }
+  return Good(in);
+}
+
 void AppendEmpty(std::string* out, FrameType type, uint32_t request) {
   AppendHeader(out, {.request = request, .type = type});
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -31,7 +32,8 @@ void AppendSettings(std::string* out, const port::Settings& settings, bool reset
 bool DecodeSettings(std::string_view payload, port::Settings* out);
 
 // QUERY: all of a request. The statement and its parameters may be long; what exceeds kMaxDataBytes
-// goes on in QUERY_PART frames, and the decoder gets the payloads joined.
+// goes on in QUERY_PART frames, and the decoder gets the payloads joined. The attempt's number
+// stands in the header, where older tablets do not look.
 void EncodeQuery(std::string* out, const port::QueryRequest& request, Duration time_left);
 struct DecodedQuery {
   uint64_t settings_id = 0;
@@ -80,6 +82,15 @@ bool DecodeRelease(std::string_view payload, record::Target* target, uint64_t* p
 
 void AppendHealth(std::string* out, uint32_t request, const port::TabletHealth& health);
 bool DecodeHealth(std::string_view payload, port::TabletHealth* out);
+
+// RESOLVE: target, time left, questions; answered by RESOLVED with as many outcomes, or ERROR.
+void AppendResolve(std::string* out, uint32_t request, const record::Target& target,
+                   const std::vector<port::AttemptQuestion>& questions, Duration time_left);
+bool DecodeResolve(std::string_view payload, record::Target* target,
+                   std::vector<port::AttemptQuestion>* questions, Duration* time_left);
+void AppendResolved(std::string* out, uint32_t request,
+                    const std::vector<port::AttemptOutcome>& outcomes);
+bool DecodeResolved(std::string_view payload, std::vector<port::AttemptOutcome>* outcomes);
 
 // CANCEL, DONE, PING, PONG, WATCH_HEALTH: no payload. GOAWAY: why, as text.
 void AppendEmpty(std::string* out, FrameType type, uint32_t request);

@@ -177,5 +177,59 @@ TEST(Message, NoiseIsRefusedOrReadNeverMore) {
   }
 }
 
+TEST(Message, QuestionsAndOutcomesCarryAll) {
+  record::Target target{"k", "0", record::TabletType::kPrimary, "zone1"};
+  std::vector<port::AttemptQuestion> questions = {{0x80000001, {"zone1", 101}, "MySQL56/x:1-5"},
+                                                  {0xffffffff, {}, ""}};
+  std::string bytes;
+  AppendResolve(&bytes, 7, target, questions, std::chrono::seconds(2));
+  FrameHeader header;
+  std::string payload(Payload(bytes, &header));
+  record::Target back_target;
+  std::vector<port::AttemptQuestion> back;
+  Duration left{0};
+  ASSERT_TRUE(DecodeResolve(payload, &back_target, &back, &left));
+  EXPECT_EQ(back_target, target);
+  EXPECT_EQ(left, std::chrono::seconds(2));
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].attempt, 0x80000001);
+  EXPECT_EQ(back[0].sent_to, questions[0].sent_to);
+  EXPECT_EQ(back[0].since, questions[0].since);
+  EXPECT_EQ(back[1].attempt, 0xffffffff);
+  for (size_t cut = 0; cut < payload.size(); ++cut) {
+    EXPECT_FALSE(
+        DecodeResolve(std::string_view(payload).substr(0, cut), &back_target, &back, &left));
+  }
+
+  std::vector<port::AttemptOutcome> outcomes(3);
+  outcomes[0].fate = port::AttemptOutcome::Fate::kCommitted;
+  outcomes[0].gtid = "x:6";
+  outcomes[0].statements = 2;
+  outcomes[0].changes = {{"db.t", 3, 2, 1, 41}, {"db.u", 1, 0, 0, std::nullopt}};
+  outcomes[1].fate = port::AttemptOutcome::Fate::kNotCommitted;
+  outcomes[2].why = "no log";
+  bytes.clear();
+  AppendResolved(&bytes, 7, outcomes);
+  payload = Payload(bytes, &header);
+  std::vector<port::AttemptOutcome> told;
+  ASSERT_TRUE(DecodeResolved(payload, &told));
+  ASSERT_EQ(told.size(), 3u);
+  EXPECT_EQ(told[0].fate, outcomes[0].fate);
+  EXPECT_EQ(told[0].gtid, "x:6");
+  EXPECT_EQ(told[0].statements, 2u);
+  ASSERT_EQ(told[0].changes.size(), 2u);
+  EXPECT_EQ(told[0].changes[0].table, "db.t");
+  EXPECT_EQ(told[0].changes[0].inserted, 3u);
+  EXPECT_EQ(told[0].changes[0].updated, 2u);
+  EXPECT_EQ(told[0].changes[0].deleted, 1u);
+  EXPECT_EQ(told[0].changes[0].first_insert_id, 41u);
+  EXPECT_FALSE(told[0].changes[1].first_insert_id);
+  EXPECT_EQ(told[1].fate, port::AttemptOutcome::Fate::kNotCommitted);
+  EXPECT_EQ(told[2].fate, port::AttemptOutcome::Fate::kUnknown);
+  EXPECT_EQ(told[2].why, "no log");
+  for (size_t cut = 0; cut < payload.size(); ++cut)
+    EXPECT_FALSE(DecodeResolved(std::string_view(payload).substr(0, cut), &told));
+}
+
 }  // namespace
 }  // namespace paceline::native

@@ -99,6 +99,7 @@ class Session::Call final : public port::ResultSink {
   bool running = false;
   bool canceled_early = false;  // while gathering
   std::string body;
+  uint32_t attempt = 0;
   port::QueryRequest request;
   Deadline deadline = Deadline::Never();
   port::Cancel cancel;
@@ -253,6 +254,20 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
       });
       return {};
     }
+    case FrameType::kResolve: {
+      record::Target target;
+      std::vector<port::AttemptQuestion> questions;
+      Duration left{0};
+      if (!DecodeResolve(piece.bytes, &target, &questions, &left)) {
+        return Fail(Code::kInvalidArgument, "malformed RESOLVE frame");
+      }
+      Deadline deadline = Deadline::After(loop_.clock(), std::min(left, kLongest));
+      loop_.Post([pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this,
+                  request, target, questions = std::move(questions), deadline]() mutable {
+        if (*pass) io::Detach(RunResolve(this, request, target, std::move(questions), deadline));
+      });
+      return {};
+    }
     case FrameType::kPing:
       AppendEmpty(&link_.out(), FrameType::kPong, request);
       link_.Wrote();
@@ -327,6 +342,7 @@ void Session::Refuse(uint32_t request, const Error& error) {
 Status Session::OnQuery(const FrameSplitter::Piece& piece) {
   ASSIGN_OR_RETURN(Call * call, Begin(piece.header.request));
   call->body.assign(piece.bytes);
+  call->attempt = piece.header.meta;
   gathered_ += call->body.size();
   if (piece.header.flags & kFlagMore) return {};
   return Prepare(*call);
@@ -381,6 +397,7 @@ Status Session::Prepare(Call& call) {
   request.text = query.text;
   request.parameters = query.parameters;
   request.cancel = &call.cancel;
+  request.attempt = call.attempt;
   call.deadline = Deadline::After(loop_.clock(), std::min(query.time_left, kLongest));
   starting_.push_back(&call);
   return {};
@@ -425,6 +442,22 @@ io::Task<void> Session::RunRelease(Session* self, uint32_t request, record::Targ
     AppendEmpty(&self->link_.out(), FrameType::kDone, request);
   } else {
     AppendError(&self->link_.out(), request, released.error());
+  }
+  self->link_.Wrote();
+}
+
+io::Task<void> Session::RunResolve(Session* self, uint32_t request, record::Target target,
+                                   std::vector<port::AttemptQuestion> questions,
+                                   Deadline deadline) {
+  std::optional<io::Gate::Pass> pass = self->gate_.Enter();
+  if (!pass) co_return;
+  Result<std::vector<port::AttemptOutcome>> outcomes =
+      co_await self->service_.Resolve(std::move(target), std::move(questions), deadline);
+  if (self->link_.broken()) co_return;
+  if (outcomes) {
+    AppendResolved(&self->link_.out(), request, *outcomes);
+  } else {
+    AppendError(&self->link_.out(), request, outcomes.error());
   }
   self->link_.Wrote();
 }

@@ -47,6 +47,8 @@ class Session final : private Link::Handler {
   static io::Task<void> RunQuery(Session* self, Call* call);
   static io::Task<void> RunRelease(Session* self, uint32_t request, record::Target target,
                                    uint64_t pinned_id, Deadline deadline);
+  static io::Task<void> RunResolve(Session* self, uint32_t request, record::Target target,
+                                   std::vector<port::AttemptQuestion> questions, Deadline deadline);
   static io::Task<void> RunHealth(Session* self, uint32_t request);
   io::Task<void> ReleasePinned();
 

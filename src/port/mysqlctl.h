@@ -57,23 +57,31 @@ struct SemiSyncNote {
   bool confirmed = false;
 };
 
-struct ReceivedQuery {
-  // The start of the comments to report, "/*pl:" finds "/*pl:17.3*/"; empty: none.
-  std::string marker_prefix;
-  // How far back from the newest transaction, by the source's clock.
-  Duration window = std::chrono::seconds(60);
+struct WrittenQuery {
+  // The relay log, whose IO thread is stopped; else the own binary log.
+  bool received = false;
+  // Own log: logs whose transactions are all in it are not read. Vitess's encoding.
+  std::string known;
 };
-// One transaction that came from a source and stands in the relay log.
-struct ReceivedWrite {
-  std::string gtid;        // "uuid:5", "0-1-5"
-  uint64_t thread_id = 0;  // of the session on the source, pseudo_thread_id if set; 0: MariaDB
-  std::string marker;      // the comment's inside, "pl:17.3"; empty: none
-  uint32_t unix_s = 0;     // the source's clock
+// Row images of one table in a transaction of an attempt.
+struct WrittenChange {
+  std::string database, table;
+  uint64_t inserted = 0, updated = 0, deleted = 0;
+  uint32_t columns = 0;  // 0: the table may have been altered since
+  // (position from 1 on, value) of integer columns of the first inserted row.
+  std::vector<std::pair<uint32_t, uint64_t>> first_row;
 };
-struct ReceivedWrites {
-  std::vector<ReceivedWrite> writes;  // in the order received
-  // The relay log holds all that was received from this second on, and perhaps more. 0: all.
-  uint32_t complete_since_unix_s = 0;
+struct WrittenAttempt {
+  uint32_t attempt = 0;  // QueryRequest::attempt
+  std::string gtid;      // "uuid:5", "0-1-5"
+  uint64_t statements = 0;
+  std::vector<WrittenChange> changes;
+};
+struct Written {
+  std::vector<WrittenAttempt> attempts;  // in the order of the log
+  // All transactions that were read and told apart: what is not in it may be anything. Vitess's
+  // encoding.
+  std::string told;
 };
 
 class MysqldStateSink {
@@ -121,10 +129,10 @@ class Mysqlctl {
     (void)note, (void)deadline;
     co_return Fail(Code::kUnimplemented, "MysqldAgent.NoteSemiSync is not offered here");
   }
-  // Evidence for writes in flight: what the relay log received. Stop the IO thread before.
-  virtual io::Task<Result<ReceivedWrites>> Received(ReceivedQuery query, Deadline deadline) {
+  // Evidence for writes in flight: which transactions of a log carry the numbers of attempts.
+  virtual io::Task<Result<port::Written>> ReadWritten(WrittenQuery query, Deadline deadline) {
     (void)query, (void)deadline;
-    co_return Fail(Code::kUnimplemented, "MysqldAgent.Received is not offered here");
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.ReadWritten is not offered here");
   }
 };
 

@@ -89,6 +89,7 @@ struct QueryRequest {
 // pseudo_thread_id).
 inline constexpr uint32_t kAttemptMin = 0x8000'0000;
 
+inline constexpr size_t kQuestionsMax = 1024;  // of one Resolve
 // A write whose answer was lost.
 struct AttemptQuestion {
   uint32_t attempt = 0;
@@ -192,10 +193,11 @@ class QueryService {
   virtual io::Task<Status> Release(record::Target target, uint64_t pinned_id,
                                    Deadline deadline) = 0;
 
-  // Whether attempts were committed, one outcome for each question, in order. Asked of a serving
-  // primary, whoever took the attempts. Fate::kNotCommitted is final: the attempt cannot run any
-  // more, and nothing later will show it. Waits for what still runs until the deadline. Errors:
-  // kUnimplemented from foreign tablets; kClusterEvent, kUnavailable as Execute.
+  // Whether attempts were committed, one outcome for each question (kQuestionsMax at most), in
+  // order. Asked of a serving primary, whoever took the attempts. Fate::kNotCommitted is final: the
+  // attempt cannot run any more, and nothing later will show it. Waits for what still runs until
+  // the deadline. Errors: kUnimplemented from foreign tablets; kClusterEvent, kUnavailable as
+  // Execute.
   virtual io::Task<Result<std::vector<AttemptOutcome>>> Resolve(
       record::Target target, std::vector<AttemptQuestion> questions, Deadline deadline) {
     (void)target, (void)questions, (void)deadline;

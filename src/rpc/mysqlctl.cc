@@ -1,5 +1,7 @@
 #include "rpc/mysqlctl.h"
 
+#include <algorithm>
+
 #include "mysqlctl.pb.h"
 #include "paceline_agent.pb.h"
 #include "rpc/method.h"
@@ -39,6 +41,53 @@ io::Task<Status> Watch(ServerCall& call, port::Mysqlctl& agent) {
     if (call.deadline().Passed(io::Loop::Current().Now())) co_return status;
   }
   co_return Fail(Code::kCanceled, "the watcher has gone");
+}
+
+port::Written FromProto(const agent::ReadWrittenResponse& response) {
+  port::Written written;
+  written.told = response.told();
+  for (const agent::WrittenAttempt& from : response.attempts()) {
+    port::WrittenAttempt& attempt = written.attempts.emplace_back();
+    attempt.attempt = from.attempt();
+    attempt.gtid = from.gtid();
+    attempt.statements = from.statements();
+    for (const agent::WrittenChange& one : from.changes()) {
+      port::WrittenChange& change = attempt.changes.emplace_back();
+      change.database = one.database();
+      change.table = one.table();
+      change.inserted = one.inserted();
+      change.updated = one.updated();
+      change.deleted = one.deleted();
+      change.columns = one.columns();
+      int count = std::min(one.first_row_columns_size(), one.first_row_values_size());
+      for (int i = 0; i < count; ++i)
+        change.first_row.emplace_back(one.first_row_columns(i), one.first_row_values(i));
+    }
+  }
+  return written;
+}
+
+void ToProto(const port::Written& written, agent::ReadWrittenResponse& response) {
+  response.set_told(written.told);
+  for (const port::WrittenAttempt& attempt : written.attempts) {
+    agent::WrittenAttempt* to = response.add_attempts();
+    to->set_attempt(attempt.attempt);
+    to->set_gtid(attempt.gtid);
+    to->set_statements(attempt.statements);
+    for (const port::WrittenChange& change : attempt.changes) {
+      agent::WrittenChange* one = to->add_changes();
+      one->set_database(change.database);
+      one->set_table(change.table);
+      one->set_inserted(change.inserted);
+      one->set_updated(change.updated);
+      one->set_deleted(change.deleted);
+      one->set_columns(change.columns);
+      for (const auto& [column, value] : change.first_row) {
+        one->add_first_row_columns(column);
+        one->add_first_row_values(value);
+      }
+    }
+  }
 }
 
 class Client final : public port::Mysqlctl {
@@ -117,19 +166,15 @@ class Client final : public port::Mysqlctl {
         co_await channel_->Unary(AGENT_PATH "NoteSemiSync", request, response, deadline);
     co_return status;
   }
-  io::Task<Result<port::ReceivedWrites>> Received(port::ReceivedQuery query,
-                                                  Deadline deadline) override {
-    agent::ReceivedRequest request;
-    request.set_marker_prefix(query.marker_prefix);
-    request.set_window_ms(query.window / 1ms);
-    agent::ReceivedResponse response;
-    Status status = co_await channel_->Unary(AGENT_PATH "Received", request, response, deadline);
+  io::Task<Result<port::Written>> ReadWritten(port::WrittenQuery query,
+                                              Deadline deadline) override {
+    agent::ReadWrittenRequest request;
+    request.set_received(query.received);
+    request.set_known(query.known);
+    agent::ReadWrittenResponse response;
+    Status status = co_await channel_->Unary(AGENT_PATH "ReadWritten", request, response, deadline);
     if (!status) co_return Fail(status.error());
-    port::ReceivedWrites received;
-    received.complete_since_unix_s = response.complete_since_unix_s();
-    for (const agent::ReceivedWrite& write : response.writes())
-      received.writes.push_back({write.gtid(), write.thread_id(), write.marker(), write.unix_s()});
-    co_return received;
+    co_return FromProto(response);
   }
 
  private:
@@ -164,19 +209,11 @@ io::Task<Status> NoteSemiSync(ServerCall& call, port::SemiSyncNote note, port::M
   Status status = co_await agent.NoteSemiSync(note, call.deadline());
   co_return status;
 }
-io::Task<Status> Received(ServerCall& call, port::ReceivedQuery query, port::Mysqlctl& agent,
-                          agent::ReceivedResponse& response) {
-  Result<port::ReceivedWrites> received =
-      co_await agent.Received(std::move(query), call.deadline());
-  if (!received) co_return Fail(received.error());
-  response.set_complete_since_unix_s(received->complete_since_unix_s);
-  for (const port::ReceivedWrite& write : received->writes) {
-    agent::ReceivedWrite* added = response.add_writes();
-    added->set_gtid(write.gtid);
-    added->set_thread_id(write.thread_id);
-    added->set_marker(write.marker);
-    added->set_unix_s(write.unix_s);
-  }
+io::Task<Status> ReadWritten(ServerCall& call, port::WrittenQuery query, port::Mysqlctl& agent,
+                             agent::ReadWrittenResponse& response) {
+  Result<port::Written> written = co_await agent.ReadWritten(std::move(query), call.deadline());
+  if (!written) co_return Fail(written.error());
+  ToProto(*written, response);
   co_return Status();
 }
 
@@ -201,14 +238,12 @@ void AddRewind(Server& server, io::Loop& loop, port::Mysqlctl* target) {
                                                  request.durable(), request.confirmed()};
                          return NoteSemiSync(call, note, *target);
                        }));
-  server.Add(loop, UnaryHandler<agent::ReceivedRequest, agent::ReceivedResponse>(
-                       AGENT_PATH "Received",
-                       [target](ServerCall& call, const agent::ReceivedRequest& request,
-                                agent::ReceivedResponse& response) {
-                         port::ReceivedQuery query;
-                         query.marker_prefix = request.marker_prefix();
-                         query.window = std::chrono::milliseconds(request.window_ms());
-                         return Received(call, std::move(query), *target, response);
+  server.Add(loop, UnaryHandler<agent::ReadWrittenRequest, agent::ReadWrittenResponse>(
+                       AGENT_PATH "ReadWritten",
+                       [target](ServerCall& call, const agent::ReadWrittenRequest& request,
+                                agent::ReadWrittenResponse& response) {
+                         port::WrittenQuery query{request.received(), request.known()};
+                         return ReadWritten(call, std::move(query), *target, response);
                        }));
 }
 

@@ -175,6 +175,7 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
     if (*replica) {
       Status stopped = co_await replication_->StopIo(deadline);
       if (!stopped) co_return stopped;
+      co_await ReadRelayLog(deadline);
       if ((**replica).applier == mysqld::ThreadState::kStopped) {
         Status started = co_await replication_->StartApplier(deadline);
         if (!started) co_return started;

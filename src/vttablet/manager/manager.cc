@@ -28,6 +28,12 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   promises_.Restarted(loop_.Now());
   lease_.SetMembers(state_.members);
   io::Detach(Lease::Loop(lease_, gate_));
+  Resolver::Needs resolver{needs_.dba,    needs_.agent,     needs_.query,
+                           tablet_.alias, options_.sidecar, options_.app_user};
+  resolver_ = std::make_unique<Resolver>(loop_, std::move(resolver));
+  needs_.query->SetResolve([this](std::vector<port::AttemptQuestion> questions, Deadline until) {
+    return ResolveAttempts(std::move(questions), until);
+  });
   // Before anything is asked of mysqld: one that ended as primary is held until this tablet gives
   // its word.
   if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
@@ -44,9 +50,14 @@ io::Task<Status> Manager::Start(Deadline deadline) {
       if (options_.tablet.mysql_port == 0) {
         tablet_.mysql_port = static_cast<int32_t>(ParseInt(answer->Text(0, size_t{1})).value_or(0));
       }
-      break;
     }
-    last = answer.error();
+    // Sessions of an earlier process may still run attempts: known before any of this one are
+    // there.
+    Status noted = answer ? Status() : Status(Fail(answer.error()));
+    if (noted) noted = co_await resolver_->NoteFormer(Deadline::In(5s));
+    if (noted) break;
+    replication_.reset();
+    last = noted.error();
     if (deadline.Passed(loop_.Now())) co_return Fail(last.Context("waiting for mysqld"));
     bool open = co_await io::Sleep(gate_, Deadline::In(50ms));
     if (!open) co_return Fail(Code::kCanceled, "stopping");
@@ -114,6 +125,7 @@ void Manager::TellHealth() {
   if (is_primary()) health.primary_term_start = tablet_.primary_term_start;
   if (lag_) health.replication_lag = *lag_;
   health.error = serving_ ? health_error_ : why_not_;
+  if (is_primary() && serving_) health.position = position_;
   needs_.query->SetHealth(health);
 }
 
@@ -135,6 +147,7 @@ io::Task<void> Manager::LookAtReplication() {
     mysqld_running_ = !gone;
     if (gone) role_known_ = false;
     if (!gone) needs_.query->DropConnections("mysqld was restarted");
+    resolver_->ForgetFormer();
     LOG_INFO("mysqld {}", gone ? "is gone: " + alive.error().message() : std::string("answers"));
     ShowServing();
   }
@@ -152,6 +165,7 @@ io::Task<void> Manager::LookAtReplication() {
     if (!registered) LOG_ERROR("{}", registered.error().ToString());
   }
   co_await GiveWay();
+  co_await LookAtPosition();
   if (role_known_ && !is_primary()) {
     Result<std::optional<mysqld::ReplicationStatus>> status =
         co_await replication_->Replica(Deadline::In(3s));

@@ -22,6 +22,7 @@
 #include "vttablet/manager/durable_state.h"
 #include "vttablet/manager/lease.h"
 #include "vttablet/manager/query_side.h"
+#include "vttablet/manager/resolver.h"
 #include "vttablet/manager/sidecar.h"
 
 namespace paceline::vttablet {
@@ -30,6 +31,7 @@ struct ManagerOptions {
   record::Tablet tablet;  // as it shall be registered; type: what it is while nothing else is known
   std::string state_file;
   std::string sidecar = "_vt";
+  std::string app_user = "vt_app";    // of the query side
   mysqld::SourceOptions replication;  // user and password of vt_repl
   Duration status_interval = 500ms;
   Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
@@ -140,6 +142,13 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
                                  bool wait_for_ackers, Deadline deadline);
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
+  // Attempts (attempts.cc). What the relay log tells must be read before anything erases it.
+  io::Task<void> ReadRelayLog(Deadline deadline);
+  io::Task<std::vector<std::string>> EvidenceOf(const JournalEntry& entry, Deadline deadline);
+  io::Task<Result<std::vector<port::AttemptOutcome>>> ResolveAttempts(
+      std::vector<port::AttemptQuestion> questions, Deadline deadline);
+  // For health beats, as long as it leads.
+  io::Task<void> LookAtPosition();
   io::Task<Status> PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers,
                                Deadline deadline);
   io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
@@ -174,7 +183,10 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   DurableStateFile file_;
   DurableState state_;
   std::unique_ptr<mysqld::Replication> replication_;
-  io::Mutex action_;  // one change of role at a time
+  std::unique_ptr<Resolver> resolver_;
+  std::optional<port::Written> relay_log_;  // of the promotion under way
+  std::string position_;                    // of this primary, as health tells it
+  io::Mutex action_;                        // one change of role at a time
   io::Gate gate_;
   Lease lease_;                       // while it leads
   reparent::GrantPromises promises_;  // while it follows

@@ -6,6 +6,7 @@
 
 #include "io/task.h"
 #include "port/query_service.h"
+#include "vttablet/query/attempts.h"
 
 namespace paceline::vttablet {
 
@@ -22,6 +23,10 @@ class QuerySide {
   // Lets nothing new in, waits for what runs until `grace`, then kills it. False when something was
   // killed.
   virtual io::Task<bool> Drain(Deadline grace) = 0;
+  // None of `attempts` starts any more; what is known of them.
+  virtual io::Task<AttemptsSight> HoldAttempts(std::vector<uint32_t> attempts) = 0;
+  // `resolve` is called on this loop, until the query side is closed.
+  virtual void SetResolve(Resolve resolve) = 0;
   // mysqld was restarted.
   virtual void DropConnections(const std::string& reason) = 0;
 };

@@ -172,7 +172,9 @@ CALL(PopulateReparentJournal) {
   entry.created_ns = request.time_created_ns();
   Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
   if (!sidecar) co_return sidecar;
-  Status written = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  std::vector<std::string> alone;
+  Status written = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
+                                         std::move(alone), deadline);
   co_return written;
 }
 

@@ -209,12 +209,15 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   entry.primary_alias = tablet_.alias.ToString();
   if (position) entry.position = position->ToEncoded();
   entry.created_ns = loop_.clock().WallNow().unix_ns;
-  Status journaled =
-      co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  std::vector<std::string> alone;
+  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
+                                           std::move(alone), deadline);
   if (!journaled) co_return journaled;
   co_await NoteConfirmed();
   role_known_ = true;
   health_error_.clear();
+  position_.clear();
+  co_await LookAtPosition();
   ShowServing();
   Status published = co_await PublishType(Deadline::In(5s));
   if (!published) LOG_WARNING("{}", published.error().ToString());
@@ -470,8 +473,9 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   std::string database = "CREATE DATABASE IF NOT EXISTS `" + tablet_.DbName() + "`";
   Result<mysql::QueryResult> made = co_await needs_.dba->Query(std::move(database), deadline);
   if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
-  Status journaled =
-      co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry), deadline);
+  std::vector<std::string> evidence = co_await EvidenceOf(entry, deadline);
+  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
+                                           std::move(evidence), deadline);
   if (!journaled) co_return journaled;
   co_await NoteConfirmed();
   Status events = co_await replication_->EnableEvents(deadline);
@@ -482,6 +486,8 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
     co_return Fail(Code::kAborted, "term {} was over before it was confirmed", term);
   }
   role_known_ = true;
+  position_.clear();
+  co_await LookAtPosition();
   ShowServing();
   Status published = co_await PublishType(Deadline::In(5s));
   if (!published) LOG_WARNING("{}", published.error().ToString());

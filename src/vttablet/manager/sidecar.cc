@@ -14,11 +14,11 @@ io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadl
   std::string known_sql = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = " +
                           QuoteText(database) +
                           " AND ((table_name = 'reparent_journal' AND column_name = 'term') OR "
-                          "(table_name = 'heartbeat' AND column_name = "
-                          "'ts'))";
+                          "(table_name = 'heartbeat' AND column_name = 'ts') OR "
+                          "(table_name = 'promotion_evidence' AND column_name = 'evidence'))";
   Result<mysql::QueryResult> known = co_await admin.Query(known_sql, deadline);
   if (!known) co_return Fail(known.error());
-  if (known->Text(0, size_t{0}) == "2") co_return Status();
+  if (known->Text(0, size_t{0}) == "3") co_return Status();
   std::vector<std::string> statements;
   statements.push_back("CREATE DATABASE IF NOT EXISTS " + db);
   statements.push_back(
@@ -31,6 +31,10 @@ io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadl
                        ".heartbeat (keyspaceShard varbinary(256) NOT NULL, tabletUid int unsigned "
                        "NOT NULL, ts bigint "
                        "unsigned NOT NULL, PRIMARY KEY (keyspaceShard)) ENGINE=InnoDB");
+  // Ours: what promotions proved about writes in flight (manager/evidence.h).
+  statements.push_back("CREATE TABLE IF NOT EXISTS " + db +
+                       ".promotion_evidence (term bigint unsigned NOT NULL, evidence longblob NOT "
+                       "NULL, PRIMARY KEY (term)) ENGINE=InnoDB");
   std::string term_sql = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = " +
                          QuoteText(database) +
                          " AND table_name = 'reparent_journal' AND column_name = 'term'";
@@ -46,14 +50,17 @@ io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadl
 }
 
 io::Task<Status> WriteJournal(mysqld::Admin& admin, std::string database, JournalEntry entry,
-                              Deadline deadline) {
+                              std::vector<std::string> more, Deadline deadline) {
   std::string sql = fmt::format(
       "INSERT INTO {}.reparent_journal (time_created_ns, action_name, primary_alias, "
       "replication_position, term) VALUES "
       "({}, {}, {}, {}, {})",
       QuoteIdentifier(database), entry.created_ns, QuoteText(entry.action),
       QuoteText(entry.primary_alias), QuoteText(entry.position), entry.term);
-  Result<mysql::QueryResult> done = co_await admin.Query(std::move(sql), deadline);
+  std::vector<std::string> statements = {"START TRANSACTION", std::move(sql)};
+  for (std::string& one : more) statements.push_back(std::move(one));
+  statements.emplace_back("COMMIT");
+  Status done = co_await admin.Run(std::move(statements), deadline);
   if (!done) co_return Fail(done.error().Context("writing the reparent journal"));
   co_return Status();
 }

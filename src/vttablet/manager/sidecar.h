@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "io/task.h"
@@ -19,8 +20,9 @@ struct JournalEntry {
   std::string action, primary_alias, position;
   int64_t created_ns = 0;
 };
+// `more`: statements of the same transaction.
 io::Task<Status> WriteJournal(mysqld::Admin& admin, std::string database, JournalEntry entry,
-                              Deadline deadline);
+                              std::vector<std::string> more, Deadline deadline);
 // The row of the highest term; term 0 when there is none yet.
 io::Task<Result<JournalEntry>> ReadJournal(mysqld::Admin& admin, std::string database,
                                            Deadline deadline);

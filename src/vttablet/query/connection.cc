@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
+#include "base/strings.h"
 #include "io/loop.h"
 #include "mysql/wire/client_handshake.h"
 #include "mysql/wire/codec.h"
@@ -36,6 +38,7 @@ constexpr std::string_view kSetUpMariadb =
     "'*'";
 
 constexpr size_t kMaxLoginPacket = 64 * 1024;
+constexpr uint16_t kAccessDenied = 1227;
 
 }  // namespace
 
@@ -45,7 +48,26 @@ Connection::Connection(io::StreamPtr stream, size_t prepared_statements)
       writer_(*stream_),
       prepared_(prepared_statements) {}
 
-std::string_view Connection::SetUp() const { return mariadb_ ? kSetUpMariadb : kSetUpMysql; }
+std::string Connection::SetUp() const {
+  std::string set_up(mariadb_ ? kSetUpMariadb : kSetUpMysql);
+  if (can_mark_) set_up += fmt::format(", @@session.pseudo_thread_id = {}", thread_id_);
+  return set_up;
+}
+
+io::Task<Status> Connection::RunSetUp(Deadline deadline) {
+  for (;;) {
+    std::string set_up = SetUp();
+    Result<Terminator> set = co_await Run(Command::kQuery, set_up, deadline);
+    if (!set) co_return Fail(set.error());
+    if (!set->is_error()) break;
+    // A user made by somebody else may lack the privilege; then nothing is marked.
+    const bool denied = can_mark_ && set->error_number == kAccessDenied;
+    if (!denied) co_return Fail(mysql::wire::ErrorOf(*set));
+    can_mark_ = false;
+  }
+  marked_ = 0;
+  co_return Status();
+}
 
 io::Task<Result<ConnectionPtr>> Connection::Dial(MysqldOptions options, bool found_rows,
                                                  Deadline deadline) {
@@ -56,14 +78,12 @@ io::Task<Result<ConnectionPtr>> Connection::Dial(MysqldOptions options, bool fou
   ConnectionPtr connection(new Connection(std::move(*socket), options.prepared_statements));
   Status ready = co_await connection->Login(options, found_rows, deadline);
   if (!ready) co_return Fail(ready.error().Context(options.address.ToString()));
-  std::string_view set_up = connection->SetUp();
-  Result<Terminator> set = co_await connection->Run(Command::kQuery, set_up, deadline);
-  if (!set) co_return Fail(set.error());
-  if (set->is_error()) {
+  Status set = co_await connection->RunSetUp(deadline);
+  if (!set && set.error().from_mysql()) {
     co_return Fail(Code::kFailedPrecondition, "setting up a session on {}: {}",
-                   options.address.ToString(), set->message);
+                   options.address.ToString(), set.error().message());
   }
-  connection->status_flags = set->status_flags;
+  if (!set) co_return Fail(set.error());
   connection->made_at_ = clock.Now();
   co_return connection;
 }
@@ -102,6 +122,7 @@ io::Task<Status> Connection::Login(const MysqldOptions& options, bool found_rows
   }
   thread_id_ = handshake.greeting().connection_id;
   mariadb_ = handshake.greeting().is_mariadb();
+  can_mark_ = !mariadb_;
   found_rows_ = found_rows;
   database_ = options.database;
   co_return Status();
@@ -154,6 +175,19 @@ void Connection::SendLater(Command command, std::string_view body) {
   mysql::wire::EndPacket(&out, at, &sequence);
 }
 
+void Connection::SendAhead(Command command, std::string_view part, std::string_view more) {
+  CHECK(!has_ahead_);
+  std::string& out = writer_.buffer();
+  uint8_t sequence = 0;
+  size_t at = mysql::wire::BeginPacket(&out);
+  out.push_back(static_cast<char>(command));
+  out.append(part);
+  out.append(more);
+  mysql::wire::EndPacket(&out, at, &sequence);
+  ahead_.Start(mysql::wire::ResponseKindOf(static_cast<uint8_t>(command)), sequence);
+  has_ahead_ = true;
+}
+
 io::Task<Result<Terminator>> Connection::Run(Command command, std::string_view body,
                                              Deadline deadline) {
   Status sent = Send(command, body);
@@ -189,7 +223,13 @@ io::Task<Result<Terminator>> Connection::Query(std::string_view sql, std::string
     }
     std::string_view input(loop.scratch(), held.size() + *got);
     for (;;) {
-      mysql::wire::ScanStep step = scanner_.Scan(input.data(), input.size());
+      mysql::wire::ResultScanner& scanner = has_ahead_ ? ahead_ : scanner_;
+      mysql::wire::ScanStep step = scanner.Scan(input.data(), input.size());
+      if (has_ahead_ && step.event == mysql::wire::ScanEvent::kDone) {
+        input.remove_prefix(step.consumed);
+        has_ahead_ = false;
+        continue;
+      }
       std::string_view row_bytes = input.substr(step.meta_bytes, step.row_bytes);
       if (rows != nullptr && rows->size() + row_bytes.size() <= limit) rows->append(row_bytes);
       input.remove_prefix(step.consumed);
@@ -219,10 +259,8 @@ io::Task<Status> Connection::Reset(Deadline deadline) {
     if (used->is_error()) co_return Fail(mysql::wire::ErrorOf(*used));
     schema_changed = false;
   }
-  std::string_view set_up = SetUp();
-  Result<Terminator> set = co_await Run(Command::kQuery, set_up, deadline);
-  if (!set) co_return Fail(set.error());
-  if (set->is_error()) co_return Fail(mysql::wire::ErrorOf(*set));
+  Status set = co_await RunSetUp(deadline);
+  if (!set) co_return set;
   tainted = false;
   co_return Status();
 }

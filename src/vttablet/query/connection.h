@@ -46,6 +46,12 @@ class Connection {
   Status Send(mysql::wire::Command command, std::string_view part, std::string_view more = {});
   // Sends a command that has no answer, together with the next one.
   void SendLater(mysql::wire::Command command, std::string_view body);
+  // Sends a command together with the next one; its answer comes first, and ahead() scans it.
+  // REQUIRES: none is ahead.
+  void SendAhead(mysql::wire::Command command, std::string_view part, std::string_view more = {});
+  mysql::wire::ResultScanner* ahead() { return has_ahead_ ? &ahead_ : nullptr; }
+  void AheadEnded() { has_ahead_ = false; }
+  uint32_t prepared_ahead_id() const { return ahead_.prepare_ok().statement_id; }
   bool flushed() const { return writer_.backlog() == 0; }
   io::Task<Status> Flush(Deadline deadline) { return writer_.Flush(deadline); }
 
@@ -74,6 +80,11 @@ class Connection {
   uint32_t thread_id() const { return thread_id_; }
   bool is_mariadb() const { return mariadb_; }
   bool found_rows() const { return found_rows_; }
+  // MySQL: whether pseudo_thread_id may be set, and what it is; 0: the connection's own number.
+  bool can_mark() const { return can_mark_; }
+  uint32_t marked() const { return marked_; }
+  // `thread`: what was sent to be set.
+  void SetMarked(uint32_t thread) { marked_ = thread == thread_id_ ? 0 : thread; }
   Time made_at() const { return made_at_; }
   PreparedCache& prepared() { return prepared_; }
   const port::SettingsPtr& settings() const { return settings_; }
@@ -83,18 +94,23 @@ class Connection {
   bool tainted = false;  // session state beyond `settings` may be there: Reset before others use it
   bool schema_changed = false;  // the default database is another one
   uint16_t status_flags = 0;    // of the last OK or EOF
+  uint32_t attempt = 0;         // of the statement that ran last
   Time idle_since;
   enum class Permit : uint8_t { kNone, kQuery, kTransaction } permit = Permit::kNone;
 
  private:
   Connection(io::StreamPtr stream, size_t prepared_statements);
   io::Task<Status> Login(const MysqldOptions& options, bool found_rows, Deadline deadline);
-  std::string_view SetUp() const;
+  std::string SetUp() const;
+  io::Task<Status> RunSetUp(Deadline deadline);
 
   io::StreamPtr stream_;
   io::Socket* plain_;
   io::Writer writer_;
-  mysql::wire::ResultScanner scanner_;
+  mysql::wire::ResultScanner scanner_, ahead_;
+  bool has_ahead_ = false;
+  bool can_mark_ = false;
+  uint32_t marked_ = 0;
   uint32_t thread_id_ = 0;
   bool mariadb_ = false;
   bool found_rows_ = false;

@@ -23,6 +23,7 @@ struct Pinned {
   bool busy = false;
   bool reserved = false;
   bool in_transaction = false;
+  uint32_t attempt = 0;  // that the transaction began with
   Time transaction_began;
   Time used_at;
   bool release_wanted = false;  // by someone, while busy

@@ -93,6 +93,32 @@ io::Task<void> QueryGroup::DropConnections(std::string reason) {
   co_await Apply(std::move(change));
 }
 
+io::Task<AttemptsSight> QueryGroup::HoldAttempts(std::vector<uint32_t> attempts) {
+  auto sights = std::make_shared<std::vector<AttemptsSight>>(servers_.size());
+  auto wanted = std::make_shared<const std::vector<uint32_t>>(std::move(attempts));
+  // Each loop fills a slot of its own.
+  std::function<void(QueryServer&)> look = [this, sights, wanted](QueryServer& server) {
+    for (size_t i = 0; i < servers_.size(); ++i) {
+      if (servers_[i].get() == &server) (*sights)[i] = server.HoldAttempts(*wanted);
+    }
+  };
+  co_await Apply(std::move(look));
+  AttemptsSight all;
+  all.runs.assign(wanted->size(), false);
+  for (const AttemptsSight& one : *sights) {
+    for (size_t i = 0; i < one.runs.size(); ++i) all.runs[i] = all.runs[i] || one.runs[i];
+    all.left.insert(all.left.end(), one.left.begin(), one.left.end());
+  }
+  co_return all;
+}
+
+void QueryGroup::SetResolve(io::Loop& home, Resolve resolve) {
+  for (size_t i = 0; i < servers_.size(); ++i) {
+    loops_[i]->Post(
+        [server = servers_[i].get(), &home, resolve] { server->SetResolve(home, resolve); });
+  }
+}
+
 io::Task<bool> QueryGroup::Drain(Deadline grace) {
   Work work = [grace](QueryServer& server) { return DrainOne(&server, grace); };
   bool in_time = co_await OnAll(std::move(work));

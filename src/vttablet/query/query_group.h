@@ -35,6 +35,10 @@ class QueryGroup {
   // True when no loop had to kill anything.
   io::Task<bool> Drain(Deadline grace);
   io::Task<void> DropConnections(std::string reason);
+  // Over all loops: see QueryServer.
+  io::Task<AttemptsSight> HoldAttempts(std::vector<uint32_t> attempts);
+  // Posted: in force before anything asked of this side later.
+  void SetResolve(io::Loop& home, Resolve resolve);
   io::Task<void> SetAdmission(std::vector<const Admission*> admission);
   io::Task<void> Close();
   // Posted: in force soon. Any thread.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "mysql/binlog/marker.h"
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 
@@ -48,6 +49,14 @@ QueryServer::~QueryServer() { CHECK_MSG(gate_.count() == 0, "QueryServer destroy
 
 Status QueryServer::Admit(const port::QueryRequest& request, Time now) {
   RETURN_IF_ERROR(state_.Check(request.target, request.pinned_id != 0, now));
+  const bool touches = TouchesReplication(request.text) ||
+                       (request.settings != nullptr && request.settings != checked_settings_ &&
+                        TouchesReplication(request.settings->apply));
+  if (touches) {
+    return Fail(Code::kPermissionDenied,
+                "variables that replication stands on cannot be set through a tablet");
+  }
+  if (request.settings != nullptr) checked_settings_ = request.settings;
   for (const Admission* one : admission_) RETURN_IF_ERROR(one->Admit(request));
   return {};
 }
@@ -83,9 +92,20 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
       co_return port::QueryEnd{lent.pinned != nullptr ? lent.pinned->id : 0, options_.alias, {}};
     }
   }
+  if (request.attempt != 0 && request.pinned_id == 0 && held_.contains(request.attempt)) {
+    PutBack(std::move(lent.connection));
+    co_return Fail(Code::kClusterEvent, "attempt {:x} was asked about before it began",
+                   request.attempt);
+  }
 
   Running run(sink, deadline);
   run.connection = lent.connection.get();
+  Marking marking;
+  if (request.kind != StatementKind::kPrepare) {
+    marking = MarkingOf(*run.connection, request, lent.pinned);
+    run.attempt = marking.number;
+    run.connection->attempt = marking.number;
+  }
   if (lent.pinned != nullptr && lent.pinned->in_transaction) {
     Deadline limit = Deadline::At(lent.pinned->transaction_began + options_.transaction_timeout);
     lent.limited_by_transaction = limit < deadline;
@@ -101,17 +121,24 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
 
   Status pumped;
   if (request.kind == StatementKind::kText) {
-    std::string begin;
-    if (!request.begin.empty()) {
-      // As one command of two statements: when BEGIN fails, mysqld does not run the other.
-      begin.append(request.begin).append("; ");
-      run.skip_first = true;
+    // As one command of several statements: when one fails, mysqld does not run the others.
+    std::string front;
+    if (marking.set_thread != 0) {
+      front.append(marking.SetText()).append("; ");
+      run.connection->SetMarked(marking.set_thread);
+      run.skip_mark = true;
+      ++run.skip;
     }
-    pumped = begin.empty() ? run.connection->Send(Command::kQuery, request.text)
-                           : run.connection->Send(Command::kQuery, begin, request.text);
+    if (!request.begin.empty()) {
+      front.append(request.begin).append("; ");
+      ++run.skip;
+    }
+    if (marking.comment) front.append(mysql::binlog::MarkerOf(marking.number));
+    pumped = front.empty() ? run.connection->Send(Command::kQuery, request.text)
+                           : run.connection->Send(Command::kQuery, front, request.text);
     if (pumped) pumped = co_await Pump(run);
   } else {
-    pumped = co_await RunPrepared(run, request);
+    pumped = co_await RunPrepared(run, request, marking);
   }
 
   if (run.connection->is_mariadb() && MaySetUnseen(request.text)) run.connection->tainted = true;
@@ -171,12 +198,21 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
     co_return Status();
   }
   Pool::Want want{!request.begin.empty() || request.reserve, request.found_rows, request.settings};
+  const record::TabletType type = state_.type();
   // A connection may have died between two statements without our knowing: then the next one, a few
   // times.
   for (int attempt = 0;; ++attempt) {
     Result<ConnectionPtr> taken = co_await pool_.Take(want, deadline);
     if (!taken) co_return Fail(taken.error());
     ConnectionPtr connection = std::move(*taken);
+    // Waiting may have taken long, and what may run has been decided anew meanwhile.
+    Status admitted = state_.Check(request.target, false, loop_.Now());
+    if (admitted && type != state_.type())
+      admitted = Fail(Code::kClusterEvent, "wrong tablet type: it has changed");
+    if (!admitted) {
+      PutBack(std::move(connection));
+      co_return admitted;
+    }
     if (request.cancel != nullptr && request.cancel->requested()) {
       PutBack(std::move(connection));
       co_return Fail(Code::kCanceled, "canceled while waiting for a connection");
@@ -200,7 +236,7 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
 }
 
 // BEGIN by itself, for commands that cannot be joined with it.
-io::Task<Status> QueryServer::RunBegin(Running& run, std::string_view begin) {
+io::Task<Status> QueryServer::RunBegin(Running& run, std::string begin) {
   Result<Terminator> began = co_await run.connection->Run(Command::kQuery, begin, run.limit);
   if (!began)
     co_return Fail(Code::kUnavailable, "starting a transaction: {}", began.error().message());
@@ -226,11 +262,56 @@ void QueryServer::RememberPrepared(Connection& connection, std::string_view text
   for (uint32_t old : to_close) connection.SendLater(Command::kStmtClose, IdBytes(old));
 }
 
-io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest& request) {
+// Prepared, executed and closed in one go, under a text of its own: MariaDB's log keeps the text
+// that was prepared.
+io::Task<Status> QueryServer::RunMarkedPrepared(Running& run, const port::QueryRequest& request,
+                                                Marking marking) {
+  constexpr uint32_t kLastPrepared = 0xffff'ffff;
+  Connection& connection = *run.connection;
+  metrics_.prepares.Add();
+  std::string marker = mysql::binlog::MarkerOf(marking.number);
+  if (!connection.is_mariadb()) {  // a rare case there, see MarkingOf
+    marker += request.text;
+    Result<Terminator> prepared = co_await connection.Run(Command::kStmtPrepare, marker, run.limit);
+    if (!prepared) co_return Fail(prepared.error());
+    if (prepared->is_error()) {
+      run.failed = true;
+      if (run.sink != nullptr) run.sink->OnEnd(*prepared, true);
+      co_return Status();
+    }
+    const uint32_t prepared_id = connection.scanner().prepare_ok().statement_id;
+    Status executed = SendExecute(run, request, prepared_id);
+    run.executing = false;
+    if (executed) executed = co_await Pump(run);
+    if (executed) connection.SendLater(Command::kStmtClose, IdBytes(prepared_id));
+    co_return executed;
+  }
+  connection.SendAhead(Command::kStmtPrepare, marker, request.text);
+  run.prepared_ahead = true;
+  std::string id = IdBytes(kLastPrepared);
+  Status sent = connection.Send(Command::kStmtExecute, id, request.parameters);
+  if (!sent) co_return sent;
+  Status pumped = co_await Pump(run);
+  if (pumped && !run.ahead_error)
+    connection.SendLater(Command::kStmtClose, IdBytes(connection.prepared_ahead_id()));
+  co_return pumped;
+}
+
+io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest& request,
+                                          Marking marking) {
   Connection& connection = *run.connection;
   if (!request.begin.empty()) {
-    Status began = co_await RunBegin(run, request.begin);
+    std::string begin(request.begin);
+    if (marking.set_thread != 0) {
+      begin = marking.SetText() + "; " + begin;
+      connection.SetMarked(std::exchange(marking.set_thread, 0));
+    }
+    Status began = co_await RunBegin(run, std::move(begin));
     if (!began || run.failed) co_return began;
+  }
+  if (marking.comment) {
+    Status ran = co_await RunMarkedPrepared(run, request, marking);
+    co_return ran;
   }
   if (request.kind == StatementKind::kPrepare) {
     run.preparing = true;
@@ -260,6 +341,10 @@ io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest
       }
       id = connection.scanner().prepare_ok().statement_id;
       RememberPrepared(connection, request.text);
+    }
+    if (marking.set_thread != 0) {
+      connection.SendAhead(Command::kQuery, marking.SetText());
+      connection.SetMarked(std::exchange(marking.set_thread, 0));
     }
     Status sent = SendExecute(run, request, id);
     if (!sent) co_return sent;

@@ -4,15 +4,19 @@
 // Close() before destroying.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "io/loop.h"
 #include "io/sync.h"
 #include "port/query_service.h"
 #include "vttablet/query/admission.h"
+#include "vttablet/query/attempts.h"
 #include "vttablet/query/killer.h"
+#include "vttablet/query/marking.h"
 #include "vttablet/query/metrics.h"
 #include "vttablet/query/pinned.h"
 #include "vttablet/query/pool.h"
@@ -42,6 +46,9 @@ class QueryServer final : public port::QueryService {
   io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
                                            port::ResultSink& sink, Deadline deadline) override;
   io::Task<Status> Release(record::Target target, uint64_t pinned_id, Deadline deadline) override;
+  io::Task<Result<std::vector<port::AttemptOutcome>>> Resolve(
+      record::Target target, std::vector<port::AttemptQuestion> questions,
+      Deadline deadline) override;
   io::Task<Status> StreamHealth(port::HealthSink& sink, Deadline deadline) override;
   io::Task<void> Close() override;
 
@@ -56,6 +63,13 @@ class QueryServer final : public port::QueryService {
   void SetHealth(port::TabletHealth health);
   // Owned by the caller, asked in order. Replaces the earlier ones.
   void SetAdmission(std::vector<const Admission*> admission) { admission_ = std::move(admission); }
+  // Who answers questions about attempts, on which loop; it outlives this server.
+  void SetResolve(io::Loop& home, vttablet::Resolve resolve) {
+    resolve_home_ = &home;
+    resolve_ = std::move(resolve);
+  }
+  // None of `attempts` starts here any more.
+  AttemptsSight HoldAttempts(const std::vector<uint32_t>& attempts);
   // After a restart of mysqld: forgets connections that are idle; pinned ones end with `reason`.
   void DropConnections(const std::string& reason);
 
@@ -73,8 +87,10 @@ class QueryServer final : public port::QueryService {
   Status Admit(const port::QueryRequest& request, Time now);
   io::Task<Status> TakeConnection(Lent& lent, const port::QueryRequest& request,
                                   port::ResultSink& sink, Deadline deadline);
-  io::Task<Status> RunBegin(Running& run, std::string_view begin);
-  io::Task<Status> RunPrepared(Running& run, const port::QueryRequest& request);
+  io::Task<Status> RunBegin(Running& run, std::string begin);
+  io::Task<Status> RunPrepared(Running& run, const port::QueryRequest& request, Marking marking);
+  io::Task<Status> RunMarkedPrepared(Running& run, const port::QueryRequest& request,
+                                     Marking marking);
   Status SendExecute(Running& run, const port::QueryRequest& request, uint32_t statement_id);
   io::Task<Status> Pump(Running& run);
   void RememberPrepared(Connection& connection, std::string_view text);
@@ -108,6 +124,11 @@ class QueryServer final : public port::QueryService {
   std::vector<Running*> running_;
   io::Event running_ended_;
   std::vector<Connection*> outlasting_;  // statements that nobody waits for any more
+  io::Loop* resolve_home_ = nullptr;
+  vttablet::Resolve resolve_;
+  std::unordered_map<uint32_t, Time> held_;  // attempts that must not start
+  std::deque<uint32_t> left_;
+  port::SettingsPtr checked_settings_;
   port::TabletHealth health_;
   uint64_t health_version_ = 0;
   io::Event health_changed_;

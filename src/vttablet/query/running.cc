@@ -47,6 +47,10 @@ bool Taints(std::string_view state, std::string* gtid, bool* schema_changed) {
 }  // namespace
 
 Running::Outcome Running::Deliver(std::string_view* input) {
+  if (connection->ahead() != nullptr) {
+    Outcome passed = PassAhead(input);
+    if (passed != Outcome::kDone) return passed;
+  }
   mysql::wire::ResultScanner& scanner = connection->scanner();
   for (;;) {
     ScanStep step = scanner.Scan(input->data(), input->size());
@@ -88,6 +92,21 @@ Running::Outcome Running::Deliver(std::string_view* input) {
   }
 }
 
+// The answer to what was sent ahead; kDone: the statement's own comes next.
+Running::Outcome Running::PassAhead(std::string_view* input) {
+  mysql::wire::ResultScanner& scanner = *connection->ahead();
+  for (;;) {
+    ScanStep step = scanner.Scan(input->data(), input->size());
+    input->remove_prefix(step.consumed);
+    if (step.event == ScanEvent::kNeedInput) return Outcome::kMore;
+    if (step.event == ScanEvent::kResultEnd) continue;
+    if (step.event != ScanEvent::kDone) return Outcome::kBroken;
+    if (scanner.terminator().is_error()) ahead_error = scanner.terminator();
+    connection->AheadEnded();
+    return Outcome::kDone;
+  }
+}
+
 void Running::DeliverColumns(std::string_view fresh) {
   if (sink == nullptr || (fresh.empty() && meta.empty())) return;
   delivered = true;
@@ -117,7 +136,13 @@ void Running::DeliverPrepared(std::string_view fresh) {
 
 void Running::OnTerminator(bool last) {
   Terminator& end = connection->scanner().terminator();
+  if (prepared_ahead && ahead_error) end = *ahead_error;
   failed = end.is_error();
+  if (skip > 0 && skip_mark) {
+    skip_mark = false;
+    --skip;
+    if (!failed && !last) return;
+  }
   if (!failed && !preparing) {
     connection->status_flags = end.status_flags;
     saw_transaction = saw_transaction || end.in_transaction();
@@ -126,8 +151,8 @@ void Running::OnTerminator(bool last) {
       connection->tainted = true;
     }
   }
-  if (skip_first) {
-    skip_first = false;
+  if (skip > 0) {
+    --skip;
     if (!failed && !last) return;
   }
   if (failed && executing && !delivered && WantsNewPrepare(end.error_number)) {

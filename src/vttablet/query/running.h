@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,11 +16,16 @@ struct Running {
   Running(port::ResultSink& to, Deadline until) : sink(&to), limit(until) {}
 
   Connection* connection = nullptr;
-  port::ResultSink* sink;   // null once nobody wants the rest of the answer
-  Deadline limit;           // the request's, or its transaction's; after it, of the grace to end in
-  bool preparing = false;   // the answer is one to COM_STMT_PREPARE
-  bool executing = false;   // to COM_STMT_EXECUTE: some errors mean that it must be prepared again
-  bool skip_first = false;  // the first result is that of BEGIN
+  port::ResultSink* sink;  // null once nobody wants the rest of the answer
+  Deadline limit;          // the request's, or its transaction's; after it, of the grace to end in
+  bool preparing = false;  // the answer is one to COM_STMT_PREPARE
+  bool executing = false;  // to COM_STMT_EXECUTE: some errors mean that it must be prepared again
+  int skip = 0;            // results of SET and BEGIN in front of the statement's own
+  bool skip_mark = false;  // the first of them is that of SET, which changes nothing to the session
+  // What was sent ahead is this statement's PREPARE: its error is the answer.
+  bool prepared_ahead = false;
+  std::optional<mysql::wire::Terminator> ahead_error;
+  uint32_t attempt = 0;
   bool expired = false, canceled = false, killed = false;  // why the rest is thrown away
   bool repeat = false;  // prepare again and execute once more: nothing was handed on
   bool delivered = false;
@@ -40,6 +46,7 @@ struct Running {
   void DeliverColumns(std::string_view fresh);
   void DeliverPrepared(std::string_view fresh);
   void OnTerminator(bool last);
+  Outcome PassAhead(std::string_view* input);
 };
 
 }  // namespace paceline::vttablet

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "io/blocking.h"
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 #include "mysql/wire/packet_walk.h"
@@ -20,6 +21,8 @@ constexpr Duration kSweepEvery = std::chrono::seconds(1);
 constexpr Duration kAfterwards =
     std::chrono::seconds(5);  // for the round trips that follow a statement
 constexpr size_t kMaxWarnings = 64;
+constexpr size_t kLeftMax = 4096;
+constexpr Duration kHeldFor = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -72,6 +75,11 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
       io::Detach(Outlast(this, std::move(lent.connection), run.ticket));
     } else {
       metrics_.closed_broken.Add();
+      // Where mysqld did not close it, it may still run what was sent.
+      if (pumped.error().code() != Code::kUnavailable) {
+        if (left_.size() >= kLeftMax) left_.pop_front();
+        left_.push_back(connection.thread_id());
+      }
       pool_.Discard(std::move(lent.connection));
     }
     co_return Fail(std::move(error));
@@ -147,6 +155,11 @@ uint64_t QueryServer::Keep(Lent& lent, const port::QueryRequest& request) {
     pinned->transaction_began = loop_.Now();
     metrics_.transactions.Add();
   }
+  if (!in_transaction) {
+    pinned->attempt = 0;
+  } else if (pinned->attempt == 0) {
+    pinned->attempt = request.attempt;
+  }
   pinned->in_transaction = in_transaction;
   pinned->reserved = reserved;
   pinned->used_at = loop_.Now();
@@ -186,6 +199,60 @@ io::Task<void> QueryServer::FetchWarnings(Connection& connection,
     warning.message = row.LenencBytes();
     if (row.ok()) warnings->push_back(std::move(warning));
   }
+}
+
+AttemptsSight QueryServer::HoldAttempts(const std::vector<uint32_t>& attempts) {
+  AttemptsSight sight;
+  const Time now = loop_.Now();
+  for (uint32_t attempt : attempts) held_[attempt] = now;
+  for (uint32_t attempt : attempts) {
+    auto runs = [attempt](const Running* run) { return run->attempt == attempt; };
+    auto lasts = [attempt](const Connection* one) { return one->attempt == attempt; };
+    bool open = !pinned_
+                     .Select([attempt](const Pinned& one) {
+                       return one.in_transaction && one.attempt == attempt;
+                     })
+                     .empty();
+    sight.runs.push_back(open || std::ranges::any_of(running_, runs) ||
+                         std::ranges::any_of(outlasting_, lasts));
+  }
+  sight.left.assign(left_.begin(), left_.end());
+  return sight;
+}
+
+io::Task<Result<std::vector<port::AttemptOutcome>>> QueryServer::Resolve(
+    record::Target target, std::vector<port::AttemptQuestion> questions, Deadline deadline) {
+  using Outcomes = Result<std::vector<port::AttemptOutcome>>;
+  struct Answer {
+    io::Event given;
+    std::optional<Outcomes> outcomes;
+  };
+  std::optional<io::Gate::Pass> pass = gate_.Enter();
+  if (!pass) co_return Fail(Code::kClusterEvent, "operation not allowed in state SHUTTING_DOWN");
+  Status admitted = state_.Check(target, false, loop_.Now());
+  if (!admitted) co_return Fail(admitted.error());
+  if (state_.type() != record::TabletType::kPrimary)
+    co_return Fail(Code::kClusterEvent, "wrong tablet type: attempts are resolved by a primary");
+  if (!resolve_) co_return Fail(Code::kUnimplemented, "this tablet keeps no evidence of attempts");
+  const uint64_t term = state_.term();
+  auto answer = std::make_shared<Answer>();
+  std::function<io::Task<Outcomes>()> make = [resolve = resolve_, questions, deadline] {
+    return resolve(questions, deadline);
+  };
+  std::function<void(Outcomes)> done = [home = &loop_, answer](Outcomes outcomes) {
+    home->Post([answer, outcomes = std::move(outcomes)]() mutable {
+      answer->outcomes = std::move(outcomes);
+      answer->given.Set();
+    });
+  };
+  io::StartOn(*resolve_home_, std::move(make), std::move(done));
+  [[maybe_unused]] bool in_time = co_await answer->given.Wait(deadline);
+  if (!answer->outcomes)
+    co_return Fail(Code::kDeadlineExceeded, "attempts were not resolved before the deadline");
+  admitted = state_.Check(target, true, loop_.Now());
+  if (!admitted) co_return Fail(admitted.error());
+  if (term != state_.term()) co_return Fail(Code::kClusterEvent, "the primary's term has ended");
+  co_return std::move(*answer->outcomes);
 }
 
 void QueryServer::PutBack(ConnectionPtr connection) {
@@ -286,6 +353,7 @@ io::Task<bool> QueryServer::Drain(Deadline grace) {
 
 void QueryServer::DropConnections(const std::string& reason) {
   pool_.CloseIdle();
+  left_.clear();
   std::vector<uint64_t> all = pinned_.Select([](const Pinned&) { return true; });
   KillPinned(all, reason);
 }
@@ -304,6 +372,7 @@ io::Task<void> QueryServer::SweepLoop(QueryServer* self) {
 void QueryServer::Sweep() {
   pool_.Sweep();
   const Time now = loop_.Now();
+  std::erase_if(held_, [now](const auto& one) { return now - one.second > kHeldFor; });
   const Duration limit = options_.transaction_timeout;
   std::vector<uint64_t> late = pinned_.Select([&](const Pinned& one) {
     return !one.busy && one.in_transaction && now - one.transaction_began > limit;

@@ -14,7 +14,11 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
       options_(std::move(options)),
       needs_(std::move(needs)),
       tablet_(options_.tablet),
-      file_(options_.state_file) {}
+      file_(options_.state_file),
+      carried_(*needs_.topo,
+               options_.topology_copy.empty() ? options_.state_file + ".topology"
+                                              : options_.topology_copy,
+               {options_.tablet.keyspace, options_.tablet.shard}, options_.tablet.alias.cell) {}
 
 Manager::~Manager() = default;
 
@@ -52,6 +56,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   ShowServing();
   io::Detach(StatusLoop(*this));
   io::Detach(ShardLoop(*this));
+  io::Detach(topo::Carried::Follow(carried_, gate_));
   co_return Status();
 }
 
@@ -136,10 +141,12 @@ io::Task<void> Manager::LookAtReplication() {
       why_not_ = role.error().ToString();
     }
   }
+  if (carried_.StoreChanged()) registered_ = false;
   if (!registered_) {
     Status registered = co_await Register(Deadline::In(5s));
     if (!registered) LOG_ERROR("{}", registered.error().ToString());
   }
+  if (carried_.rest_pending() && registered_ && serving_ && is_primary()) co_await KeepTopology();
   co_await GiveWay();
   if (role_known_ && !is_primary()) {
     Result<std::optional<mysqld::ReplicationStatus>> status =

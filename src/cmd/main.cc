@@ -59,6 +59,7 @@ constexpr Role kRoles[] = {
     {"vtctlclient", VtctlclientMain, "administration, legacy commands"},
     {"mysqlctl", MysqlctlRole, "one command on one mysqld"},
     {"mysqlctld", MysqlctldMain, "owns one mysqld's process"},
+    {"etcd-member", EtcdMemberMain, "one member of etcd, which heals by itself"},
 };
 
 int Help(std::ostream& out) {

@@ -12,6 +12,8 @@
 #include "cmd/tablet_dialer.h"
 #include "io/blocking.h"
 #include "io/signal.h"
+#include "topo/cache.h"
+#include "topo/paths.h"
 #include "vtorc/vtorc.h"
 
 namespace paceline::cmd {
@@ -22,6 +24,7 @@ struct OrcFlags {
   std::vector<std::string> clusters;
   vtorc::VtorcOptions options;
   bool allow_recovery = true;
+  std::string local_copy;
 };
 
 nlohmann::json ProblemsJson(const vtorc::Vtorc& orc) {
@@ -72,18 +75,29 @@ void AddApi(web::Server& server, vtorc::Vtorc& orc) {
 io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.common.topo);
   if (!topo) co_return FailWith(topo.error().Context("vtorc"));
+  std::unique_ptr<topo::Cache> copy;
+  if (!flags.local_copy.empty()) {
+    copy = topo::Cache::Open(flags.local_copy);
+    (*topo)->KeepCopy(copy.get());
+  }
   TabletChannels channels(loop);
   drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };
   TabletDialer dialer(loop);
   health::WatcherOptions watching;
-  auto cells = co_await (*topo)->ListCells(Deadline::In(10s));
+  bool remembers = copy && !copy->List(topo::kGlobalCell, "cells").empty();
+  Deadline patience = Deadline::In(remembers ? 2s : 10s);
+  auto cells = co_await (*topo)->ListCells(patience);
   if (cells) watching.cells = *cells;
+  if (!cells && remembers) {
+    for (const auto& [path, unused] : copy->List(topo::kGlobalCell, "cells"))
+      watching.cells.push_back(path.substr(6, path.rfind('/') - 6));  // cells/zone1/CellInfo
+  }
   if (watching.cells.empty() && !flags.common.cell.empty()) watching.cells = {flags.common.cell};
   watching.hang_up_after = 2s;
   watching.redial_max = 500ms;
-  health::Watcher health(loop, watching, **topo, dialer, nullptr, ThreadRng());
+  health::Watcher health(loop, watching, **topo, dialer, copy.get(), ThreadRng());
   health.Start();
   vtorc::Vtorc orc(**topo, connect, &health, flags.options);
   orc.Start();
@@ -140,6 +154,8 @@ int VtorcMain(const std::vector<std::string>& arguments) {
              "how often the topology is read for new shards");
   flags.Time("unreachable-primary-patience", &f.options.diagnose.silence,
              "how long a primary may be silent while replicas still hold their streams from it");
+  flags.Text("local-copy", &f.local_copy,
+             "file with a copy of the topology, to start from while it is away");
   flags.Bool("allow-recovery", &f.allow_recovery, "heal; else only diagnose");
   flags.Ignored("recovery-poll-duration", true);
   flags.Ignored("prevent-cross-cell-failover", false);

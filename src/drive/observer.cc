@@ -2,6 +2,8 @@
 
 #include "drive/together.h"
 #include "paceline_agent.pb.h"
+#include "topo/cache.h"
+#include "topo/paths.h"
 
 namespace paceline::drive {
 namespace {
@@ -64,12 +66,41 @@ io::Task<Status> Observer::ReadRecords(Deadline deadline) {
   co_return Status();
 }
 
+void Observer::Recall() {
+  const topo::Cache* copy = topo_.copy();
+  if (copy == nullptr) return;
+  const record::KeyspaceShard& name = options_.shard;
+  auto keyspace =
+      copy->GetRecord<record::Keyspace>(topo::kGlobalCell, topo::KeyspacePath(name.keyspace));
+  std::optional<std::string> bytes =
+      copy->Get(topo::kGlobalCell, topo::ShardPath(name.keyspace, name.shard));
+  if (!keyspace || !bytes) return;
+  Result<record::Shard> shard = topo::Decode<record::Shard>(*bytes);
+  Result<reparent::Durability> durability = reparent::ParseDurability(keyspace->durability_policy);
+  if (!shard || !durability) return;
+  shard_ = {std::move(*shard), topo::Version{}, std::move(*bytes)};
+  durability_ = *durability;
+  for (const auto& [cell_path, unused] : copy->List(topo::kGlobalCell, "cells")) {
+    std::string cell = cell_path.substr(6, cell_path.rfind('/') - 6);
+    for (const auto& [path, stored] : copy->List(cell, "tablets")) {
+      Result<record::Tablet> tablet = topo::Decode<record::Tablet>(stored);
+      if (!tablet || tablet->keyspace != name.keyspace || tablet->shard != name.shard) continue;
+      std::shared_ptr<port::TabletManager> manager = connect_(*tablet);
+      members_.push_back({std::move(*tablet), std::move(manager)});
+    }
+  }
+}
+
 io::Task<Status> Observer::Observe(Deadline deadline) {
   bool may_go_on = options_.outlive_topology && !members_.empty();
   Deadline patience = may_go_on ? Deadline::In(kAgain).EarlierOf(deadline) : deadline;
   Status read = co_await ReadRecords(patience);
   topology_away_ = !read && (read.error().code() == Code::kUnavailable ||
                              read.error().code() == Code::kDeadlineExceeded);
+  if (topology_away_ && options_.outlive_topology && !may_go_on) {
+    Recall();
+    may_go_on = !members_.empty();
+  }
   if (!read && !(may_go_on && topology_away_)) co_return read;
 
   view_ = reparent::View();

@@ -49,6 +49,8 @@ class Observer {
 
  private:
   io::Task<Status> ReadRecords(Deadline deadline);
+  // The records as the topology's local copy has them, for a process that has started without it.
+  void Recall();
   io::Task<void> Look(size_t index, Deadline deadline);
   record::TabletAlias FindSource(const std::string& host, int port) const;
 

@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,7 +72,7 @@ Result<std::string> FindProgram(const std::string& name) {
 // In the child, between fork and exec: async-signal-safe calls only. Returns the errno of what
 // failed.
 int BecomeProgram(const ProcessOptions& options, const User& user, const Prepared& prepared,
-                  int output) {
+                  int output, pid_t parent) {
   if (options.new_session) setsid();
   int null = open("/dev/null", O_RDONLY);
   if (null >= 0) dup2(null, 0);
@@ -87,6 +88,10 @@ int BecomeProgram(const ProcessOptions& options, const User& user, const Prepare
   if (user.change) {
     if (setgroups(1, &user.gid) != 0 || setgid(user.gid) != 0 || setuid(user.uid) != 0)
       return errno;
+  }
+  if (options.ends_with_parent) {  // after setuid, which would clear it
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) return ESRCH;
   }
   syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
   execve(prepared.program.c_str(), prepared.argv.data(), prepared.env.data());
@@ -115,9 +120,10 @@ Result<pid_t> Spawn(const ProcessOptions& options, int output) {
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0)
     return Fail(Code::kResourceExhausted, "pipe: {}", strerror(errno));
+  pid_t parent = getpid();
   pid_t pid = fork();
   if (pid == 0) {
-    int error = BecomeProgram(options, user, prepared, output);
+    int error = BecomeProgram(options, user, prepared, output, parent);
     [[maybe_unused]] ssize_t told = write(report[1], &error, sizeof error);
     _exit(127);
   }

@@ -21,9 +21,10 @@ struct ProcessOptions {
   std::vector<std::string> argv;           // argv[0] is a path, or a name found in PATH
   std::map<std::string, std::string> env;  // added to this process's own
   std::string directory;
-  std::string user;         // run as this user (needs root); empty: as we are
-  std::string output_file;  // standard output and error appended here; empty: inherited
-  bool new_session = true;  // survives the death and the terminal of its parent
+  std::string user;               // run as this user (needs root); empty: as we are
+  std::string output_file;        // standard output and error appended here; empty: inherited
+  bool new_session = true;        // survives the death and the terminal of its parent
+  bool ends_with_parent = false;  // SIGKILL when the thread that started it ends
 };
 
 struct ExitStatus {

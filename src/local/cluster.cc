@@ -10,7 +10,10 @@
 #include <sstream>
 
 #include "base/flags.h"
+#include "base/rng.h"
 #include "base/strings.h"
+#include "io/file.h"
+#include "io/sleep.h"
 #include "io/stream.h"
 #include "mysql/client/connection.h"
 
@@ -47,17 +50,15 @@ ProcessSpec Cluster::Etcd(int member) const {
   std::string name = fmt::format("etcd-{}", member);
   std::string members;
   for (int i = 0; i < 3; ++i) {
-    members +=
-        fmt::format("{}etcd-{}=http://{}:{}", i == 0 ? "" : ",", i, kHost, layout_.EtcdPeer(i));
+    members += fmt::format("{}etcd-{}={}:{}:{}:{}", i == 0 ? "" : ",", i, kHost,
+                           layout_.EtcdClient(i), layout_.EtcdPeer(i), layout_.EtcdExchange(i));
   }
-  std::string client = fmt::format("http://{}:{}", kHost, layout_.EtcdClient(member));
-  std::string peer = fmt::format("http://{}:{}", kHost, layout_.EtcdPeer(member));
-  return {name,
-          {"etcd", "--name", name, "--data-dir", layout_.options().data_dir + "/" + name,
-           "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls",
-           peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", members,
-           "--initial-cluster-state", "new", "--logger", "zap"},
-          {}};
+  ProcessSpec spec{name, {ProgramDir() + "/etcd-member"}, {}};
+  Add(spec.argv,
+      {"--name", name, "--members", members, "--data-dir", layout_.options().data_dir + "/" + name,
+       "--bind-address", kHost, "--secret-file", layout_.EtcdSecretFile()});
+  if (!layout_.options().etcd_path.empty()) Add(spec.argv, {"--etcd", layout_.options().etcd_path});
+  return spec;
 }
 
 ProcessSpec Cluster::Vtctld() const {
@@ -73,7 +74,8 @@ ProcessSpec Cluster::Vtctld() const {
 ProcessSpec Cluster::Vtorc() const {
   ProcessSpec spec{"vtorc", {ProgramDir() + "/vtorc"}, Env()};
   Add(spec.argv, {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
-                  std::to_string(layout_.VtorcWeb())});
+                  std::to_string(layout_.VtorcWeb()), "--local-copy",
+                  layout_.options().data_dir + "/vtorc.topo"});
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;
@@ -179,9 +181,7 @@ io::Task<Status> Cluster::WaitForTcp(const Supervisor& supervisor, int port, std
                      "{} does not listen on port {} after {}: its log is {}", what, port,
                      DurationText(limit), layout_.LogFile(what));
     }
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(50ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(50ms));
   }
 }
 
@@ -223,9 +223,7 @@ io::Task<Status> Cluster::WaitForTablets(const Supervisor& supervisor) {
                      "only {} of {} tablets have registered: see the logs in {}/log", lines,
                      layout_.options().tablets, layout_.options().data_dir);
     }
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(100ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(100ms));
   }
 }
 
@@ -245,9 +243,8 @@ io::Task<Status> Cluster::ElectFirstPrimary() {
     Result<std::string> elected = co_await Vtctldclient(elect, 60s);
     if (elected) co_return Status();
     if (deadline.Passed(io::Loop::Current().Now())) co_return Fail(elected.error());
-    io::Event nothing;  // a tablet may still be taking up its role
-    bool never = co_await nothing.Wait(Deadline::In(200ms));
-    (void)never;
+    // a tablet may still be taking up its role
+    co_await io::SleepUntil(Deadline::In(200ms));
   }
 }
 
@@ -282,9 +279,7 @@ io::Task<Status> Cluster::WaitForGate(const Supervisor& supervisor) {
       co_return Fail(Code::kDeadlineExceeded, "vtgate does not serve {}: {} (log: {})",
                      layout_.options().keyspace, last.ToString(), layout_.LogFile("vtgate"));
     }
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(50ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(50ms));
   }
 }
 
@@ -292,6 +287,12 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
   const ClusterOptions& o = layout_.options();
   if (o.topo == "etcd") {
     say("etcd: three members");
+    std::error_code error;
+    if (!std::filesystem::exists(layout_.EtcdSecretFile(), error)) {
+      std::string secret = HexEncode(RandomBytes(24)) + "\n";
+      Status written = io::ReplaceFile(layout_.EtcdSecretFile(), secret);
+      if (!written) co_return written;
+    }
     for (int i = 0; i < 3; ++i) {
       Status kept = supervisor.Keep(Etcd(i));
       if (!kept) co_return kept;

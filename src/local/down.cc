@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <iostream>
+#include <variant>
 
 #include "base/flags.h"
 #include "io/blocking.h"
+#include "io/sleep.h"
 #include "local/cluster.h"
 #include "local/commands.h"
 
@@ -32,11 +34,9 @@ Result<ClusterOptions> Load(std::string data_dir) {
 }
 
 io::Task<bool> WaitGone(ProcessRecord record, Deadline deadline) {
-  io::Event nothing;
   while (StillRuns(record)) {
     if (deadline.Passed(io::Loop::Current().Now())) co_return false;
-    bool never = co_await nothing.Wait(Deadline::In(50ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(50ms));
   }
   co_return true;
 }
@@ -113,6 +113,21 @@ io::Task<int> ShowStatus(ClusterOptions options) {
   co_return all&& tablets ? 0 : 1;
 }
 
+// What both commands begin with. A number: the exit code to end with.
+std::variant<int, ClusterOptions> ParseAndLoad(FlagSet& flags,
+                                               const std::vector<std::string>& arguments,
+                                               const std::string& data_dir) {
+  Result<std::vector<std::string>> rest = flags.Parse(arguments);
+  if (!rest || flags.help_asked()) {
+    (rest ? std::cout : std::cerr) << (rest ? flags.Help() : rest.error().ToString() + "\n");
+    return rest ? 0 : 2;
+  }
+  Result<ClusterOptions> options = Load(data_dir);
+  if (options) return *options;
+  std::cerr << options.error().ToString() << "\n";
+  return 1;
+}
+
 }  // namespace
 
 int DownMain(const std::vector<std::string>& arguments) {
@@ -121,16 +136,9 @@ int DownMain(const std::vector<std::string>& arguments) {
   FlagSet flags("paceline down", "[flags]", "Stops a local cluster; its data stays unless purged.");
   flags.Text("data-dir", &data_dir, "where the cluster is kept");
   flags.Bool("purge", &purge, "delete all its data afterwards, telling first what that is");
-  Result<std::vector<std::string>> rest = flags.Parse(arguments);
-  if (!rest || flags.help_asked()) {
-    (rest ? std::cout : std::cerr) << (rest ? flags.Help() : rest.error().ToString() + "\n");
-    return rest ? 0 : 2;
-  }
-  Result<ClusterOptions> options = Load(data_dir);
-  if (!options) {
-    std::cerr << options.error().ToString() << "\n";
-    return 1;
-  }
+  std::variant<int, ClusterOptions> loaded = ParseAndLoad(flags, arguments, data_dir);
+  const auto* options = std::get_if<ClusterOptions>(&loaded);
+  if (options == nullptr) return std::get<int>(loaded);
   io::Loop loop;
   int code = io::RunUntilDone(loop, StopAll(*options));
   if (code != 0 || !purge) return code;
@@ -155,16 +163,9 @@ int StatusMain(const std::vector<std::string>& arguments) {
   FlagSet flags("paceline status", "[flags]",
                 "Shows a local cluster's processes and tablets; exit code 0 when all is well.");
   flags.Text("data-dir", &data_dir, "where the cluster is kept");
-  Result<std::vector<std::string>> rest = flags.Parse(arguments);
-  if (!rest || flags.help_asked()) {
-    (rest ? std::cout : std::cerr) << (rest ? flags.Help() : rest.error().ToString() + "\n");
-    return rest ? 0 : 2;
-  }
-  Result<ClusterOptions> options = Load(data_dir);
-  if (!options) {
-    std::cerr << options.error().ToString() << "\n";
-    return 1;
-  }
+  std::variant<int, ClusterOptions> loaded = ParseAndLoad(flags, arguments, data_dir);
+  const auto* options = std::get_if<ClusterOptions>(&loaded);
+  if (options == nullptr) return std::get<int>(loaded);
   io::Loop loop;
   return io::RunUntilDone(loop, ShowStatus(*options));
 }

@@ -13,7 +13,7 @@ std::vector<int> Layout::AllPorts() const {
     ports.insert(ports.end(), {TabletWeb(i), TabletGrpc(i), TabletNative(i), Mysqld(i)});
   }
   for (int i = 0; options_.topo == "etcd" && i < 3; ++i) {
-    ports.insert(ports.end(), {EtcdClient(i), EtcdPeer(i)});
+    ports.insert(ports.end(), {EtcdClient(i), EtcdPeer(i), EtcdExchange(i)});
   }
   return ports;
 }
@@ -47,6 +47,7 @@ std::string OptionsToJson(const ClusterOptions& o) {
                          {"cell", o.cell},
                          {"keyspace", o.keyspace},
                          {"mysqld_path", o.mysqld_path},
+                         {"etcd_path", o.etcd_path},
                          {"schema_file", o.schema_file},
                          {"vtorc", o.vtorc}};
   return json.dump(2) + "\n";
@@ -63,6 +64,7 @@ Result<ClusterOptions> OptionsFromJson(const std::string& text) {
   o.cell = json.value("cell", o.cell);
   o.keyspace = json.value("keyspace", o.keyspace);
   o.mysqld_path = json.value("mysqld_path", o.mysqld_path);
+  o.etcd_path = json.value("etcd_path", o.etcd_path);
   o.schema_file = json.value("schema_file", o.schema_file);
   o.vtorc = json.value("vtorc", o.vtorc);
   return o;

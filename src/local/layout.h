@@ -19,6 +19,7 @@ struct ClusterOptions {
   std::string keyspace = "test_keyspace";
   std::string schema_file;      // applied after the first start; empty: none
   std::string mysqld_path;      // empty: searched for
+  std::string etcd_path;        // empty: the one in PATH
   bool vtorc = false;           // heals the shard by itself
   bool init = true;             // create the keyspace and elect its first primary
   int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
@@ -42,6 +43,7 @@ class Layout {
   int Mysqld(int index) const { return Port(17100 + index); }
   int EtcdClient(int member) const { return Port(15790 + 2 * member); }
   int EtcdPeer(int member) const { return Port(15791 + 2 * member); }
+  int EtcdExchange(int member) const { return Port(15796 + member); }
   std::vector<int> AllPorts() const;
 
   int Uid(int index) const { return 100 + index; }
@@ -56,6 +58,8 @@ class Layout {
   std::string StateFile() const { return options_.data_dir + "/processes.json"; }
   std::string OptionsFile() const { return options_.data_dir + "/cluster.json"; }
   std::string LockFile() const { return options_.data_dir + "/supervisor.lock"; }
+
+  std::string EtcdSecretFile() const { return options_.data_dir + "/etcd.secret"; }
 
   // What every process is told about the topology.
   std::vector<std::string> TopoFlags() const;

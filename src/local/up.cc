@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "io/blocking.h"
 #include "io/signal.h"
+#include "io/sleep.h"
 #include "local/cluster.h"
 #include "local/commands.h"
 
@@ -38,6 +39,7 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Text("flavor", &c.flavor, "mysql or mariadb; empty: what is found, MySQL first");
   flags.Text("mysqld", &c.mysqld_path, "the mysqld to use; empty: searched for");
   flags.Text("topo", &c.topo, "embedded or etcd (three members)");
+  flags.Text("etcd", &c.etcd_path, "the etcd to use; empty: the one in PATH");
   flags.Port("base-port", &c.base_port, "all ports move with it");
   flags.Text("cell", &c.cell, "name of the one cell");
   flags.Text("keyspace", &c.keyspace, "name of the keyspace, shard 0");
@@ -116,6 +118,7 @@ Status Prepare(ClusterOptions& wanted) {
     if (wanted.flavor.empty()) wanted.flavor = kept->flavor;
     if (!kept->flavor.empty()) RETURN_IF_ERROR(differs("flavor", kept->flavor, wanted.flavor));
     if (wanted.mysqld_path.empty()) wanted.mysqld_path = kept->mysqld_path;
+    if (wanted.etcd_path.empty()) wanted.etcd_path = kept->etcd_path;
   }
   return {};
 }
@@ -139,8 +142,10 @@ void ForgetWhatNeverWas(const Layout& layout) {
   }
   std::filesystem::remove_all(o.data_dir + "/topo", error);
   for (int i = 0; i < o.tablets; ++i) std::filesystem::remove_all(layout.TabletDir(i), error);
-  for (int i = 0; i < 3; ++i)
-    std::filesystem::remove_all(fmt::format("{}/etcd-{}", o.data_dir, i), error);
+  for (int i = 0; i < 3; ++i) {
+    for (const char* what : {"", ".snapshots"})
+      std::filesystem::remove_all(fmt::format("{}/etcd-{}{}", o.data_dir, i, what), error);
+  }
   for (const std::string& file : {layout.OptionsFile(), layout.StateFile()})
     std::filesystem::remove(file, error);
 }
@@ -162,12 +167,10 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
   Status ready;
   // A mysqld that was killed a moment ago may still be letting go of its port.
   Deadline patience = Deadline::In(3s);
-  io::Event nothing;
   while (!leftovers) {
     ready = CheckPortsFree(cluster.layout());
     if (ready || patience.Passed(io::Loop::Current().Now())) break;
-    bool never = co_await nothing.Wait(Deadline::In(100ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(100ms));
   }
   if (ready) ready = WriteOptions(options.cluster);
   if (!ready) {

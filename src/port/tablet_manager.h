@@ -31,8 +31,11 @@
 
 // X(Method): paceline.agent.MethodRequest -> MethodResponse, service paceline.agent.TabletControl
 // (proto/paceline.proto): what carries terms and has no counterpart in Vitess.
-#define PACELINE_TABLET_CONTROL_METHODS(X) \
-  X(PromiseTerm) X(Fence) X(Promote) X(Demote) X(UndoDemote) X(Repoint) X(Grant) X(TabletState)
+// clang-format off
+#define PACELINE_TABLET_CONTROL_METHODS(X)                                                         \
+  X(PromiseTerm)                                                                                   \
+  X(Fence) X(Promote) X(Demote) X(UndoDemote) X(Repoint) X(Grant) X(TabletState) X(CarriedTopology)
+// clang-format on
 
 #define PACELINE_DECLARE(Method) \
   class Method##Request;         \

@@ -1,12 +1,7 @@
 #include "topo/cache.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
@@ -14,6 +9,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "io/blocking.h"
+#include "io/file.h"
 
 namespace paceline::topo {
 namespace {
@@ -25,40 +21,6 @@ constexpr std::string_view kLastLine = "end";
 
 std::string KeyOf(std::string_view cell, std::string_view path) {
   return fmt::format("{}/{}", cell, path);
-}
-
-// Replaces `file` with `text`: what is seen after a crash is the old or the new whole.
-Status ReplaceFile(const std::string& file, const std::string& text) {
-  auto failed = [&](const char* doing) {
-    return Fail(Code::kUnavailable, "topology cache {}: {}: {}", file, doing, strerror(errno));
-  };
-  std::error_code ignored;
-  std::string folder = std::filesystem::path(file).parent_path().string();
-  if (!folder.empty()) std::filesystem::create_directories(folder, ignored);
-  std::string fresh = file + ".new";
-  int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return failed("cannot create");
-  size_t written = 0;
-  while (written < text.size()) {
-    ssize_t some = write(fd, text.data() + written, text.size() - written);
-    if (some < 0 && errno == EINTR) continue;
-    if (some < 0) {
-      auto error = failed("cannot write");
-      close(fd);
-      return error;
-    }
-    written += static_cast<size_t>(some);
-  }
-  bool synced = fsync(fd) == 0;
-  close(fd);
-  if (!synced) return failed("cannot sync");
-  if (rename(fresh.c_str(), file.c_str()) != 0) return failed("cannot rename");
-  int dir = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir >= 0) {
-    fsync(dir);
-    close(dir);
-  }
-  return {};
 }
 
 }  // namespace
@@ -135,8 +97,10 @@ io::Task<Status> Cache::Save() {
   std::string text = std::string(kFirstLine) + "\n";
   for (const auto& [key, value] : entries_) text += HexEncode(key) + " " + HexEncode(value) + "\n";
   text += std::string(kLastLine) + "\n";
-  std::function<Status()> work = [file = file_, text = std::move(text)] {
-    return ReplaceFile(file, text);
+  std::function<Status()> work = [file = file_, text = std::move(text)]() -> Status {
+    Status saved = io::ReplaceFile(file, text);
+    if (!saved) return Fail(saved.error().Context("topology cache"));
+    return Status();
   };
   Status saved = co_await io::RunBlocking<Status>(work);
   if (saved)

@@ -57,8 +57,9 @@ struct WatchEvent {
 };
 
 // A watch may miss versions between, never the last. It heals by itself after an outage or a
-// compaction of the store, and then tells what changed meanwhile. It holds at most one pending
-// event per file.
+// compaction of the store, and then tells what changed meanwhile. When the store has become another
+// one (Conn::Identity), what is missing there is not told as deleted: who watches goes on with it.
+// It holds at most one pending event per file.
 class Watch {
  public:
   virtual ~Watch() = default;
@@ -126,6 +127,10 @@ class Conn {
                                                 Deadline deadline) = 0;
   // Without waiting for a holder. Errors: kAlreadyExists, naming the holder; kNotFound.
   virtual io::Task<Result<LockPtr>> TryLock(Path dir, LockOptions options, Deadline deadline) = 0;
+
+  // Which store it is, as last heard: another one when it was founded anew, from a snapshot or from
+  // nothing, so that what is missing in it need not have been deleted by anybody. Empty: not known.
+  virtual std::string Identity() const { return {}; }
 
   // Ends watches and calls (kCanceled or kUnavailable) and waits for its own work to end. Locks not
   // released are left to their lease. Idempotent.

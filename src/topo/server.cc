@@ -30,6 +30,15 @@ void Server::RememberCell(std::string cell, record::CellInfo info) {
   remembered_.insert_or_assign(std::move(cell), std::move(info));
 }
 
+void Server::KeepCopy(Cache* copy) {
+  copy_ = copy;
+  for (const auto& [path, bytes] : copy->List(kGlobalCell, "cells")) {
+    Result<record::CellInfo> info = Decode<record::CellInfo>(bytes);
+    std::string_view name = std::string_view(path).substr(6, path.rfind('/') - 6);
+    if (info && path == CellInfoPath(name)) RememberCell(std::string(name), std::move(*info));
+  }
+}
+
 io::Task<Result<Conn*>> Server::Cell(std::string cell, Deadline deadline) {
   if (stopped_) co_return Fail(Code::kCanceled, "the topology was stopped");
   if (cell == kGlobalCell) co_return global_.get();

@@ -19,6 +19,8 @@
 
 namespace paceline::topo {
 
+class Cache;
+
 // Opens the store of one cell ("global" included) without talking to it. Errors: kInvalidArgument.
 class ConnFactory {
  public:
@@ -54,6 +56,10 @@ class Server {
   // Lets Cell() work while the global store is away (from topo::Cache); a CellInfo that is read
   // later replaces it.
   void RememberCell(std::string cell, record::CellInfo info);
+  // Keeps the global records that are read in `copy`, which outlives this, and knows the cells that
+  // stand in it.
+  void KeepCopy(Cache* copy);
+  const Cache* copy() const { return copy_; }
   io::Task<void> Stop();
 
   // Cells.
@@ -206,6 +212,7 @@ class Server {
   std::map<std::string, OpenCell, std::less<>> cells_;
   std::map<std::string, record::CellInfo, std::less<>> remembered_;
   std::vector<ConnPtr> replaced_;  // of cells whose CellInfo changed; they may still be in use
+  Cache* copy_ = nullptr;
   bool stopped_ = false;
 };
 

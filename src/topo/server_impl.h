@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "topo/cache.h"
+#include "topo/paths.h"
 #include "topo/server.h"
 
 namespace paceline::topo {
@@ -16,6 +18,7 @@ io::Task<Result<Stored<T>>> Server::Read(std::string cell, Path path, Deadline d
   if (!file) co_return Fail(file.error());
   Result<T> value = Decode<T>(file->data);
   if (!value) co_return Fail(value.error().Context(path));
+  if (copy_ != nullptr && cell == kGlobalCell) copy_->Put(cell, path, file->data);
   co_return Stored<T>{std::move(*value), file->version, std::move(file->data)};
 }
 

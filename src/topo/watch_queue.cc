@@ -27,12 +27,14 @@ void WatchQueue::Absent(const Path& path) {
   Push({WatchEvent::Kind::kDeleted, File{path, "", Version{}}});
 }
 
-void WatchQueue::Replace(std::vector<File> files) {
+void WatchQueue::Replace(std::vector<File> files, bool other_store) {
   std::map<Path, Version> before = known_;
   for (File& file : files) {
     before.erase(file.path);
+    if (other_store) known_.erase(file.path);  // its versions say nothing there
     Value(std::move(file));
   }
+  if (other_store) return;
   for (const auto& [path, version] : before) Deleted(path);
 }
 

@@ -19,8 +19,9 @@ class WatchQueue {
   // Versions other than the one told last are news; equal ones are dropped.
   void Value(File file);
   void Deleted(const Path& path);
-  // The whole current state: what is missing in it is told as deleted.
-  void Replace(std::vector<File> files);
+  // The whole current state: what is missing in it is told as deleted, unless it is that of another
+  // store.
+  void Replace(std::vector<File> files, bool other_store = false);
   // For a watch on one file that is not there: the first event must say so.
   void Absent(const Path& path);
   void Synced();

@@ -13,6 +13,7 @@
 #include "port/vtctld.h"
 #include "reparent/view.h"
 #include "topo/server.h"
+#include "vtctld/rebuild.h"
 
 namespace tabletmanagerdata {
 class SchemaDefinition;
@@ -52,6 +53,11 @@ class Vtctld final : public port::Vtctld {
   io::Task<Result<Reparented>> Reparent(ReparentAsked asked, std::function<void(std::string)> told,
                                         Deadline deadline);
 
+  // Asks every tablet (those recorded and those at `addresses`) what it carries, tells how the
+  // topology differs, and with `write` writes that (rebuild.h).
+  io::Task<Status> RebuildTopology(std::vector<std::string> addresses, bool write,
+                                   std::function<void(std::string)> told, Deadline deadline);
+
   // Writes a record from JSON, by its topology path, for repair.
   io::Task<Status> WriteTopologyPath(std::string path, std::string json, Deadline deadline);
 
@@ -62,6 +68,9 @@ class Vtctld final : public port::Vtctld {
     std::shared_ptr<port::TabletManager> manager;
   };
   io::Task<Result<Reached>> Reach(record::TabletAlias alias, Deadline deadline);
+  io::Task<Result<std::vector<Carrier>>> AskCarriers(std::vector<std::string> addresses,
+                                                     std::function<void(std::string)> told,
+                                                     Deadline deadline);
   // The shard's primary. Errors: kFailedPrecondition when the shard has none.
   io::Task<Result<Reached>> ReachPrimary(record::KeyspaceShard shard, Deadline deadline);
   // All tablets of a shard; a cell that does not answer is an error.

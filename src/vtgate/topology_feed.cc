@@ -51,6 +51,10 @@ io::Task<Status> TopologyFeed::Look() {
   }
   auto vschema = co_await topo_.GetSrvVSchema(cell_, deadline);
   if (!vschema && vschema.error().code() != Code::kNotFound) co_return Fail(vschema.error());
+  if (keyspaces.empty() && !vschema && !shown_.empty()) {
+    // Nobody deletes all of them: it was founded anew, and the tablets put them back (I6).
+    co_return Fail(Code::kNotFound, "the topology is empty");
+  }
   record::SrvVSchema value;
   if (vschema) {
     value = std::move(vschema->value);

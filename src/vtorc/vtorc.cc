@@ -4,10 +4,13 @@
 
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "drive/reparent_driver.h"
 #include "io/loop.h"
 #include "paceline_agent.pb.h"
 #include "tabletmanagerdata.pb.h"
+#include "topo/cache.h"
+#include "topo/paths.h"
 
 namespace paceline::vtorc {
 
@@ -62,6 +65,7 @@ io::Task<void> Vtorc::FindShards(Vtorc& self) {
   std::optional<io::Gate::Pass> pass = self.gate_.Enter();
   while (pass) {
     auto keyspaces = co_await self.topo_.ListKeyspaces(Deadline::In(3s));
+    if (!keyspaces && self.shards_.empty()) self.RecallShards();
     if (keyspaces) {
       std::set<KeyspaceShard> now;
       bool complete = true;
@@ -70,18 +74,11 @@ io::Task<void> Vtorc::FindShards(Vtorc& self) {
         complete = complete && shards.has_value();
         if (!shards) continue;
         for (const std::string& shard : *shards) {
-          bool watched = self.options_.keyspaces.empty() ||
-                         self.options_.keyspaces.contains(keyspace) ||
-                         self.options_.keyspaces.contains(keyspace + "/" + shard);
-          if (watched) now.insert({keyspace, shard});
+          KeyspaceShard name{keyspace, shard};
+          if (self.Watches(name)) now.insert(std::move(name));
         }
       }
-      for (const KeyspaceShard& name : now) {
-        if (self.shards_.contains(name)) continue;
-        auto shard = std::make_shared<Shard>(self.topo_, self.connect_, name);
-        self.shards_.emplace(name, shard);
-        io::Detach(WatchShard(self, shard));
-      }
+      for (const KeyspaceShard& name : now) self.Add(name);
       if (complete) {
         std::erase_if(self.shards_, [&now](const auto& entry) {
           if (now.contains(entry.first)) return false;
@@ -92,6 +89,28 @@ io::Task<void> Vtorc::FindShards(Vtorc& self) {
     }
     bool open = co_await io::Sleep(self.gate_, Deadline::In(self.options_.topology_interval));
     if (!open) co_return;
+  }
+}
+
+bool Vtorc::Watches(const KeyspaceShard& shard) const {
+  return options_.keyspaces.empty() || options_.keyspaces.contains(shard.keyspace) ||
+         options_.keyspaces.contains(shard.ToString());
+}
+
+void Vtorc::Add(KeyspaceShard name) {
+  if (shards_.contains(name)) return;
+  auto shard = std::make_shared<Shard>(topo_, connect_, name);
+  shards_.emplace(std::move(name), shard);
+  io::Detach(WatchShard(*this, shard));
+}
+
+void Vtorc::RecallShards() {
+  if (topo_.copy() == nullptr) return;
+  for (const auto& [path, unused] : topo_.copy()->List(topo::kGlobalCell, "keyspaces")) {
+    std::vector<std::string_view> parts = Split(path, '/');  // keyspaces/ks/shards/0/Shard
+    if (parts.size() != 5 || parts[4] != "Shard") continue;
+    KeyspaceShard name{std::string(parts[1]), std::string(parts[3])};
+    if (Watches(name)) Add(std::move(name));
   }
 }
 

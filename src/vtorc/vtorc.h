@@ -62,6 +62,10 @@ class Vtorc {
 
  private:
   struct Shard;
+  bool Watches(const record::KeyspaceShard& shard) const;
+  void Add(record::KeyspaceShard name);
+  // From the local copy, for a start without the topology.
+  void RecallShards();
   static io::Task<void> FindShards(Vtorc& self);
   static io::Task<void> WatchShard(Vtorc& self, std::shared_ptr<Shard> shard);
   io::Task<void> LookAt(std::shared_ptr<Shard> shard);

@@ -196,11 +196,17 @@ class LocalCluster:
         return range(100, 100 + self.tablets)
 
     def everything(self):
-        """{name: pid} of all that runs for this cluster: the supervised processes, each mysqld, the supervisor."""
+        """{name: pid} of all that runs for this cluster: the supervised processes, each mysqld and etcd, the
+        supervisor."""
         found = {name: pid for name, pid in self.pids().items() if alive(pid)}
         for uid in self.uids():
             try:
                 found[f"mysqld-{uid}"] = self.mysqld_pid(uid)
+            except AssertionError:
+                pass
+        for member in range(3 if self.topo == "etcd" else 0):
+            try:
+                found[f"etcd-{member}-server"] = self.etcd_pid(member)
             except AssertionError:
                 pass
         supervisor = self.state()["supervisor_pid"]
@@ -256,6 +262,25 @@ class LocalCluster:
                 if any(folder.encode() in part for part in command):
                     return int(entry.name)
         raise AssertionError(f"no mysqld of tablet {uid} under {folder}")
+
+    def etcd_pid(self, member):
+        """The pid of a member's etcd itself; cluster.pid("etcd-0") is its wrapper's."""
+        folder = f"{self.data_dir}/etcd-{member}".encode()
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(part.rsplit(b"/", 1)[-1] == b"etcd" for part in command[:6]) and folder in command and alive(int(entry.name)):
+                return int(entry.name)
+        raise AssertionError(f"no etcd of member {member}")
+
+    def freeze_etcd(self):
+        """Stops all of etcd, wrappers too, which would start a silent one anew; returns what to thaw."""
+        pids = [self.pid(f"etcd-{n}") for n in range(3)] + [self.etcd_pid(n) for n in range(3)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
 
     def kill_tablet(self, uid):
         """kill -9 of a tablet's vttablet and mysqld, as a pod that is gone."""

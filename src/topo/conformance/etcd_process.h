@@ -20,13 +20,15 @@ class EtcdProcess {
   Status Start();
   // SIGKILL, and waits until it is gone.
   io::Task<void> Kill();
+  // Killed, and its data deleted: what Start starts then is another cluster.
+  io::Task<void> LoseDisk();
   Status Signal(int signal);
   // "127.0.0.1:port"
   std::string endpoint() const { return "127.0.0.1:" + std::to_string(client_port_); }
 
  private:
   io::Loop& loop_;
-  std::string folder_;
+  std::string folder_, token_;
   uint16_t client_port_ = 0, peer_port_ = 0;
   std::unique_ptr<io::Process> process_;
 };

@@ -20,6 +20,7 @@ uint16_t FreePort(io::Loop& loop) {
 EtcdProcess::EtcdProcess(io::Loop& loop) : loop_(loop) {
   folder_ = (std::filesystem::temp_directory_path() / ("paceline-etcd-" + NewUuid())).string();
   std::filesystem::create_directories(folder_);
+  token_ = NewUuid();
   client_port_ = FreePort(loop_);
   peer_port_ = FreePort(loop_);
 }
@@ -49,6 +50,8 @@ Status EtcdProcess::Start() {
                   peer,
                   "--initial-cluster",
                   "one=" + peer,
+                  "--initial-cluster-token",
+                  token_,
                   "--heartbeat-interval",
                   "50",
                   "--election-timeout",
@@ -65,6 +68,13 @@ io::Task<void> EtcdProcess::Kill() {
   (void)process_->Signal(SIGKILL);
   auto exit = co_await process_->WaitExit(Deadline::In(10s));
   (void)exit;
+}
+
+io::Task<void> EtcdProcess::LoseDisk() {
+  co_await Kill();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_ + "/data", ignored);
+  token_ = NewUuid();
 }
 
 Status EtcdProcess::Signal(int signal) { return process_->Signal(signal); }

@@ -9,8 +9,8 @@
 #include "io/sync.h"
 #include "topo/embedded/database.h"
 #include "topo/embedded/operations.h"
-#include "topo/lock_text.h"
 #include "topo/pending.h"
+#include "topo/refusals.h"
 #include "topo/watch_queue.h"
 
 namespace paceline::topo::embedded {
@@ -355,8 +355,7 @@ io::Task<Result<LockPtr>> EmbeddedConn::TakeLock(Path dir, LockOptions options, 
       io::Detach(GiveUp(id));
       if (state->lost)
         co_return Fail(Code::kUnavailable, "waiting for the lock on {}: the lease ran out", dir);
-      co_return Fail(Code::kDeadlineExceeded, "the lock on {} is held: {}", dir,
-                     DescribeLock(sight->holder));
+      co_return LockHeld(Code::kDeadlineExceeded, dir, sight->holder);
     }
     Deadline next = Deadline::At(now + kPollEvery).EarlierOf(deadline);
     bool open = co_await io::Sleep(gate_, next);

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "topo/lock_text.h"
+#include "topo/refusals.h"
 
 namespace paceline::topo::embedded {
 namespace {
@@ -113,7 +113,7 @@ Result<File> ReadFile(Database& db, const std::string& root, const Path& path) {
     ASSIGN_OR_RETURN(bool row, rows.Step());
     if (row) return File{path, rows.Text(0), {rows.Int(1)}};
   }
-  return Fail(Code::kNotFound, "{} is not in the topology", path);
+  return Absent(path);
 }
 
 Result<std::vector<DirEntry>> ReadDir(Database& db, const std::string& root, const Path& dir) {
@@ -150,7 +150,7 @@ Result<std::vector<DirEntry>> ReadDir(Database& db, const std::string& root, con
     if (full.starts_with(range.from)) add(full, direct);
     ASSIGN_OR_RETURN(row, rows.Step());
   }
-  if (entries.empty()) return Fail(Code::kNotFound, "directory {} is not in the topology", dir);
+  if (entries.empty()) return AbsentDir(dir);
   return std::vector<DirEntry>(entries.begin(), entries.end());
 }
 
@@ -160,7 +160,7 @@ Result<Version> CreateFile(Database& db, const std::string& root, const Path& pa
   int64_t revision = 0;
   RETURN_IF_ERROR(db.Write([&]() -> Status {
     ASSIGN_OR_RETURN(auto version, VersionOf(db, full));
-    if (version) return Fail(Code::kAlreadyExists, "{} exists in the topology", path);
+    if (version) return Exists(path);
     ASSIGN_OR_RETURN(revision, db.NextRevision());
     return Store(db, full, &data, revision);
   }));
@@ -174,8 +174,7 @@ Result<Version> UpdateFile(Database& db, const std::string& root, const Path& pa
   RETURN_IF_ERROR(db.Write([&]() -> Status {
     ASSIGN_OR_RETURN(auto version, VersionOf(db, full));
     if (expected != kAnyVersion && version != expected.number) {
-      return Fail(Code::kFailedPrecondition, "{} was changed by another since version {}", path,
-                  expected.number);
+      return Moved(path, expected);
     }
     ASSIGN_OR_RETURN(revision, db.NextRevision());
     return Store(db, full, &data, revision);
@@ -189,10 +188,9 @@ Result<Version> DeleteFile(Database& db, const std::string& root, const Path& pa
   int64_t revision = 0;
   RETURN_IF_ERROR(db.Write([&]() -> Status {
     ASSIGN_OR_RETURN(auto version, VersionOf(db, full));
-    if (!version) return Fail(Code::kNotFound, "{} is not in the topology", path);
+    if (!version) return Absent(path);
     if (expected != kAnyVersion && version != expected.number) {
-      return Fail(Code::kFailedPrecondition, "{} was changed by another since version {}", path,
-                  expected.number);
+      return Moved(path, expected);
     }
     ASSIGN_OR_RETURN(revision, db.NextRevision());
     RETURN_IF_ERROR(Store(db, full, nullptr, revision));
@@ -268,13 +266,12 @@ Result<LockSight> EnqueueLock(Database& db, const std::string& root, const Path&
                    " LIMIT 1"));
       rows.Bind(1, range.from).Bind(2, range.to);
       ASSIGN_OR_RETURN(bool row, rows.Step());
-      if (!row) return Fail(Code::kNotFound, "cannot lock {}: it is not in the topology", dir);
+      if (!row) return NothingToLock(dir);
     }
     RETURN_IF_ERROR(DropExpired(db, lock_dir));
     ASSIGN_OR_RETURN(auto first, FirstInLine(db, lock_dir));
     if (first && !wait) {
-      return Fail(Code::kAlreadyExists, "the lock on {} is held: {}", dir,
-                  DescribeLock(first->holder));
+      return LockHeld(Code::kAlreadyExists, dir, first->holder);
     }
     ASSIGN_OR_RETURN(
         Rows rows,

@@ -1,18 +1,12 @@
 #include "topo/etcd/client.h"
 
-#include <grpcpp/grpcpp.h>
-
-#include <atomic>
-#include <fstream>
 #include <functional>
 #include <set>
-#include <sstream>
 #include <utility>
 
-#include "base/strings.h"
 #include "etcd/rpc.grpc.pb.h"
 #include "io/sync.h"
-#include "topo/pending.h"
+#include "topo/etcd/grpc_call.h"
 
 namespace paceline::topo::etcd {
 namespace {
@@ -20,20 +14,12 @@ namespace {
 constexpr Duration kRetryEvery = 50ms;
 constexpr Duration kAttemptMin = 700ms;
 
-// Calls that gRPC still holds, and the thread that is about to leave our code.
-using Counter = std::shared_ptr<std::atomic<int>>;
-
 struct Endpoint {
   std::string address;
   std::unique_ptr<etcdserverpb::KV::Stub> kv;
   std::unique_ptr<etcdserverpb::Lease::Stub> lease;
   std::unique_ptr<etcdserverpb::Watch::Stub> watch;
 };
-
-void SetDeadline(grpc::ClientContext& context, Duration left) {
-  context.set_deadline(
-      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(left.count(), GPR_TIMESPAN)));
-}
 
 // The request was certainly never given to a server.
 bool NeverSent(const grpc::Status& status) {
@@ -45,36 +31,9 @@ bool NeverSent(const grpc::Status& status) {
          text.find("no leader") != std::string::npos;
 }
 
-bool WorthAnotherEndpoint(const grpc::Status& status) {
-  switch (status.error_code()) {
-    case grpc::StatusCode::UNAVAILABLE:
-    case grpc::StatusCode::DEADLINE_EXCEEDED:
-    case grpc::StatusCode::CANCELLED:
-    case grpc::StatusCode::UNKNOWN:
-    case grpc::StatusCode::INTERNAL:
-      return true;
-    default:
-      return false;
-  }
-}
-
-Error ToError(const grpc::Status& status, const std::string& endpoint) {
-  Code code =
-      WorthAnotherEndpoint(status) ? Code::kUnavailable : static_cast<Code>(status.error_code());
-  return Error(code, fmt::format("etcd {}: {}", endpoint, status.error_message()));
-}
-
 KeyValue FromProto(const mvccpb::KeyValue& kv) {
   return {kv.key(), kv.value(), kv.create_revision(), kv.mod_revision(), kv.lease()};
 }
-
-template <class Response>
-struct Call {
-  explicit Call(io::Loop& loop) : pending(std::make_shared<Pending<grpc::Status>>(loop)) {}
-  grpc::ClientContext context;
-  Response response;
-  std::shared_ptr<Pending<grpc::Status>> pending;
-};
 
 // One request and one answer over the keep-alive stream.
 struct KeepAliveCall final : grpc::ClientBidiReactor<etcdserverpb::LeaseKeepAliveRequest,
@@ -238,6 +197,7 @@ class GrpcClient final : public Client {
   io::Task<Status> Revoke(int64_t lease, Deadline deadline) override;
   io::Task<Status> Compact(int64_t revision, Deadline deadline) override;
   std::shared_ptr<WatchStream> Watch(std::string key, std::string end, int64_t revision) override;
+  uint64_t cluster_id() const override { return cluster_id_; }
   io::Task<void> Stop() override;
 
  private:
@@ -252,6 +212,7 @@ class GrpcClient final : public Client {
   Counter held_ = std::make_shared<std::atomic<int>>(0);
   io::Gate gate_;
   std::set<grpc::ClientContext*> running_;
+  uint64_t cluster_id_ = 0;
 };
 
 template <class Response, class Request>
@@ -319,6 +280,7 @@ io::Task<Result<RangeResult>> GrpcClient::Range(RangeQuery query, Deadline deadl
   if (!response) co_return Fail(response.error());
   RangeResult result;
   result.revision = response->header().revision();
+  result.cluster_id = cluster_id_ = response->header().cluster_id();
   for (const mvccpb::KeyValue& kv : response->kvs()) result.keys.push_back(FromProto(kv));
   co_return result;
 }
@@ -334,6 +296,7 @@ io::Task<Result<WriteResult>> GrpcClient::Txn(etcdserverpb::TxnRequest request, 
   Result<etcdserverpb::TxnResponse> response = co_await Invoke<etcdserverpb::TxnResponse>(
       start, request, false, guarded, &unknown, deadline);
   if (!response) co_return Fail(response.error());
+  cluster_id_ = response->header().cluster_id();
   WriteResult result;
   result.done = response->succeeded();
   result.revision = response->header().revision();
@@ -481,70 +444,18 @@ io::Task<void> GrpcClient::Stop() {
   for (grpc::ClientContext* context : running_) context->TryCancel();
   bool left = co_await gate_.Close(Deadline::Never());
   (void)left;
-  io::Gate waiting;
-  while (held_->load() > 0) {
-    Deadline next = Deadline::At(loop_.Now() + 1ms);
-    bool open = co_await io::Sleep(waiting, next);
-    (void)open;
-  }
-}
-
-Result<std::string> ReadPem(const std::string& file) {
-  if (file.empty()) return std::string();
-  std::ifstream in(file);
-  std::stringstream text;
-  text << in.rdbuf();
-  if (!in || text.str().empty())
-    return Fail(Code::kInvalidArgument, "etcd TLS: cannot read {}", file);
-  return text.str();
+  co_await WaitForNone(loop_, held_);
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Client>> Client::Make(io::Loop& loop, const EtcdOptions& options) {
-  bool tls = !options.tls_cert.empty() || !options.tls_key.empty() || !options.tls_ca.empty();
-  std::vector<std::string> addresses;
-  for (std::string_view part : Split(options.endpoints, ',')) {
-    std::string_view address = Trim(part);
-    if (address.starts_with("http://")) address.remove_prefix(7);
-    if (address.starts_with("https://")) {
-      address.remove_prefix(8);
-      tls = true;
-    }
-    while (address.ends_with('/')) address.remove_suffix(1);
-    if (address.find(':') == std::string_view::npos) {
-      return Fail(Code::kInvalidArgument, "etcd endpoint \"{}\" is not host:port", part);
-    }
-    addresses.emplace_back(address);
-  }
-  if (addresses.empty())
-    return Fail(Code::kInvalidArgument, "no etcd endpoint is given: expected host:port,...");
-  std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
-  if (tls) {
-    grpc::SslCredentialsOptions ssl;
-    ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPem(options.tls_ca));
-    ASSIGN_OR_RETURN(ssl.pem_private_key, ReadPem(options.tls_key));
-    ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadPem(options.tls_cert));
-    credentials = grpc::SslCredentials(ssl);
-  }
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(-1);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // A dead peer breaks watch streams within 8 s; etcd refuses pings closer together than 5 s.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 5500);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  ASSIGN_OR_RETURN(std::vector<EndpointChannel> channels, MakeChannels(options));
   std::vector<Endpoint> endpoints;
-  for (std::string& address : addresses) {
-    auto channel = grpc::CreateCustomChannel(address, credentials, arguments);
-    endpoints.push_back({std::move(address), etcdserverpb::KV::NewStub(channel),
-                         etcdserverpb::Lease::NewStub(channel),
-                         etcdserverpb::Watch::NewStub(channel)});
+  for (EndpointChannel& one : channels) {
+    endpoints.push_back({std::move(one.address), etcdserverpb::KV::NewStub(one.channel),
+                         etcdserverpb::Lease::NewStub(one.channel),
+                         etcdserverpb::Watch::NewStub(one.channel)});
   }
   return std::unique_ptr<Client>(std::make_unique<GrpcClient>(loop, std::move(endpoints)));
 }

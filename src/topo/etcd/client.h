@@ -33,6 +33,7 @@ struct RangeQuery {
 struct RangeResult {
   std::vector<KeyValue> keys;
   int64_t revision = 0;
+  uint64_t cluster_id = 0;
 };
 
 // What must hold for a write: the key's mod revision, kAbsent or kAnything.
@@ -79,6 +80,8 @@ class Client {
   // Events from `revision` on. A broken stream moves the client to its next endpoint.
   virtual std::shared_ptr<WatchStream> Watch(std::string key, std::string end,
                                              int64_t revision) = 0;
+  // Of the cluster that answered last; 0: none has.
+  virtual uint64_t cluster_id() const = 0;
   // Cancels all calls and waits until gRPC has let go of them.
   virtual io::Task<void> Stop() = 0;
 };

@@ -6,7 +6,7 @@
 #include "base/strings.h"
 #include "io/sync.h"
 #include "topo/etcd/client.h"
-#include "topo/lock_text.h"
+#include "topo/refusals.h"
 #include "topo/watch_queue.h"
 
 namespace paceline::topo::etcd {
@@ -73,6 +73,9 @@ class EtcdConn final : public Conn {
   io::Task<Result<WatchPtr>> OpenWatchRecursive(Path dir, Deadline deadline) override;
   io::Task<Result<LockPtr>> AcquireLock(Path dir, LockOptions options, Deadline deadline) override;
   io::Task<Result<LockPtr>> TryLock(Path dir, LockOptions options, Deadline deadline) override;
+  std::string Identity() const override {
+    return client_->cluster_id() == 0 ? "" : fmt::format("{:x}", client_->cluster_id());
+  }
   io::Task<void> Stop() override;
 
   std::string Key(std::string_view path) const { return root_ + std::string(path); }
@@ -98,7 +101,7 @@ class EtcdConn final : public Conn {
     return files;
   }
   io::Task<Result<WatchPtr>> StartWatch(Path path, bool recursive, Deadline deadline);
-  io::Task<void> Feed(std::shared_ptr<WatchState> state, int64_t revision);
+  io::Task<void> Feed(std::shared_ptr<WatchState> state, RangeResult seen);
   io::Task<Result<LockPtr>> TakeLock(Path dir, LockOptions options, bool wait, Deadline deadline);
   io::Task<void> Renew(std::shared_ptr<LockState> state);
   io::Task<void> GiveUp(int64_t lease);
@@ -157,7 +160,7 @@ io::Task<Result<File>> EtcdConn::Get(Path path, Deadline deadline) {
   query.key = Key(path);
   Result<RangeResult> found = co_await client_->Range(query, deadline);
   if (!found) co_return Fail(found.error());
-  if (found->keys.empty()) co_return Fail(Code::kNotFound, "{} is not in the topology", path);
+  if (found->keys.empty()) co_return Absent(path);
   KeyValue& kv = found->keys[0];
   co_return File{path, std::move(kv.value), {kv.mod_revision}};
 }
@@ -182,7 +185,7 @@ io::Task<Result<std::vector<DirEntry>>> EtcdConn::ListDir(Path dir, Deadline dea
       continue;
     entries.push_back({std::string(name), is_directory, ephemeral});
   }
-  if (entries.empty()) co_return Fail(Code::kNotFound, "directory {} is not in the topology", dir);
+  if (entries.empty()) co_return AbsentDir(dir);
   // Keys are sorted as whole texts, in which "a-b/x" comes before "a/x".
   std::set<DirEntry> sorted(entries.begin(), entries.end());
   co_return std::vector<DirEntry>(sorted.begin(), sorted.end());
@@ -203,7 +206,7 @@ io::Task<Result<Version>> EtcdConn::Create(Path path, std::string data, Deadline
   std::string key = Key(path);
   Result<WriteResult> written = co_await client_->Put(key, data, kAbsent, 0, deadline);
   if (!written) co_return Fail(written.error());
-  if (!written->done) co_return Fail(Code::kAlreadyExists, "{} exists in the topology", path);
+  if (!written->done) co_return Exists(path);
   co_return Version{written->revision};
 }
 
@@ -216,8 +219,7 @@ io::Task<Result<Version>> EtcdConn::Update(Path path, std::string data, Version 
   Result<WriteResult> written = co_await client_->Put(key, data, guard, 0, deadline);
   if (!written) co_return Fail(written.error());
   if (!written->done) {
-    co_return Fail(Code::kFailedPrecondition, "{} was changed by another since version {}", path,
-                   expected.number);
+    co_return Moved(path, expected);
   }
   co_return Version{written->revision};
 }
@@ -233,12 +235,11 @@ io::Task<Status> EtcdConn::Delete(Path path, Version expected, Deadline deadline
   if (!written->done) {
     Result<File> there = co_await Get(path, deadline);
     if (there) {
-      co_return Fail(Code::kFailedPrecondition, "{} was changed by another since version {}", path,
-                     expected.number);
+      co_return Moved(path, expected);
     }
     if (there.error().code() != Code::kNotFound) co_return Fail(there.error());
   }
-  co_return Fail(Code::kNotFound, "{} is not in the topology", path);
+  co_return Absent(path);
 }
 
 io::Task<Result<WatchPtr>> EtcdConn::OpenWatch(Path path, Deadline deadline) {
@@ -272,18 +273,19 @@ io::Task<Result<WatchPtr>> EtcdConn::StartWatch(Path path, bool recursive, Deadl
   else if (absent)
     state->queue.Absent(path);
   auto watch = std::make_unique<EtcdWatch>(*this, state);
-  io::Detach(Feed(state, found->revision));
+  found->keys.clear();
+  io::Detach(Feed(state, std::move(*found)));
   co_return WatchPtr(std::move(watch));
 }
 
 // Keeps one stream open for the watch. After any break everything is read again: that also covers a
 // compaction and a store that was restored to an older revision, which a resume alone would wait on
 // for ever.
-io::Task<void> EtcdConn::Feed(std::shared_ptr<WatchState> state, int64_t revision) {
+io::Task<void> EtcdConn::Feed(std::shared_ptr<WatchState> state, RangeResult seen) {
   auto pass = gate_.Enter();
   Duration pause = kReopenFirst;
   while (pass && !state->closed && !gate_.closed()) {
-    state->stream = client_->Watch(state->key, state->end, revision + 1);
+    state->stream = client_->Watch(state->key, state->end, seen.revision + 1);
     for (;;) {
       auto stream = state->stream;
       Result<WatchBatch> batch = co_await stream->Next();
@@ -309,8 +311,10 @@ io::Task<void> EtcdConn::Feed(std::shared_ptr<WatchState> state, int64_t revisio
       Deadline limit = Deadline::At(loop_.Now() + 3s);
       Result<RangeResult> found = co_await client_->Range(query, limit);
       if (found && !state->closed) {
-        revision = found->revision;
-        state->queue.Replace(FilesOf(std::move(found->keys)));
+        bool other_store = found->cluster_id != seen.cluster_id;
+        seen.revision = found->revision;
+        seen.cluster_id = found->cluster_id;
+        state->queue.Replace(FilesOf(std::move(found->keys)), other_store);
         reread = true;
       } else if (!found && (found.error().code() == Code::kPermissionDenied ||
                             found.error().code() == Code::kUnauthenticated)) {
@@ -346,8 +350,7 @@ io::Task<Result<LockPtr>> EtcdConn::TakeLock(Path dir, LockOptions options, bool
     query.limit = 1;
     Result<RangeResult> found = co_await client_->Range(query, deadline);
     if (!found) co_return Fail(found.error());
-    if (found->keys.empty())
-      co_return Fail(Code::kNotFound, "cannot lock {}: it is not in the topology", dir);
+    if (found->keys.empty()) co_return NothingToLock(dir);
   }
   auto state = std::make_shared<LockState>();
   Duration lease =
@@ -386,7 +389,7 @@ io::Task<Result<LockPtr>> EtcdConn::TakeLock(Path dir, LockOptions options, bool
         co_return Fail(Code::kUnavailable, "waiting for the lock on {}: the lease ran out", dir);
       if (holder.empty() && !before_us) co_return Fail(before_us.error());
       Code code = refused ? Code::kAlreadyExists : Code::kDeadlineExceeded;
-      co_return Fail(code, "the lock on {} is held: {}", dir, DescribeLock(holder));
+      co_return LockHeld(code, dir, holder);
     }
     Deadline next = Deadline::At(now + kLockPoll).EarlierOf(deadline);
     bool open = co_await io::Sleep(gate_, next);

@@ -116,6 +116,61 @@ TEST(EtcdRestart, ACompactedRevisionIsTold) {
   EXPECT_TRUE(io::RunUntilDone(loop, Compact(loop, process)));
 }
 
+// A store that was founded anew is another one: what it lacks is not told as deleted, what it has
+// is told whatever its version.
+io::Task<bool> FoundAnew(io::Loop& loop, conformance::EtcdProcess& process) {
+  EtcdOptions options;
+  options.endpoints = process.endpoint();
+  options.root = "/vitess/global";
+  Result<ConnPtr> opened = Open(loop, options);
+  NEED(opened);
+  Conn& conn = **opened;
+  EXPECT_EQ(conn.Identity(), "");
+  for (const char* path : {"cells/a", "cells/b"}) {
+    Path to = path;
+    Result<Version> made = co_await conn.Create(std::move(to), "old", Soon());
+    NEED(made);
+  }
+  bool told = false;
+  {
+    Result<WatchPtr> watch = co_await conn.OpenWatchRecursive("cells", Soon());
+    NEED(watch);
+    for (int i = 0; i < 3; ++i) {
+      Result<WatchEvent> event = co_await (*watch)->Next(Soon());
+      NEED(event);
+    }
+    std::string before = conn.Identity();
+    EXPECT_NE(before, "");
+    co_await process.LoseDisk();
+    Status restarted = process.Start();
+    NEED(restarted);
+    // The same version as the old one had.
+    Result<Version> made = co_await conn.Create("cells/a", "new", Soon());
+    NEED(made);
+    EXPECT_NE(conn.Identity(), before);
+    Result<WatchEvent> event = co_await (*watch)->Next(Soon());
+    NEED(event && event->kind == WatchEvent::Kind::kValue);
+    EXPECT_EQ(event->file.data, "new");
+    // From now on deletions count again; b was not told.
+    Status deleted = co_await conn.Delete("cells/a", kAnyVersion, Soon());
+    NEED(deleted);
+    event = co_await (*watch)->Next(Soon());
+    NEED(event);
+    EXPECT_EQ(event->kind, WatchEvent::Kind::kDeleted);
+    EXPECT_EQ(event->file.path, "cells/a");
+    told = true;
+  }
+  co_await conn.Stop();
+  co_return told;
+}
+
+TEST(EtcdRestart, AStoreFoundedAnewIsAnotherOne) {
+  io::Loop loop;
+  conformance::EtcdProcess process(loop);
+  if (!process.Start()) GTEST_SKIP() << "etcd is not installed";
+  EXPECT_TRUE(io::RunUntilDone(loop, FoundAnew(loop, process)));
+}
+
 TEST(EtcdOptions, BadEndpointsAreRefused) {
   io::Loop loop;
   for (std::string endpoints : {"", "nohost", "a:1,b"}) {

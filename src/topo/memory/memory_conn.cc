@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "io/sync.h"
-#include "topo/lock_text.h"
+#include "topo/refusals.h"
 #include "topo/watch_queue.h"
 
 namespace paceline::topo::memory {
@@ -42,6 +42,7 @@ class Conn final : public MemoryConn {
   io::Task<Result<WatchPtr>> OpenWatchRecursive(Path dir, Deadline deadline) override;
   io::Task<Result<LockPtr>> AcquireLock(Path dir, LockOptions options, Deadline deadline) override;
   io::Task<Result<LockPtr>> TryLock(Path dir, LockOptions options, Deadline deadline) override;
+  std::string Identity() const override { return fmt::format("memory-{}", store_->founded_); }
   io::Task<void> Stop() override;
 
   Faults& faults() override { return faults_; }
@@ -251,7 +252,7 @@ io::Task<Result<File>> Conn::Get(Path path, Deadline deadline) {
       }
     }
   }
-  co_return Fail(Code::kNotFound, "{} is not in the topology", path);
+  co_return Absent(path);
 }
 
 io::Task<Result<std::vector<DirEntry>>> Conn::ListDir(Path dir, Deadline deadline) {
@@ -277,7 +278,7 @@ io::Task<Result<std::vector<DirEntry>>> Conn::ListDir(Path dir, Deadline deadlin
       if (full.starts_with(prefix)) add(full, direct);
     }
   }
-  if (entries.empty()) co_return Fail(Code::kNotFound, "directory {} is not in the topology", dir);
+  if (entries.empty()) co_return AbsentDir(dir);
   std::vector<DirEntry> sorted;
   for (const DirEntry& entry : entries) {
     if (!sorted.empty() && sorted.back().name == entry.name &&
@@ -300,7 +301,7 @@ io::Task<Result<Version>> Conn::Create(Path path, std::string data, Deadline dea
   std::string full = Full(path);
   Version version{store_->revision_ + 1};
   bool fresh = store_->files_.try_emplace(full, Store::Value{std::move(data), version}).second;
-  if (!fresh) co_return Fail(Code::kAlreadyExists, "{} exists in the topology", path);
+  if (!fresh) co_return Exists(path);
   ++store_->revision_;
   store_->Changed(full);
   Status answer = Answer();
@@ -316,8 +317,7 @@ io::Task<Result<Version>> Conn::Update(Path path, std::string data, Version expe
   auto found = store_->files_.find(full);
   bool absent = found == store_->files_.end();
   if (expected != kAnyVersion && (absent || found->second.version != expected)) {
-    co_return Fail(Code::kFailedPrecondition, "{} was changed by another since version {}", path,
-                   expected.number);
+    co_return Moved(path, expected);
   }
   Version version{++store_->revision_};
   store_->files_[full] = {std::move(data), version};
@@ -332,11 +332,9 @@ io::Task<Status> Conn::Delete(Path path, Version expected, Deadline deadline) {
   if (!reached) co_return Fail(reached.error());
   std::string full = Full(path);
   auto found = store_->files_.find(full);
-  if (found == store_->files_.end())
-    co_return Fail(Code::kNotFound, "{} is not in the topology", path);
+  if (found == store_->files_.end()) co_return Absent(path);
   if (expected != kAnyVersion && found->second.version != expected) {
-    co_return Fail(Code::kFailedPrecondition, "{} was changed by another since version {}", path,
-                   expected.number);
+    co_return Moved(path, expected);
   }
   store_->files_.erase(found);
   ++store_->revision_;
@@ -364,7 +362,7 @@ io::Task<Result<LockPtr>> Conn::AcquireLock(Path dir, LockOptions options, Deadl
   Status reached = co_await Reach(dir, false, deadline);
   if (!reached) co_return Fail(reached.error());
   if (options.dir_must_exist && FilesBelow(dir).empty()) {
-    co_return Fail(Code::kNotFound, "cannot lock {}: it is not in the topology", dir);
+    co_return NothingToLock(dir);
   }
   auto pass = gate_.Enter();
   if (!pass) co_return Fail(Code::kCanceled, "the topology connection was stopped");
@@ -405,8 +403,7 @@ io::Task<Result<LockPtr>> Conn::TryLock(Path dir, LockOptions options, Deadline 
   store_->DropExpired(full, loop_.Now());
   auto queue = store_->locks_.find(full);
   if (queue != store_->locks_.end()) {
-    co_return Fail(Code::kAlreadyExists, "the lock on {} is held: {}", dir,
-                   DescribeLock(queue->second.front().contents));
+    co_return LockHeld(Code::kAlreadyExists, dir, queue->second.front().contents);
   }
   Result<LockPtr> lock = co_await AcquireLock(dir, options, deadline);
   co_return lock;

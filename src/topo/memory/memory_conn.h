@@ -32,6 +32,11 @@ class Store {
     Duration lease{0};
     Time expires;
   };
+  // All is gone, as after a new etcd was founded from nothing. Watches are not told.
+  void FoundAnew() {
+    files_.clear();
+    ++founded_;
+  }
 
  private:
   friend class Conn;
@@ -41,6 +46,7 @@ class Store {
   void DropExpired(const std::string& dir, Time now);
 
   int64_t revision_ = 0;
+  int founded_ = 0;
   std::map<std::string, Value, std::less<>> files_;  // by full path
   std::map<std::string, std::deque<LockEntry>, std::less<>> locks_;
   std::set<Conn*> conns_;

@@ -338,6 +338,28 @@ io::Task<Status> TopoCat(Call& call) {
   co_return Status();
 }
 
+io::Task<Status> RebuildTopology(Call& call) {
+  bool yes = false, dry_run = true;
+  Arguments addresses;
+  FlagSet flags = call.Flags();
+  flags.Bool("yes", &yes, "write what differs");
+  flags.Bool("dry-run", &dry_run, "only show it; what happens without --yes");
+  flags.TextList("tablets", &addresses, "more tablets to ask: host:grpc-port,...");
+  Arguments args;
+  if (std::optional<Status> end = call.Parse(flags, &args, 0, 0)) co_return *end;
+  if (call.local == nullptr) {  // the work is vtctld's
+    std::vector<std::string> words = {"RebuildTopology"};
+    words.insert(words.end(), call.words.begin(), call.words.end());
+    Status done = co_await call.vtctld.ExecuteVtctlCommand(words, call.out, call.deadline);
+    co_return done;
+  }
+  bool write = yes && !(flags.WasSet("dry-run") && dry_run);
+  port::CommandOutput& out = call.out;
+  std::function<void(std::string)> told = [&out](std::string line) { out.Print(line + "\n"); };
+  Status done = co_await call.local->RebuildTopology(addresses, write, told, call.deadline);
+  co_return done;
+}
+
 io::Task<Status> WriteTopologyPath(Call& call) {
   std::string cell = "global";
   FlagSet flags = call.Flags();

@@ -183,6 +183,8 @@ std::vector<Command> MakeTable() {
       "Builds the cells' SrvKeyspace anew.");
   add("RebuildVSchemaGraph", RebuildVSchemaGraph, g, "[--cells ...]",
       "Builds the cells' SrvVSchema anew.");
+  add("RebuildTopology", RebuildTopology, g, "[--yes] [--tablets <host:port>,...]",
+      "Shows how the topology differs from what the tablets carry; --yes writes that.");
   add("GetSrvKeyspaceNames", GetSrvKeyspaceNames, g, "[<cell> ...]",
       "Lists the keyspaces that each cell serves.");
   add("GetSrvKeyspaces", GetSrvKeyspaces, g, "<keyspace> [<cell> ...]",

@@ -113,6 +113,20 @@ io::Task<Status> Manager::TabletState(const agent::TabletStateRequest&,
   co_return filled;
 }
 
+io::Task<Status> Manager::CarriedTopology(const agent::CarriedTopologyRequest&,
+                                          agent::CarriedTopologyResponse& response, Deadline) {
+  ToProto(tablet_, response.mutable_tablet());
+  for (topo::CarriedFile& file : carried_.Files()) {
+    agent::CarriedFile* out = response.add_files();
+    out->set_path(std::move(file.path));
+    out->set_data(std::move(file.data));
+    out->set_identity(std::move(file.identity));
+    out->set_version(file.version.number);
+    out->set_received_unix_ns(file.received.unix_ns);
+  }
+  co_return Status();
+}
+
 io::Task<Status> Manager::PromiseTerm(const agent::PromiseTermRequest& request,
                                       agent::PromiseTermResponse& response, Deadline deadline) {
   // Not behind the role mutex: a promise must be given while an older term's call hangs.

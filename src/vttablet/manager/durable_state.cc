@@ -1,42 +1,13 @@
 #include "vttablet/manager/durable_state.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "io/blocking.h"
+#include "io/file.h"
 
 namespace paceline::vttablet {
-namespace {
-
-Status WriteSynced(const std::string& path, const std::string& text) {
-  std::string temporary = path + ".new";
-  int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (fd < 0) return Fail(Code::kUnavailable, "cannot write {}: {}", temporary, strerror(errno));
-  bool good =
-      write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
-  int error = errno;
-  close(fd);
-  if (!good) return Fail(Code::kUnavailable, "cannot write {}: {}", temporary, strerror(error));
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    return Fail(Code::kUnavailable, "cannot replace {}: {}", path, strerror(errno));
-  }
-  std::string folder = path.substr(0, path.rfind('/'));
-  int dir = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (dir >= 0) {
-    fsync(dir);
-    close(dir);
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<DurableState> DurableStateFile::Load() {
   std::ifstream file(path_);
   if (!file) return DurableState();
@@ -97,7 +68,7 @@ io::Task<Status> DurableStateFile::Save(DurableState state) {
                          {"acknowledgements", state.acknowledgements},
                          {"members", members}};
   std::string text = json.dump(2) + "\n";
-  std::function<Status()> work = [path = path_, text] { return WriteSynced(path, text); };
+  std::function<Status()> work = [path = path_, text] { return io::ReplaceFile(path, text); };
   Status written = co_await io::RunBlocking<Status>(std::move(work));
   writing_.Unlock();
   co_return written;

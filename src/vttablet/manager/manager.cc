@@ -17,7 +17,11 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
       file_(options_.state_file),
       lease_(loop, tablet_.alias,
              {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
-              [this] { ShowServing(); }}) {}
+              [this] { ShowServing(); }}),
+      carried_(*needs_.topo,
+               options_.topology_copy.empty() ? options_.state_file + ".topology"
+                                              : options_.topology_copy,
+               {options_.tablet.keyspace, options_.tablet.shard}, options_.tablet.alias.cell) {}
 
 Manager::~Manager() = default;
 
@@ -69,6 +73,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   ShowServing();
   io::Detach(StatusLoop(*this));
   io::Detach(ShardLoop(*this));
+  io::Detach(topo::Carried::Follow(carried_, gate_));
   co_return Status();
 }
 
@@ -160,10 +165,12 @@ io::Task<void> Manager::LookAtReplication() {
       why_not_ = role.error().ToString();
     }
   }
+  if (carried_.StoreChanged()) registered_ = false;
   if (!registered_) {
     Status registered = co_await Register(Deadline::In(5s));
     if (!registered) LOG_ERROR("{}", registered.error().ToString());
   }
+  if (carried_.rest_pending() && registered_ && serving_ && is_primary()) co_await KeepTopology();
   co_await GiveWay();
   co_await LookAtPosition();
   if (role_known_ && !is_primary()) {

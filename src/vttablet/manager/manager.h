@@ -18,6 +18,7 @@
 #include "port/tablet_manager.h"
 #include "record/record.h"
 #include "reparent/durability.h"
+#include "topo/carried.h"
 #include "topo/server.h"
 #include "vttablet/manager/durable_state.h"
 #include "vttablet/manager/lease.h"
@@ -30,6 +31,7 @@ namespace paceline::vttablet {
 struct ManagerOptions {
   record::Tablet tablet;  // as it shall be registered; type: what it is while nothing else is known
   std::string state_file;
+  std::string topology_copy;  // file; empty: state_file + ".topology"
   std::string sidecar = "_vt";
   std::string app_user = "vt_app";    // of the query side
   mysqld::SourceOptions replication;  // user and password of vt_repl
@@ -83,6 +85,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> Grant(const agent::GrantRequest&, agent::GrantResponse&, Deadline) override;
   io::Task<Status> TabletState(const agent::TabletStateRequest&, agent::TabletStateResponse&,
                                Deadline) override;
+  io::Task<Status> CarriedTopology(const agent::CarriedTopologyRequest&,
+                                   agent::CarriedTopologyResponse&, Deadline) override;
 
   // tabletmanagerservice.TabletManager
 #define PACELINE_OVERRIDE(Method)                                      \
@@ -120,6 +124,9 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
 
   // Role (role.cc). All of these run under action_.
   io::Task<Status> Register(Deadline deadline);
+  // In a topology that was founded anew: what this tablet's records stand on, then, as the primary,
+  // the rest of what it carries.
+  io::Task<void> KeepTopology();
   io::Task<Status> RefuseTwin(record::Tablet recorded, Deadline deadline);
   io::Task<Status> TakeUpRole(Deadline deadline);
   io::Task<Status> ResumePrimary(Deadline deadline);
@@ -181,6 +188,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   Needs needs_;
   record::Tablet tablet_;
   DurableStateFile file_;
+  topo::Carried carried_;
   DurableState state_;
   std::unique_ptr<mysqld::Replication> replication_;
   std::unique_ptr<Resolver> resolver_;

@@ -31,6 +31,8 @@ io::Task<Status> Manager::RefuseTwin(record::Tablet recorded, Deadline deadline)
 
 io::Task<Status> Manager::Register(Deadline deadline) {
   record::TabletAlias alias = tablet_.alias;
+  Status own = co_await carried_.RestoreOwn(Deadline::In(2s).EarlierOf(deadline));
+  if (!own) LOG_WARNING("{}", own.error().ToString());
   // A tablet that knows whom it followed need not wait for the topology.
   Duration patience = state_.leader.empty() ? Duration(10s) : Duration(2s);
   auto recorded =
@@ -83,6 +85,18 @@ io::Task<Status> Manager::Register(Deadline deadline) {
   Status vschema = co_await needs_.topo->RebuildVSchemaGraph(cells, deadline);
   if (!vschema) LOG_WARNING("rebuilding the VSchema graph: {}", vschema.error().ToString());
   co_return Status();
+}
+
+io::Task<void> Manager::KeepTopology() {
+  Status published = co_await PublishShard(Deadline::In(3s));
+  Status rest = published;
+  if (published) rest = co_await carried_.RestoreRest(Deadline::In(5s));
+  std::vector<std::string> cells;  // all
+  if (rest) {
+    rest = co_await needs_.topo->RebuildKeyspace(tablet_.keyspace, cells, true, Deadline::In(5s));
+  }
+  if (rest) rest = co_await needs_.topo->RebuildVSchemaGraph(cells, Deadline::In(5s));
+  if (!rest) LOG_WARNING("putting the topology back: {}", rest.error().ToString());
 }
 
 io::Task<Status> Manager::PublishType(Deadline deadline) {

@@ -26,6 +26,11 @@ struct UpOptions {
 
 void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
 
+bool IsIgnored(int number) {
+  struct sigaction now;
+  return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help) {
   UpOptions options;
   ClusterOptions& c = options.cluster;
@@ -50,14 +55,12 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Bool("detach", &options.detach,
              "return once the cluster serves; it goes on in the background");
   flags.Bool("supervise", &options.supervise, "the background half of --detach; not for people");
-  ASSIGN_OR_RETURN(std::vector<std::string> rest, flags.Parse(arguments));
+  RETURN_IF_ERROR(flags.ParseFlagsOnly(arguments));
   *help = flags.help_asked();
   if (*help) {
     std::cout << flags.Help();
     return options;
   }
-  if (!rest.empty())
-    return Fail(Code::kInvalidArgument, "paceline up takes no argument \"{}\"", rest[0]);
   if (c.tablets < 1 || c.tablets > 50)
     return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
   if (c.flavor != "" && c.flavor != "mysql" && c.flavor != "mariadb") {
@@ -175,6 +178,7 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     Say("FAILED: " + ready.error().ToString());
     co_return 1;
   }
+  supervisor.StopWhen([signals] { return signals->Arrived(); });
   Time began = io::Loop::Current().Now();
   std::function<void(std::string)> say = [began](std::string line) {
     Duration since = io::Loop::Current().Now() - began;
@@ -279,7 +283,8 @@ int UpMain(const std::vector<std::string>& arguments) {
     return 1;
   }
   io::Loop loop;
-  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  // A terminal that closes stops the cluster like Ctrl-C, except under nohup.
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM, IsIgnored(SIGHUP) ? SIGTERM : SIGHUP});
   StartLog({.program = "supervisor", .level = LogLevel::kWarning});
   if (options->detach && !options->supervise)
     return io::RunUntilDone(loop, Detach(*options, arguments));

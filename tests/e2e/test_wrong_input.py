@@ -94,6 +94,14 @@ def test_commands_and_flags_that_are_not(cluster):
     refused([BIN / "paceline", "up", "--flavor=oracle"], "oracle")
     refused([BIN / "paceline", "up", "--tablets=0"], "--tablets")
     refused([BIN / "paceline", "status", "--data-dir=/tmp/there-is-no-cluster"], "/tmp/there-is-no-cluster")
+    for command in ("up", "status", "down"):  # a word too many must not stop a cluster
+        refused([BIN / "paceline", command, f"--data-dir={cluster.data_dir}", "surplus"], f"paceline {command}", "surplus")
+    refused([BIN / "vtgate", "surplus"], "vtgate", "surplus")
+    refused([BIN / "vtgate", "--topo-global-server-address=/tmp"], "vtgate", "--cell")
+    refused([BIN / "mysqlctl", "surplus"], "mysqlctl", "surplus")
+    refused([BIN / "mysqlctl", "--surplus", "init"], "mysqlctl", "--surplus")
+    refused(client(cluster, "ApplyVSchema", "--vschema", "{bad", cluster.keyspace), "JSON", "{bad")
+    assert cluster.serves()
 
 
 # SQL: MySQL's number and text reach whoever asked.

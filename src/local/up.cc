@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "io/signal.h"
 #include "local/cluster.h"
 #include "local/commands.h"
+#include "record/record.h"
 
 namespace paceline::local {
 namespace {
@@ -29,6 +32,10 @@ void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
 bool IsIgnored(int number) {
   struct sigaction now;
   return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+Status Named(std::string_view flag, const Status& status) {
+  return status ? status : Fail(status.error().Context(flag));
 }
 
 Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help) {
@@ -71,6 +78,12 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   }
   if (c.base_port < 1024 || c.base_port > 60000) {
     return Fail(Code::kInvalidArgument, "--base-port must be 1024 to 60000");
+  }
+  RETURN_IF_ERROR(Named("--cell", record::ValidateName("cell", c.cell)));
+  RETURN_IF_ERROR(Named("--keyspace", record::ValidateName("keyspace", c.keyspace)));
+  if (!c.mysqld_path.empty() && access(c.mysqld_path.c_str(), X_OK) != 0) {
+    return Fail(Code::kNotFound, "--mysqld {}: cannot be executed: {}", c.mysqld_path,
+                strerror(errno));
   }
   std::error_code error;
   c.data_dir = std::filesystem::absolute(c.data_dir, error).lexically_normal().string();

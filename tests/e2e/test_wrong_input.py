@@ -93,6 +93,12 @@ def test_commands_and_flags_that_are_not(cluster):
     refused([BIN / "vtctldclient", "--server", "127.0.0.1:1", "GetKeyspaces"], "127.0.0.1:1")
     refused([BIN / "paceline", "up", "--flavor=oracle"], "oracle")
     refused([BIN / "paceline", "up", "--tablets=0"], "--tablets")
+    nowhere = f"--data-dir=/tmp/paceline-nowhere-{os.getpid()}"  # not even made
+    refused([BIN / "paceline", "up", nowhere, "--keyspace=a/b"], "--keyspace", "a/b")
+    refused([BIN / "paceline", "up", nowhere, "--cell=a b"], "--cell", "a b")
+    refused([BIN / "paceline", "up", nowhere, "--mysqld=/no/such/mysqld"], "--mysqld", "/no/such/mysqld")
+    refused([BIN / "paceline", "up", nowhere, "--schema=/no/such.sql"], "--schema", "/no/such.sql")
+    assert not pathlib.Path(nowhere.split("=")[1]).exists()
     refused([BIN / "paceline", "status", "--data-dir=/tmp/there-is-no-cluster"], "/tmp/there-is-no-cluster")
     for command in ("up", "status", "down"):  # a word too many must not stop a cluster
         refused([BIN / "paceline", command, f"--data-dir={cluster.data_dir}", "surplus"], f"paceline {command}", "surplus")

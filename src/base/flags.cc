@@ -252,6 +252,13 @@ std::vector<std::string> FlagSet::Names() const {
   return names;
 }
 
+Status FlagSet::ParseFlagsOnly(const std::vector<std::string>& arguments) {
+  ASSIGN_OR_RETURN(std::vector<std::string> rest, Parse(arguments));
+  if (rest.empty() || help_asked_) return {};
+  return Fail(Code::kInvalidArgument, "{}: unexpected argument \"{}\": see {} --help", program_,
+              rest[0], program_);
+}
+
 std::string FlagSet::Help() const {
   std::string out = fmt::format("{}\n\nUsage: {} {}\n", description_, program_, usage_);
   if (flags_.empty()) return out;

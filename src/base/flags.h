@@ -45,6 +45,8 @@ class FlagSet {
   // flag.
   Result<std::vector<std::string>> Parse(const std::vector<std::string>& arguments,
                                          bool stop_at_positional = false);
+  // The same for programs that take flags only: a positional argument is an error too.
+  Status ParseFlagsOnly(const std::vector<std::string>& arguments);
   // "--help" or "-h" was among them.
   bool help_asked() const { return help_asked_; }
   bool version_asked() const { return version_asked_; }

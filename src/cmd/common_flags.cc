@@ -36,18 +36,14 @@ std::string CommonFlags::GrpcListenAddress() const {
 }
 
 std::optional<int> ParseOrExit(FlagSet& flags, const std::vector<std::string>& arguments) {
-  Result<std::vector<std::string>> rest = flags.Parse(arguments);
-  if (!rest) {
-    std::cerr << rest.error().ToString() << "\n";
+  Status parsed = flags.ParseFlagsOnly(arguments);
+  if (!parsed) {
+    std::cerr << parsed.error().ToString() << "\n";
     return 2;
   }
   if (flags.help_asked()) {
     std::cout << flags.Help();
     return 0;
-  }
-  if (!rest->empty()) {
-    std::cerr << "unexpected argument \"" << (*rest)[0] << "\": see --help\n";
-    return 2;
   }
   return std::nullopt;
 }

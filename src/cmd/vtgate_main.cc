@@ -340,9 +340,9 @@ int VtgateMain(const std::vector<std::string>& arguments) {
   Declare(flags, f);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   Status cell = record::ValidateName("cell", f.common.cell);
-  if (!cell) return FailWith(cell.error().Context("--cell"));
+  if (!cell) return FailWith(cell.error().Context("vtgate: --cell"));
   auto front = FrontOptions(f);
-  if (!front) return FailWith(front.error());
+  if (!front) return FailWith(front.error().Context("vtgate"));
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("vtgate", f.common.log_level);

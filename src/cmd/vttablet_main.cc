@@ -299,7 +299,7 @@ int VttabletMain(const std::vector<std::string>& arguments) {
   Declare(flags, tablet.flags);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   Status prepared = Prepare(tablet);
-  if (!prepared) return FailWith(prepared.error());
+  if (!prepared) return FailWith(prepared.error().Context("vttablet"));
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("vttablet", tablet.flags.common.log_level);

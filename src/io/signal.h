@@ -18,6 +18,8 @@ class SignalWatch final : private Source {
   ~SignalWatch() override;
   // The number of the next signal; empty on timeout.
   Task<std::optional<int>> Wait(Deadline deadline);
+  // One has come that nobody has waited for yet.
+  bool Arrived() const { return pending_.has_value(); }
 
  private:
   void OnReadable(bool hangup) override;

@@ -174,7 +174,7 @@ io::Task<Status> Cluster::WaitForTcp(const Supervisor& supervisor, int port, std
     io::Address address = io::Address::Tcp(kHost, static_cast<uint16_t>(port));
     Result<std::unique_ptr<io::Socket>> socket = co_await io::Connect(address, Deadline::In(1s));
     if (socket) co_return Status();
-    Status starts = supervisor.NoneFailsToStart();
+    Status starts = supervisor.MayWaitOn();
     if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded,
@@ -216,7 +216,7 @@ io::Task<Status> Cluster::WaitForTablets(const Supervisor& supervisor) {
     if (!tablets) co_return Fail(tablets.error());
     long lines = std::count(tablets->begin(), tablets->end(), '\n');
     if (lines >= layout_.options().tablets) co_return Status();
-    Status starts = supervisor.NoneFailsToStart();
+    Status starts = supervisor.MayWaitOn();
     if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded,
@@ -227,7 +227,7 @@ io::Task<Status> Cluster::WaitForTablets(const Supervisor& supervisor) {
   }
 }
 
-io::Task<Status> Cluster::ElectFirstPrimary() {
+io::Task<Status> Cluster::ElectFirstPrimary(const Supervisor& supervisor) {
   std::string name = layout_.options().keyspace + "/0";
   std::vector<std::string> get = {"GetShard", name};
   Result<std::string> shard = co_await Vtctldclient(get, 20s);
@@ -242,6 +242,8 @@ io::Task<Status> Cluster::ElectFirstPrimary() {
   for (Deadline deadline = Deadline::In(30s);;) {
     Result<std::string> elected = co_await Vtctldclient(elect, 60s);
     if (elected) co_return Status();
+    Status on = supervisor.MayWaitOn();
+    if (!on) co_return on;
     if (deadline.Passed(io::Loop::Current().Now())) co_return Fail(elected.error());
     // a tablet may still be taking up its role
     co_await io::SleepUntil(Deadline::In(200ms));
@@ -273,7 +275,7 @@ io::Task<Status> Cluster::WaitForGate(const Supervisor& supervisor) {
     } else {
       last = connection.error();
     }
-    Status starts = supervisor.NoneFailsToStart();
+    Status starts = supervisor.MayWaitOn();
     if (!starts) co_return starts;
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded, "vtgate does not serve {}: {} (log: {})",
@@ -329,7 +331,7 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
   Status tablets = co_await WaitForTablets(supervisor);
   if (!tablets || !o.init) co_return tablets;
   say("electing the first primary");
-  Status elected = co_await ElectFirstPrimary();
+  Status elected = co_await ElectFirstPrimary(supervisor);
   if (!elected) co_return elected;
   say("waiting for vtgate to serve " + o.keyspace);
   Status serving = co_await WaitForGate(supervisor);
@@ -390,10 +392,12 @@ Status CheckPortsFree(const Layout& layout) {
     if (!listener) taken.push_back(std::to_string(port));
   }
   if (taken.empty()) return {};
-  return Fail(
-      Code::kAlreadyExists,
-      "port {} on {} is in use by another program: stop it, or choose other ports with --base-port",
-      Join(taken, ", "), kHost);
+  size_t more = taken.size() > 5 ? taken.size() - 5 : 0;
+  taken.resize(taken.size() - more);
+  return Fail(Code::kAlreadyExists,
+              "port {}{} on {} is in use by another program: stop it, or choose other ports with "
+              "--base-port",
+              Join(taken, ", "), more > 0 ? fmt::format(" and {} more", more) : "", kHost);
 }
 
 }  // namespace paceline::local

@@ -46,7 +46,7 @@ class Cluster {
                               Duration limit) const;
   io::Task<Status> CreateTopology();
   io::Task<Status> WaitForTablets(const Supervisor& supervisor);
-  io::Task<Status> ElectFirstPrimary();
+  io::Task<Status> ElectFirstPrimary(const Supervisor& supervisor);
   io::Task<Status> WaitForGate(const Supervisor& supervisor);
   io::Task<Status> ApplySchema();
   std::map<std::string, std::string> Env() const;
@@ -54,7 +54,7 @@ class Cluster {
   Layout layout_;
 };
 
-// Ports that something else holds, as one error naming all; none of the processes in `ours` counts.
+// Errors: kAlreadyExists naming the cluster's ports that somebody listens on.
 Status CheckPortsFree(const Layout& layout);
 
 }  // namespace paceline::local

@@ -113,19 +113,18 @@ io::Task<int> ShowStatus(ClusterOptions options) {
   co_return all&& tablets ? 0 : 1;
 }
 
-// What both commands begin with. A number: the exit code to end with.
-std::variant<int, ClusterOptions> ParseAndLoad(FlagSet& flags,
-                                               const std::vector<std::string>& arguments,
-                                               const std::string& data_dir) {
-  Result<std::vector<std::string>> rest = flags.Parse(arguments);
-  if (!rest || flags.help_asked()) {
-    (rest ? std::cout : std::cerr) << (rest ? flags.Help() : rest.error().ToString() + "\n");
-    return rest ? 0 : 2;
+// The cluster that the words of status or down speak of; a number: exit with it.
+std::optional<int> ReadCommandLine(FlagSet& flags, const std::vector<std::string>& arguments,
+                                   const std::string& data_dir, Result<ClusterOptions>& options) {
+  Status parsed = flags.ParseFlagsOnly(arguments);
+  if (parsed && flags.help_asked()) {
+    std::cout << flags.Help();
+    return 0;
   }
-  Result<ClusterOptions> options = Load(data_dir);
-  if (options) return *options;
-  std::cerr << options.error().ToString() << "\n";
-  return 1;
+  if (parsed) options = Load(data_dir);
+  if (parsed && options) return std::nullopt;
+  std::cerr << (parsed ? options.error() : parsed.error()).ToString() << "\n";
+  return parsed ? 1 : 2;
 }
 
 }  // namespace
@@ -136,9 +135,8 @@ int DownMain(const std::vector<std::string>& arguments) {
   FlagSet flags("paceline down", "[flags]", "Stops a local cluster; its data stays unless purged.");
   flags.Text("data-dir", &data_dir, "where the cluster is kept");
   flags.Bool("purge", &purge, "delete all its data afterwards, telling first what that is");
-  std::variant<int, ClusterOptions> loaded = ParseAndLoad(flags, arguments, data_dir);
-  const auto* options = std::get_if<ClusterOptions>(&loaded);
-  if (options == nullptr) return std::get<int>(loaded);
+  Result<ClusterOptions> options;
+  if (std::optional<int> code = ReadCommandLine(flags, arguments, data_dir, options)) return *code;
   io::Loop loop;
   int code = io::RunUntilDone(loop, StopAll(*options));
   if (code != 0 || !purge) return code;
@@ -163,9 +161,8 @@ int StatusMain(const std::vector<std::string>& arguments) {
   FlagSet flags("paceline status", "[flags]",
                 "Shows a local cluster's processes and tablets; exit code 0 when all is well.");
   flags.Text("data-dir", &data_dir, "where the cluster is kept");
-  std::variant<int, ClusterOptions> loaded = ParseAndLoad(flags, arguments, data_dir);
-  const auto* options = std::get_if<ClusterOptions>(&loaded);
-  if (options == nullptr) return std::get<int>(loaded);
+  Result<ClusterOptions> options;
+  if (std::optional<int> code = ReadCommandLine(flags, arguments, data_dir, options)) return *code;
   io::Loop loop;
   return io::RunUntilDone(loop, ShowStatus(*options));
 }

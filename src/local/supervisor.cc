@@ -20,7 +20,6 @@ struct Supervisor::Kept {
   ProcessSpec spec;
   std::unique_ptr<io::Process> process;
   uint64_t start_ticks = 0;
-  bool took_over = false;
   bool stopping = false;
   bool gone = false;  // nobody watches it any more
   int quick_deaths = 0;
@@ -131,7 +130,6 @@ Status Supervisor::StartProcess(Kept& kept) {
   options.output_file = layout_.LogFile(kept.spec.name);
   ASSIGN_OR_RETURN(kept.process, io::Process::Start(io::Loop::Current(), options));
   kept.start_ticks = io::ProcessStartTicks(kept.process->pid()).value_or(0);
-  kept.took_over = false;
   return Save();
 }
 
@@ -148,7 +146,6 @@ Status Supervisor::Keep(const ProcessSpec& spec) {
     if (adopted && StillRuns(record)) {
       kept->process = std::move(*adopted);
       kept->start_ticks = record.start_ticks;
-      kept->took_over = true;
     }
   }
   kept_.push_back(kept);
@@ -211,12 +208,8 @@ io::Task<void> Supervisor::StopKeeping(std::string name, Deadline deadline) {
   if (!saved) LOG_ERROR("{}", saved.error().ToString());
 }
 
-bool Supervisor::TookOver(const std::string& name) const {
-  return std::any_of(kept_.begin(), kept_.end(),
-                     [&](const auto& kept) { return kept->spec.name == name && kept->took_over; });
-}
-
-Status Supervisor::NoneFailsToStart() const {
+Status Supervisor::MayWaitOn() const {
+  if (asked_to_stop_()) return Fail(Code::kCanceled, "stopped before the cluster served");
   for (const auto& kept : kept_) {
     if (kept->quick_deaths < 3 || !kept->gave_up) continue;
     std::ifstream log(layout_.LogFile(kept->spec.name));
@@ -227,12 +220,6 @@ Status Supervisor::NoneFailsToStart() const {
     return Fail(Code::kFailedPrecondition, "{} does not start: {}", kept->spec.name, last);
   }
   return {};
-}
-
-std::vector<std::string> Supervisor::Names() const {
-  std::vector<std::string> names;
-  for (const auto& kept : kept_) names.push_back(kept->spec.name);
-  return names;
 }
 
 io::Task<void> Supervisor::Leave() {

@@ -2,6 +2,7 @@
 // that a killed supervisor left behind. Threads: one loop.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,13 +55,12 @@ class Supervisor {
   // SIGTERM, then SIGKILL at the deadline; not started again.
   io::Task<void> StopKeeping(std::string name, Deadline deadline);
   Status SetPhase(std::string phase);
-  bool TookOver(const std::string& name) const;
-  // One of the processes has ended by itself each time it was started. The error names it and the
-  // last line of its log.
-  Status NoneFailsToStart() const;
+  // Whether a start may wait on. Errors: kCanceled when `asked_to_stop` says so; a process has
+  // ended by itself each time it was started, named with the last line of its log.
+  Status MayWaitOn() const;
+  void StopWhen(std::function<bool()> asked_to_stop) { asked_to_stop_ = std::move(asked_to_stop); }
   // Ends the watching of processes; they keep running.
   io::Task<void> Leave();
-  std::vector<std::string> Names() const;
 
  private:
   struct Kept;
@@ -69,6 +69,7 @@ class Supervisor {
   Status Save();
 
   Layout layout_;
+  std::function<bool()> asked_to_stop_ = [] { return false; };
   int lock_fd_ = -1;
   std::string phase_ = "starting";
   std::vector<std::shared_ptr<Kept>> kept_;

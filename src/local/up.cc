@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include "io/sleep.h"
 #include "local/cluster.h"
 #include "local/commands.h"
+#include "record/record.h"
 
 namespace paceline::local {
 namespace {
@@ -26,6 +29,15 @@ struct UpOptions {
 };
 
 void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
+
+bool IsIgnored(int number) {
+  struct sigaction now;
+  return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+Status Named(std::string_view flag, const Status& status) {
+  return status ? status : Fail(status.error().Context(flag));
+}
 
 Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help) {
   UpOptions options;
@@ -52,14 +64,12 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Bool("detach", &options.detach,
              "return once the cluster serves; it goes on in the background");
   flags.Bool("supervise", &options.supervise, "the background half of --detach; not for people");
-  ASSIGN_OR_RETURN(std::vector<std::string> rest, flags.Parse(arguments));
+  RETURN_IF_ERROR(flags.ParseFlagsOnly(arguments));
   *help = flags.help_asked();
   if (*help) {
     std::cout << flags.Help();
     return options;
   }
-  if (!rest.empty())
-    return Fail(Code::kInvalidArgument, "paceline up takes no argument \"{}\"", rest[0]);
   if (c.tablets < 1 || c.tablets > 50)
     return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
   if (c.flavor != "" && c.flavor != "mysql" && c.flavor != "mariadb") {
@@ -70,6 +80,12 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   }
   if (c.base_port < 1024 || c.base_port > 60000) {
     return Fail(Code::kInvalidArgument, "--base-port must be 1024 to 60000");
+  }
+  RETURN_IF_ERROR(Named("--cell", record::ValidateName("cell", c.cell)));
+  RETURN_IF_ERROR(Named("--keyspace", record::ValidateName("keyspace", c.keyspace)));
+  if (!c.mysqld_path.empty() && access(c.mysqld_path.c_str(), X_OK) != 0) {
+    return Fail(Code::kNotFound, "--mysqld {}: cannot be executed: {}", c.mysqld_path,
+                strerror(errno));
   }
   std::error_code error;
   c.data_dir = std::filesystem::absolute(c.data_dir, error).lexically_normal().string();
@@ -178,6 +194,7 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     Say("FAILED: " + ready.error().ToString());
     co_return 1;
   }
+  supervisor.StopWhen([signals] { return signals->Arrived(); });
   Time began = io::Loop::Current().Now();
   std::function<void(std::string)> say = [began](std::string line) {
     Duration since = io::Loop::Current().Now() - began;
@@ -282,7 +299,8 @@ int UpMain(const std::vector<std::string>& arguments) {
     return 1;
   }
   io::Loop loop;
-  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  // A terminal that closes stops the cluster like Ctrl-C, except under nohup.
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM, IsIgnored(SIGHUP) ? SIGTERM : SIGHUP});
   StartLog({.program = "supervisor", .level = LogLevel::kWarning});
   if (options->detach && !options->supervise)
     return io::RunUntilDone(loop, Detach(*options, arguments));

@@ -78,9 +78,11 @@ io::Task<Status> Run(io::Loop& loop, std::string command, CommandOptions options
   co_return done;
 }
 
-int Say(const Error& error) {
-  fmt::print(stderr, "mysqlctl: {}\n", error.ToString());
-  return 1;
+// What the words are wrong about exits with 2, what could not be done with 1, as everywhere.
+int Say(const Error& error, int code = 1) {
+  std::string text = error.ToString();
+  fmt::print(stderr, "{}{}\n", text.starts_with("mysqlctl: ") ? "" : "mysqlctl: ", text);
+  return code;
 }
 
 }  // namespace
@@ -117,15 +119,15 @@ int MysqlctlMain(const std::vector<std::string>& arguments, const Environment& e
   flags.Bool("keep", &options.keep, "start: also a mysqld that ended while it was primary");
   flags.TextList("mysqld-args", &options.mysqld_args, "start: further arguments of mysqld");
   Result<std::vector<std::string>> words = flags.Parse(arguments);
-  if (!words) return Say(words.error());
+  if (!words) return Say(words.error(), 2);
   if (flags.help_asked() || words->empty()) {
     fmt::print(flags.help_asked() ? stdout : stderr, "{}", flags.Help());
-    return flags.help_asked() ? 0 : 1;
+    return flags.help_asked() ? 0 : 2;
   }
   std::string command = ReplaceAll((*words)[0], "-", "_");
   if (command == "position") {
     if (words->size() != 4)
-      return Say(Error(Code::kInvalidArgument, "position takes an operation and two positions"));
+      return Say(Error(Code::kInvalidArgument, "position takes an operation and two positions"), 2);
     Result<std::string> answer = PositionCommand((*words)[1], (*words)[2], (*words)[3]);
     if (!answer) return Say(answer.error());
     fmt::print("{}\n", *answer);
@@ -137,7 +139,8 @@ int MysqlctlMain(const std::vector<std::string>& arguments, const Environment& e
   for (std::string_view one : kCommands) known |= command == one;
   if (!known || words->size() != 1) {
     return Say(Error(Code::kInvalidArgument,
-                     fmt::format("\"{}\" is not a command; see --help", Join(*words, " "))));
+                     fmt::format("\"{}\" is not a command; see --help", Join(*words, " "))),
+               2);
   }
   io::Loop loop;
   Status done = io::RunUntilDone(loop, Run(loop, command, options, environment));

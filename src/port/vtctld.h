@@ -14,7 +14,7 @@
 // clang-format never settles on a layout for this list.
 // clang-format off
 #define PACELINE_VTCTLD_METHODS(X)                                                                 \
-  X(AddCellInfo)                                                                                   \
+  X(AddCellInfo) X(CopySchemaShard)                                                                \
   X(AddCellsAlias) X(ApplyRoutingRules) X(ApplySchema) X(ApplyKeyspaceRoutingRules) X(             \
       ApplyShardRoutingRules) X(ApplyVSchema) X(ChangeTabletTags) X(ChangeTabletType)              \
       X(CreateKeyspace) X(CreateShard) X(DeleteCellInfo) X(DeleteCellsAlias) X(DeleteKeyspace) X(  \

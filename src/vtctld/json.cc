@@ -70,7 +70,7 @@ std::string Real(double value) {
 
 class Printer {
  public:
-  explicit Printer(JsonStyle style) : style_(style), level_(style.indent) {}
+  explicit Printer(JsonStyle style) : style_(style) {}
 
   void Print(const Message& message) {
     const Reflection& reflection = *message.GetReflection();
@@ -96,7 +96,7 @@ class Printer {
     bool set = field.is_repeated() ? reflection.FieldSize(message, &field) > 0
                                    : reflection.HasField(message, &field);
     if (set) return true;
-    return !style_.compact && field.containing_oneof() == nullptr;
+    return !style_.compact && !style_.structs && field.containing_oneof() == nullptr;
   }
   void PrintField(const Message& message, const Reflection& reflection,
                   const FieldDescriptor& field) {
@@ -153,10 +153,10 @@ class Printer {
         out_ += std::to_string(one ? r.GetUInt32(m, &f) : r.GetRepeatedUInt32(m, &f, index));
         return;
       case FieldDescriptor::CPPTYPE_INT64:
-        out_ += fmt::format("\"{}\"", one ? r.GetInt64(m, &f) : r.GetRepeatedInt64(m, &f, index));
+        Long(one ? r.GetInt64(m, &f) : r.GetRepeatedInt64(m, &f, index));
         return;
       case FieldDescriptor::CPPTYPE_UINT64:
-        out_ += fmt::format("\"{}\"", one ? r.GetUInt64(m, &f) : r.GetRepeatedUInt64(m, &f, index));
+        Long(one ? r.GetUInt64(m, &f) : r.GetRepeatedUInt64(m, &f, index));
         return;
       case FieldDescriptor::CPPTYPE_DOUBLE:
         out_ += Real(one ? r.GetDouble(m, &f) : r.GetRepeatedDouble(m, &f, index));
@@ -171,7 +171,8 @@ class Printer {
       case FieldDescriptor::CPPTYPE_ENUM: {
         int number = one ? r.GetEnumValue(m, &f) : r.GetRepeatedEnumValue(m, &f, index);
         const auto* value = f.enum_type()->FindValueByNumber(number);
-        out_ += value != nullptr ? Quote(value->name()) : std::to_string(number);
+        bool named = value != nullptr && !style_.structs;
+        out_ += named ? Quote(value->name()) : std::to_string(number);
         return;
       }
       case FieldDescriptor::CPPTYPE_STRING: {
@@ -183,6 +184,9 @@ class Printer {
         Print(one ? r.GetMessage(m, &f) : r.GetRepeatedMessage(m, &f, index));
         return;
     }
+  }
+  void Long(auto number) {
+    out_ += fmt::format(fmt::runtime(style_.structs ? "{}" : "\"{}\""), number);
   }
   void Open(char c) {
     out_ += c;
@@ -203,7 +207,7 @@ class Printer {
   }
 
   JsonStyle style_;
-  int level_;
+  int level_ = 0;
   std::string out_;
 };
 
@@ -226,8 +230,10 @@ std::string FieldToJson(const Message& message, const std::string& field, JsonSt
 Status FromJson(const std::string& json, Message* out) {
   auto status = google::protobuf::util::JsonStringToMessage(json, out);
   if (status.ok()) return {};
-  return Fail(Code::kInvalidArgument, "this JSON is no {}: {}", out->GetDescriptor()->full_name(),
-              std::string(status.message()));
+  std::string why(status.message());  // the place is pointed at below its text, on lines of its own
+  std::string_view first = std::string_view(why).substr(0, why.find('\n'));
+  return Fail(Code::kInvalidArgument, "this JSON is no {}: {}: {}",
+              out->GetDescriptor()->full_name(), first, json);
 }
 
 }  // namespace paceline::vtctld

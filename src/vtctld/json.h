@@ -16,10 +16,12 @@ namespace paceline::vtctld {
 
 struct JsonStyle {
   bool compact = false;  // unset fields left out
-  int indent = 0;        // levels around the whole
+  // Vitess prints lists and maps of messages by Go's printer of structs: unset fields left out,
+  // enums and 64-bit numbers as bare numbers.
+  bool structs = false;
 };
 std::string ToJson(const google::protobuf::Message& message, JsonStyle style = {});
-// One field of the message alone, for commands that print a map.
+// One field of the message alone, for commands that print a list or a map.
 std::string FieldToJson(const google::protobuf::Message& message, const std::string& field,
                         JsonStyle style = {});
 // Reads snake_case and camelCase. Errors: kInvalidArgument saying what does not fit where.

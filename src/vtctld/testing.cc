@@ -92,6 +92,7 @@ METHOD(ChangeType) {
 METHOD(GetSchema) {
   Status answered = Answer();
   response.mutable_schema_definition()->set_database_schema("CREATE DATABASE `{{.DatabaseName}}`");
+  if (has_no_tables) co_return answered;
   auto* table = response.mutable_schema_definition()->add_table_definitions();
   table->set_name("greetings");
   table->set_schema("CREATE TABLE `greetings` (`id` bigint)");

@@ -53,7 +53,7 @@ class FakeTablet final : public port::TabletManager {
 #undef PACELINE_METHOD
 
   record::Tablet record;
-  bool dead = false;
+  bool dead = false, has_no_tables = false;
   uint64_t promised = 0, journal = 0;
   bool read_only = true, serving = true, demoted = false, fenced = false, io_running = false,
        semi_sync = false;

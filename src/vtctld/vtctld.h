@@ -23,8 +23,6 @@ namespace paceline::vtctld {
 
 using drive::Connect;
 
-// Where a tablet of one shard stands, in the order the run-book prints: primary first, then the
-// most advanced.
 class Vtctld final : public port::Vtctld {
  public:
   Vtctld(topo::Server& topo, Connect connect) : topo_(topo), connect_(std::move(connect)) {}
@@ -81,6 +79,9 @@ class Vtctld final : public port::Vtctld {
   io::Task<Status> ReloadShard(record::KeyspaceShard shard, std::string wait_position,
                                bool include_primary, std::vector<std::string>* events,
                                Deadline deadline);
+  // copy_schema.cc: what of a tablet's schema is to be copied.
+  io::Task<Result<tabletmanagerdata::SchemaDefinition>> SchemaToCopy(
+      Reached tablet, const ::vtctldata::CopySchemaShardRequest& request, Deadline deadline);
   // validate.cc
   io::Task<Result<std::vector<std::string>>> CheckShard(record::KeyspaceShard shard, bool ping,
                                                         Deadline deadline);

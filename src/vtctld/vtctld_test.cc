@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 
 struct Captured final : port::CommandOutput {
   void Print(std::string_view text) override { printed += text; }
@@ -269,6 +270,22 @@ TEST_F(VtctldTest, SchemaChangesAreCheckedBeforeTheyRun) {
   EXPECT_THAT(error_, HasSubstr("--sql"));
 }
 
+TEST_F(VtctldTest, CopySchemaShardCreatesWhatIsLacking) {
+  Start();
+  Run("PlannedReparentShard", {"test_keyspace/0", "--new-primary", "asiaeast1c-0000000100"});
+  Run("CopySchemaShard", {"asiaeast1c-0000000101", "test_keyspace/0"});
+  EXPECT_EQ(error_, "");
+  EXPECT_TRUE(shard_->tablet(100).statements.empty());
+  shard_->tablet(100).has_no_tables = true;
+  Run("CopySchemaShard", {"asiaeast1c-0000000101", "test_keyspace/0"});
+  EXPECT_EQ(shard_->tablet(100).statements.size(), 1u);
+  EXPECT_EQ(error_, "test_keyspace/0 still lacks table greetings");
+  Run("CopySchemaShard", {"--skip-verify", "asiaeast1c-0000000101", "test_keyspace/0"});
+  EXPECT_EQ(error_, "");
+  Run("CopySchemaShard", {"test_keyspace/1", "test_keyspace/0"});
+  EXPECT_THAT(error_, HasSubstr("1"));
+}
+
 TEST_F(VtctldTest, RecordsComeAndGo) {
   Start();
   EXPECT_EQ(Run("AddCellInfo", {"--root", "/zone2", "--server-address", "memory", "zone2"}),
@@ -372,6 +389,14 @@ TEST_F(VtctldTest, EveryCommandHelps) {
   }
 }
 
+TEST(Json, WhatDoesNotParseIsToldInOneLine) {
+  topodata::Tablet tablet;
+  Status read = FromJson("{\"alias\": ", &tablet);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message(), HasSubstr("topodata.Tablet"));
+  EXPECT_THAT(read.error().message(), Not(HasSubstr("\n")));
+}
+
 TEST(Json, AsVitessPrintsIt) {
   topodata::Tablet tablet;
   tablet.mutable_alias()->set_cell("z\"1");
@@ -381,6 +406,9 @@ TEST(Json, AsVitessPrintsIt) {
             "{\n  \"alias\": {\n    \"cell\": \"z\\\"1\"\n  },\n  \"port_map\": {\n    \"vt\": "
             "15002\n  },\n  \"type\": \"PRIMARY\"\n}");
   EXPECT_THAT(ToJson(tablet), HasSubstr("\"primary_term_start_time\": null"));
+  tablet.mutable_primary_term_start_time()->set_seconds(5);
+  EXPECT_THAT(ToJson(tablet, {.structs = true}),
+              HasSubstr("\"type\": 1,\n  \"primary_term_start_time\": {\n    \"seconds\": 5\n  }"));
   query::QueryResult result;
   result.add_rows()->set_values("ab");
   result.mutable_rows(0)->add_lengths(2);

@@ -271,6 +271,21 @@ def test_ctrl_c_stops_what_is_started_in_the_foreground(cluster):
     cluster.up()
 
 
+def test_a_closed_terminal_stops_what_is_started_in_the_foreground(cluster):
+    cluster.down()
+    command = [str(word) for word in cluster.up_command() if word != "--detach"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: "vtctld" in cluster.everything(), 30, "the first processes")
+        process.send_signal(signal.SIGHUP)  # before it serves: a start can be stopped too
+        process.wait(timeout=60)
+        assert cluster.leftovers() == []
+    finally:
+        if process.poll() is None:
+            process.kill()
+    cluster.up()
+
+
 def test_down_purge_leaves_nothing(cluster):
     """The last test of this cluster."""
     running = cluster.everything()

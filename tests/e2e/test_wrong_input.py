@@ -93,7 +93,21 @@ def test_commands_and_flags_that_are_not(cluster):
     refused([BIN / "vtctldclient", "--server", "127.0.0.1:1", "GetKeyspaces"], "127.0.0.1:1")
     refused([BIN / "paceline", "up", "--flavor=oracle"], "oracle")
     refused([BIN / "paceline", "up", "--tablets=0"], "--tablets")
+    nowhere = f"--data-dir=/tmp/paceline-nowhere-{os.getpid()}"  # not even made
+    refused([BIN / "paceline", "up", nowhere, "--keyspace=a/b"], "--keyspace", "a/b")
+    refused([BIN / "paceline", "up", nowhere, "--cell=a b"], "--cell", "a b")
+    refused([BIN / "paceline", "up", nowhere, "--mysqld=/no/such/mysqld"], "--mysqld", "/no/such/mysqld")
+    refused([BIN / "paceline", "up", nowhere, "--schema=/no/such.sql"], "--schema", "/no/such.sql")
+    assert not pathlib.Path(nowhere.split("=")[1]).exists()
     refused([BIN / "paceline", "status", "--data-dir=/tmp/there-is-no-cluster"], "/tmp/there-is-no-cluster")
+    for command in ("up", "status", "down"):  # a word too many must not stop a cluster
+        refused([BIN / "paceline", command, f"--data-dir={cluster.data_dir}", "surplus"], f"paceline {command}", "surplus")
+    refused([BIN / "vtgate", "surplus"], "vtgate", "surplus")
+    refused([BIN / "vtgate", "--topo-global-server-address=/tmp"], "vtgate", "--cell")
+    refused([BIN / "mysqlctl", "surplus"], "mysqlctl", "surplus")
+    refused([BIN / "mysqlctl", "--surplus", "init"], "mysqlctl", "--surplus")
+    refused(client(cluster, "ApplyVSchema", "--vschema", "{bad", cluster.keyspace), "JSON", "{bad")
+    assert cluster.serves()
 
 
 # SQL: MySQL's number and text reach whoever asked.

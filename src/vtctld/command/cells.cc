@@ -140,7 +140,7 @@ io::Task<Status> DeleteCellsAlias(Call& call) {
   if (std::optional<Status> end = call.Parse(flags, &args, 1, 1)) co_return *end;
   request.set_name(args[0]);
   Status done = co_await call.vtctld.DeleteCellsAlias(request, response, call.deadline);
-  if (done && !call.WholeAsJson(response)) call.Line("Deleted cells alias " + args[0]);
+  if (done && !call.WholeAsJson(response)) call.Line("Delete cells alias " + args[0]);
   co_return done;
 }
 
@@ -278,13 +278,7 @@ io::Task<Status> GetKeyspaces(Call& call) {
     for (const auto& keyspace : response.keyspaces()) call.Line(keyspace.name());
     co_return done;
   }
-  // A list, as Vitess prints it.
-  std::string text = "[";
-  for (int i = 0; i < response.keyspaces_size(); ++i) {
-    text += (i == 0 ? "\n  " : ",\n  ") +
-            ToJson(response.keyspaces(i), {.compact = call.compact, .indent = 1});
-  }
-  call.Line(text + (response.keyspaces_size() > 0 ? "\n]" : "]"));
+  call.Line(FieldToJson(response, "keyspaces", {.structs = true}));
   co_return done;
 }
 

@@ -81,6 +81,49 @@ io::Task<Status> ApplySchema(Call& call) {
   co_return done;
 }
 
+io::Task<Status> CopySchemaShard(Call& call) {
+  vtctldata::CopySchemaShardRequest request;
+  vtctldata::CopySchemaShardResponse response;
+  Arguments tables, exclude;
+  bool views = true, skip_verify = false;
+  Duration wait = std::chrono::seconds(10);
+  FlagSet flags = call.Flags();
+  flags.TextList("tables", &tables, "these tables; /regexp/ matches several");
+  flags.TextList("exclude-tables", &exclude, "not these tables");
+  flags.Bool("include-views", &views, "views too");
+  flags.Bool("skip-verify", &skip_verify, "do not compare both sides afterwards");
+  flags.Time("wait-replicas-timeout", &wait, "how long to wait for replicas to have the tables");
+  Arguments args;
+  if (std::optional<Status> end = call.Parse(flags, &args, 2, 2)) co_return *end;
+  Result<record::KeyspaceShard> to = record::ParseKeyspaceShard(args[1]);
+  if (!to) co_return Fail(to.error());
+  if (args[0].find('/') == std::string::npos) {
+    Status read = ReadAlias(args[0], request.mutable_source_tablet_alias());
+    if (!read) co_return read;
+  } else {
+    Result<record::KeyspaceShard> from = record::ParseKeyspaceShard(args[0]);
+    if (!from) co_return Fail(from.error());
+    vtctldata::GetShardRequest ask;
+    vtctldata::GetShardResponse shard;
+    ask.set_keyspace(from->keyspace);
+    ask.set_shard_name(from->shard);
+    Status found = co_await call.vtctld.GetShard(ask, shard, call.deadline);
+    if (!found) co_return found;
+    if (shard.shard().shard().primary_alias().cell().empty())
+      co_return Fail(Code::kFailedPrecondition, "shard {} has no primary to copy from", args[0]);
+    *request.mutable_source_tablet_alias() = shard.shard().shard().primary_alias();
+  }
+  for (const std::string& table : tables) request.add_tables(table);
+  for (const std::string& table : exclude) request.add_exclude_tables(table);
+  request.set_include_views(views);
+  request.set_skip_verify(skip_verify);
+  FillDuration(wait, request.mutable_wait_replicas_timeout());
+  request.set_destination_keyspace(to->keyspace);
+  request.set_destination_shard(to->shard);
+  Status done = co_await call.vtctld.CopySchemaShard(request, response, call.deadline);
+  co_return done;
+}
+
 io::Task<Status> GetSchema(Call& call) {
   vtctldata::GetSchemaRequest request;
   vtctldata::GetSchemaResponse response;

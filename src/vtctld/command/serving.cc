@@ -135,6 +135,7 @@ io::Task<Status> ApplyRules(Call& call, std::string what, Rules* (Request::*rule
   }
   Status done = co_await (call.vtctld.*method)(request, response, call.deadline);
   if (!done || call.WholeAsJson(response)) co_return done;
+  if constexpr (requires { response.keyspace_routing_rules(); }) co_return call.Json(response);
   call.Line(
       fmt::format("New {} object:\n{}\nIf this is not what you expected, check the input data (as "
                   "JSON parsing will skip "
@@ -199,7 +200,7 @@ io::Task<Status> GetSrvKeyspaces(Call& call) {
   for (size_t i = 1; i < args.size(); ++i) request.add_cells(args[i]);
   Status done = co_await call.vtctld.GetSrvKeyspaces(request, response, call.deadline);
   if (done && !call.WholeAsJson(response))
-    call.Line(FieldToJson(response, "srv_keyspaces", {.compact = call.compact}));
+    call.Line(FieldToJson(response, "srv_keyspaces", {.structs = true}));
   co_return done;
 }
 
@@ -242,7 +243,7 @@ io::Task<Status> GetSrvVSchemas(Call& call) {
   for (const std::string& cell : args) request.add_cells(cell);
   Status done = co_await call.vtctld.GetSrvVSchemas(request, response, call.deadline);
   if (done && !call.WholeAsJson(response))
-    call.Line(FieldToJson(response, "srv_v_schemas", {.compact = call.compact}));
+    call.Line(FieldToJson(response, "srv_v_schemas", {.structs = true}));
   co_return done;
 }
 
@@ -289,6 +290,7 @@ io::Task<Status> RebuildVSchemaGraph(Call& call) {
   if (std::optional<Status> end = call.Parse(flags, &args, 0, 0)) co_return *end;
   for (const std::string& cell : cells) request.add_cells(cell);
   Status done = co_await call.vtctld.RebuildVSchemaGraph(request, response, call.deadline);
+  if (done && !call.legacy) call.Line("RebuildVSchemaGraph: ok");
   co_return done;
 }
 
@@ -358,6 +360,18 @@ io::Task<Status> RebuildTopology(Call& call) {
   std::function<void(std::string)> told = [&out](std::string line) { out.Print(line + "\n"); };
   Status done = co_await call.local->RebuildTopology(addresses, write, told, call.deadline);
   co_return done;
+}
+
+// The files would be those of vtctld's host.
+io::Task<Status> TopoCp(Call& call) {
+  FlagSet flags = call.Flags();
+  flags.Ignored("cell", true);
+  flags.Ignored("to-topo", false);
+  Arguments args;
+  if (std::optional<Status> end = call.Parse(flags, &args, 0, 10)) co_return *end;
+  co_return Fail(Code::kUnimplemented,
+                 "TopoCp is not offered: read with \"vtctldclient GetTopologyPath --data-as-json "
+                 "<path>\", write with \"vtctldclient WriteTopologyPath <path> <file>\"");
 }
 
 io::Task<Status> WriteTopologyPath(Call& call) {

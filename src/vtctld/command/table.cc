@@ -155,6 +155,9 @@ std::vector<Command> MakeTable() {
       "Applies definitions to every shard of a keyspace.");
   add("GetSchema", GetSchema, g, "[--tables ...] [--table-names-only] <alias>",
       "Shows a tablet's schema.");
+  add("CopySchemaShard", CopySchemaShard, g,
+      "[--tables ...] {<keyspace/shard> | <alias>} <destination keyspace/shard>",
+      "Gives a shard the tables that another shard or a tablet has, without rows.");
   add("ReloadSchema", ReloadSchema, g, kAlias, "Lets a tablet read its schema again.");
   add("ReloadSchemaShard", ReloadSchemaShard, g, "[--include-primary] <keyspace/shard>",
       "Lets all tablets of a shard read their schema again.");
@@ -215,6 +218,8 @@ std::vector<Command> MakeTable() {
       "Deletes a shard's record; now DeleteShards.");
   old("TopoCat", TopoCat, "[-cell <cell>] [-long] <path> ...",
       "Shows what the topology holds; now GetTopologyPath.");
+  old("TopoCp", TopoCp, "...",
+      "Copied between files and the topology; now GetTopologyPath and WriteTopologyPath.");
   old("GetSrvKeyspace", GetSrvKeyspace, "<cell> <keyspace>",
       "Shows how a cell serves a keyspace; now GetSrvKeyspaces.");
 
@@ -228,8 +233,7 @@ std::vector<Command> MakeTable() {
   later("GetBackups", GetBackups, {"ListBackups"});
   later("RemoveBackup", RemoveBackup);
   later("RestoreFromBackup", Backup);
-  for (std::string_view name : {"CopySchemaShard",
-                                "OnlineDDL",
+  for (std::string_view name : {"OnlineDDL",
                                 "MoveTables",
                                 "Reshard",
                                 "Migrate",
@@ -248,7 +252,6 @@ std::vector<Command> MakeTable() {
                                 "VReplicationExec",
                                 "InitTablet",
                                 "UpdateTabletAddrs",
-                                "TopoCp",
                                 "UpdateSrvKeyspacePartition",
                                 "WaitForFilteredReplication",
                                 "Panic"}) {

@@ -153,12 +153,7 @@ io::Task<Status> PrintTablets(Call& call, vtctldata::GetTabletsRequest request, 
       call.Line(TabletLine(tablet, call.names));
     co_return done;
   }
-  std::string text = "[";
-  for (int i = 0; i < response.tablets_size(); ++i) {
-    text += (i == 0 ? "\n  " : ",\n  ") +
-            ToJson(response.tablets(i), {.compact = call.compact, .indent = 1});
-  }
-  call.Line(text + (response.tablets_size() > 0 ? "\n]" : "]"));
+  call.Line(FieldToJson(response, "tablets", {.structs = true}));
   co_return done;
 }
 
@@ -269,11 +264,11 @@ io::Task<Status> RefreshStateByShard(Call& call) {
   for (const std::string& cell : cells) request.add_cells(cell);
   Status done = co_await call.vtctld.RefreshStateByShard(request, response, call.deadline);
   if (!done || call.WholeAsJson(response)) co_return done;
+  std::string where = cells.empty() ? "" : " in cells " + Join(cells, ", ");
+  call.Line(fmt::format("Refreshed state on {}{}", args[0], where));
   if (response.is_partial_refresh()) {
-    call.Line(fmt::format("State refreshed partially on shard {}: {}", args[0],
-                          response.partial_refresh_details()));
-  } else {
-    call.Line(fmt::format("State refreshed on shard {}", args[0]));
+    call.Line("State refresh was partial; some tablets in the shard may not have succeeded.");
+    call.Line(response.partial_refresh_details());
   }
   co_return done;
 }
@@ -370,7 +365,10 @@ io::Task<Status> Fetch(Call& call, io::Task<Status> (port::Vtctld::*method)(cons
   Status done = co_await (call.vtctld.*method)(request, response, call.deadline);
   if (!done) co_return done;
   if constexpr (requires { response.result(); }) {
-    if (call.json) co_return call.Json(response.result());
+    if (call.json) {
+      call.Line(ToJson(response.result(), {.structs = true}));
+      co_return done;
+    }
     call.out.Print(ResultTable(response.result()));
   } else {
     if (call.WholeAsJson(response)) co_return done;

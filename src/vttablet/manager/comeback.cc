@@ -84,6 +84,7 @@ io::Task<void> Manager::DecideHeld(Manager& self) {
     if (!open) break;
   }
   self.deciding_ = false;
+  self.look_.Pulse();  // which takes up the role
 }
 
 }  // namespace paceline::vttablet

@@ -142,10 +142,14 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> PublishType(Deadline deadline);
+  // The same, in the background, until it has succeeded: clients need not wait for the topology.
+  void PublishTypeSoon();
+  static io::Task<void> PublishTypeUntilDone(Manager& self);
   io::Task<Status> PublishShard(Deadline deadline);
   io::Task<Status> CheckTerm(uint64_t term);
   Status StillLeads(uint64_t term) const;
   io::Task<Status> FillState(agent::TabletStateResponse& out, Deadline deadline);
+  io::Task<Status> FillFromMysqld(agent::TabletStateResponse& out, Deadline deadline);
   io::Task<Result<uint32_t>> AcknowledgementsWanted(Deadline deadline);
   io::Task<Result<bool>> MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline);
   io::Task<Status> Save();
@@ -172,8 +176,18 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Gate gate_;
   record::Shard shard_;  // as last seen
   bool mysqld_running_ = false;
-  bool role_known_ = false;  // TakeUpRole has succeeded since mysqld was started
+  Time mysqld_answered_{};            // when it last did
+  std::optional<bool> process_runs_;  // as mysqlctld sees it, while it can be asked
+  bool role_known_ = false;           // TakeUpRole has succeeded since mysqld was started
   bool serving_ = false;
+  bool type_published_ = true;
+  bool publishing_type_ = false;
+  struct Address {
+    std::string host;
+    int32_t port = 0;
+  };
+  Address told_address_;  // of the primary, by the Repoint that runs
+  io::Event look_;        // pulsed: mysqld runs again
   std::string why_not_;
   std::string health_error_;
   std::optional<Duration> lag_;

@@ -10,11 +10,8 @@
 #include "local/commands.h"
 
 namespace paceline::local {
-namespace {
 
-void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
-
-Result<ClusterOptions> Load(std::string data_dir) {
+Result<ClusterOptions> LoadCluster(std::string data_dir) {
   std::error_code error;
   data_dir = std::filesystem::absolute(data_dir, error).lexically_normal().string();
   while (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
@@ -30,6 +27,10 @@ Result<ClusterOptions> Load(std::string data_dir) {
   options.data_dir = data_dir;
   return options;
 }
+
+namespace {
+
+void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
 
 io::Task<bool> WaitGone(ProcessRecord record, Deadline deadline) {
   io::Event nothing;
@@ -67,7 +68,8 @@ io::Task<int> StopAll(ClusterOptions options) {
     co_return 1;
   }
   std::function<void(std::string)> say = [](std::string line) { Say("stopping " + line); };
-  std::vector<ProcessSpec> specs = {cluster.Vtorc(), cluster.Vtgate(), cluster.Vtctld()};
+  std::vector<ProcessSpec> specs = {cluster.Vtgate(), cluster.Vtctld()};
+  for (int i = 0; i < options.vtorcs; ++i) specs.push_back(cluster.Vtorc(i));
   for (int i = 0; i < options.tablets; ++i) {
     specs.push_back(cluster.Vttablet(i));
     specs.push_back(cluster.Mysqlctld(i));
@@ -126,7 +128,7 @@ int DownMain(const std::vector<std::string>& arguments) {
     (rest ? std::cout : std::cerr) << (rest ? flags.Help() : rest.error().ToString() + "\n");
     return rest ? 0 : 2;
   }
-  Result<ClusterOptions> options = Load(data_dir);
+  Result<ClusterOptions> options = LoadCluster(data_dir);
   if (!options) {
     std::cerr << options.error().ToString() << "\n";
     return 1;
@@ -160,7 +162,7 @@ int StatusMain(const std::vector<std::string>& arguments) {
     (rest ? std::cout : std::cerr) << (rest ? flags.Help() : rest.error().ToString() + "\n");
     return rest ? 0 : 2;
   }
-  Result<ClusterOptions> options = Load(data_dir);
+  Result<ClusterOptions> options = LoadCluster(data_dir);
   if (!options) {
     std::cerr << options.error().ToString() << "\n";
     return 1;

@@ -7,8 +7,8 @@
 namespace paceline::local {
 
 std::vector<int> Layout::AllPorts() const {
-  std::vector<int> ports = {VtctldWeb(), VtctldGrpc(), VtorcWeb(),
-                            VtgateWeb(), VtgateGrpc(), VtgateMysql()};
+  std::vector<int> ports = {VtctldWeb(), VtctldGrpc(), VtgateWeb(), VtgateGrpc(), VtgateMysql()};
+  for (int i = 0; i < options_.vtorcs; ++i) ports.push_back(VtorcWeb(i));
   for (int i = 0; i < options_.tablets; ++i) {
     ports.insert(ports.end(), {TabletWeb(i), TabletGrpc(i), TabletNative(i), Mysqld(i)});
   }
@@ -48,7 +48,7 @@ std::string OptionsToJson(const ClusterOptions& o) {
                          {"keyspace", o.keyspace},
                          {"mysqld_path", o.mysqld_path},
                          {"schema_file", o.schema_file},
-                         {"vtorc", o.vtorc}};
+                         {"vtorcs", o.vtorcs}};
   return json.dump(2) + "\n";
 }
 
@@ -64,7 +64,7 @@ Result<ClusterOptions> OptionsFromJson(const std::string& text) {
   o.keyspace = json.value("keyspace", o.keyspace);
   o.mysqld_path = json.value("mysqld_path", o.mysqld_path);
   o.schema_file = json.value("schema_file", o.schema_file);
-  o.vtorc = json.value("vtorc", o.vtorc);
+  o.vtorcs = json.value("vtorcs", o.vtorcs);
   return o;
 }
 

@@ -32,7 +32,7 @@ struct ManagerOptions {
   mysqld::SourceOptions replication;  // user and password of vt_repl
   Duration status_interval = 500ms;
   Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
-  Duration hold_patience = 1s;        // for somebody to ask for a term after mysqld died as primary
+  Duration hold_patience = 2500ms;    // for somebody to ask for a term after mysqld died as primary
   Duration undecided_patience = 30s;  // and for the one who asked to come to an end
 };
 
@@ -126,6 +126,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<std::optional<LaterLeader>> FindLaterLeader(Deadline deadline);
   io::Task<Status> ComeBackUnder(LaterLeader leader, bool held, Deadline deadline);
   static io::Task<void> DecideHeld(Manager& self);
+  io::Task<bool> LaterTermPromised(Deadline deadline);
   // All that it has is acknowledged now: its log may be cut after a crash.
   io::Task<void> NoteConfirmed();
   // Steps down when the shard's record names a later primary.

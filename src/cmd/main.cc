@@ -51,6 +51,7 @@ constexpr Role kRoles[] = {
     {"up", local::UpMain, "start a local cluster"},
     {"status", local::StatusMain, "show a local cluster"},
     {"down", local::DownMain, "stop a local cluster"},
+    {"demo", local::DemoMain, "show what clients see when a local cluster's primary is lost"},
     {"vtgate", VtgateMain, "the entry for clients"},
     {"vttablet", VttabletMain, "serves one mysqld"},
     {"vtctld", VtctldMain, "administration server"},

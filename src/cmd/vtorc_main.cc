@@ -22,6 +22,7 @@ namespace {
 struct OrcFlags {
   CommonFlags common;
   std::vector<std::string> clusters;
+  std::string history_file;
   vtorc::VtorcOptions options;
   bool allow_recovery = true;
   std::string local_copy;
@@ -40,6 +41,7 @@ nlohmann::json ProblemsJson(const vtorc::Vtorc& orc) {
     shards.push_back({{"shard", report.shard},
                       {"primary", report.primary},
                       {"error", report.error},
+                      {"maintenance", report.maintenance},
                       {"problems", problems}});
   }
   return shards;
@@ -54,7 +56,23 @@ nlohmann::json TimelineJson(const vtorc::Vtorc& orc) {
   return lines;
 }
 
-// Paths are those of Vitess's vtorc, and /api/timeline.
+nlohmann::json RecoveriesJson(vtorc::Vtorc& orc) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const vtorc::Recovery& recovery : orc.history().list()) {
+    list.push_back(nlohmann::json::parse(vtorc::ToJson(recovery)));
+  }
+  return list;
+}
+
+io::Task<void> SetMaintenance(vtorc::Vtorc& orc, std::string name, bool on, std::string why,
+                              web::Completion done) {
+  Status set = co_await orc.SetMaintenance(name, on, std::move(why), Deadline::In(5s));
+  nlohmann::json answer = {{"maintenance", orc.maintenance()}};
+  if (!set) answer["error"] = set.error().ToString();
+  done(web::JsonResponse(answer.dump(2) + "\n"));
+}
+
+// Paths are those of Vitess's vtorc, and /api/timeline and /api/recoveries.
 void AddApi(web::Server& server, vtorc::Vtorc& orc) {
   auto answer = [&server](std::string path, std::function<nlohmann::json()> make) {
     server.Route(std::move(path), [make](const web::Request&, web::Completion done) {
@@ -64,10 +82,15 @@ void AddApi(web::Server& server, vtorc::Vtorc& orc) {
   answer("/api/problems", [&orc] { return ProblemsJson(orc); });
   answer("/api/replication-analysis", [&orc] { return ProblemsJson(orc); });
   answer("/api/timeline", [&orc] { return TimelineJson(orc); });
+  answer("/api/recoveries", [&orc] { return RecoveriesJson(orc); });
+  answer("/api/maintenance", [&orc] { return nlohmann::json(orc.maintenance()); });
+  // ?name=keyspace/shard narrows both; ?why= is the reason.
   for (bool on : {true, false}) {
-    answer(on ? "/api/enable-global-recoveries" : "/api/disable-global-recoveries", [&orc, on] {
-      orc.SetRecoveries(on);
-      return nlohmann::json{{"recoveries", on}};
+    std::string path = on ? "/api/disable-global-recoveries" : "/api/enable-global-recoveries";
+    server.Route(path, [&orc, on](const web::Request& request, web::Completion done) {
+      std::string_view asked = request.Query("name");
+      std::string name(asked.empty() ? std::string_view("*") : asked);
+      io::Detach(SetMaintenance(orc, name, on, std::string(request.Query("why")), done));
     });
   }
 }
@@ -100,6 +123,11 @@ io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
   health::Watcher health(loop, watching, **topo, dialer, copy.get(), ThreadRng());
   health.Start();
   vtorc::Vtorc orc(**topo, connect, &health, flags.options);
+  if (!flags.history_file.empty()) {
+    // Healing goes on without a memory.
+    Status opened = orc.history().Open(flags.history_file);
+    if (!opened) LOG_ERROR("{}", opened.error().ToString());
+  }
   orc.Start();
   std::vector<Metrics::Callback> metrics;
   Metrics& process = Metrics::Process();
@@ -156,6 +184,8 @@ int VtorcMain(const std::vector<std::string>& arguments) {
              "how long a primary may be silent while replicas still hold their streams from it");
   flags.Text("local-copy", &f.local_copy,
              "file with a copy of the topology, to start from while it is away");
+  flags.Text("sqlite-data-file", &f.history_file,
+             "where recoveries are remembered; empty: in memory alone");
   flags.Bool("allow-recovery", &f.allow_recovery, "heal; else only diagnose");
   flags.Ignored("recovery-poll-duration", true);
   flags.Ignored("prevent-cross-cell-failover", false);

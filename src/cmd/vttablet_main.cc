@@ -190,6 +190,7 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   options.app_user = f.app_user;
   options.replication.user = f.repl_user;
   options.replication.password = f.repl_password;
+  options.replication.heartbeat = 300ms;
   vttablet::Manager::Needs needs;
   needs.topo = t.topo.get();
   needs.dba = t.dba.get();

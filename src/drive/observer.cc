@@ -1,6 +1,8 @@
 #include "drive/observer.h"
 
-#include "drive/together.h"
+#include <algorithm>
+
+#include "io/loop.h"
 #include "paceline_agent.pb.h"
 #include "topo/cache.h"
 #include "topo/paths.h"
@@ -12,6 +14,13 @@ using record::TabletAlias;
 
 // Follows somebody whom no record of the shard names: not nobody.
 const TabletAlias kStranger{"unknown", 0};
+
+reparent::TabletSight Unseen(TabletAlias alias, record::TabletType type) {
+  reparent::TabletSight sight;
+  sight.alias = std::move(alias);
+  sight.type = type;
+  return sight;
+}
 
 void FillPosition(std::string_view text, gtid::Set* out, reparent::TabletSight* sight) {
   Result<gtid::Set> set = gtid::Set::ParseEncoded(text);
@@ -25,8 +34,17 @@ void FillPosition(std::string_view text, gtid::Set* out, reparent::TabletSight* 
 
 }  // namespace
 
+struct Observer::Call {
+  agent::TabletStateResponse state;
+  Status answered;
+  bool done = false;
+};
+
 Observer::Observer(topo::Server& topo, Connect connect, ObserverOptions options)
-    : topo_(topo), connect_(std::move(connect)), options_(std::move(options)) {}
+    : topo_(topo),
+      connect_(std::move(connect)),
+      options_(std::move(options)),
+      news_(std::make_shared<io::Event>()) {}
 
 void Observer::StartFrom(const Observer& other) {
   shard_ = other.shard_;
@@ -93,7 +111,7 @@ void Observer::Recall() {
 
 io::Task<Status> Observer::Observe(Deadline deadline) {
   bool may_go_on = options_.outlive_topology && !members_.empty();
-  Deadline patience = may_go_on ? Deadline::In(kAgain).EarlierOf(deadline) : deadline;
+  Deadline patience = may_go_on ? Deadline::In(kTopologyAway).EarlierOf(deadline) : deadline;
   Status read = co_await ReadRecords(patience);
   topology_away_ = !read && (read.error().code() == Code::kUnavailable ||
                              read.error().code() == Code::kDeadlineExceeded);
@@ -108,36 +126,89 @@ io::Task<Status> Observer::Observe(Deadline deadline) {
   view_.durability = durability_;
   view_.shard_primary = shard_.value.primary_alias;
   for (const Member& member : members_) {
-    reparent::TabletSight sight;
-    sight.alias = member.tablet.alias;
-    sight.type = member.tablet.type;
-    view_.tablets.push_back(std::move(sight));
+    view_.tablets.push_back(Unseen(member.tablet.alias, member.tablet.type));
   }
-  Together join;
-  for (size_t i = 0; i < members_.size(); ++i) {
-    bool again = silent_.contains(members_[i].tablet.alias);
-    join.Start(Look(i, Deadline::In(again ? kAgain : options_.look).EarlierOf(deadline)));
-  }
-  co_await join.Wait();
-  for (const reparent::TabletSight& sight : view_.tablets) {
-    if (sight.reachable) {
-      silent_.erase(sight.alias);
-    } else {
-      silent_.insert(sight.alias);
-    }
-  }
+  std::set<TabletAlias> all;
+  for (const Member& member : members_) all.insert(member.tablet.alias);
+  std::erase_if(calls_, [&all](const auto& entry) { return !all.contains(entry.first); });
+  co_await Look(std::move(all), deadline);
   co_return Status();
 }
 
-io::Task<void> Observer::Look(size_t index, Deadline deadline) {
+io::Task<void> Observer::ObserveOnly(std::set<TabletAlias> which, Deadline deadline) {
+  co_await Look(std::move(which), deadline);
+}
+
+void Observer::Take(const TabletAlias& alias, const agent::TabletStateResponse& state) {
+  auto sight = std::ranges::find(view_.tablets, alias, &reparent::TabletSight::alias);
+  if (sight != view_.tablets.end()) Fill(state, &*sight);
+}
+
+io::Task<void> Observer::Ask(std::shared_ptr<Call> call,
+                             std::shared_ptr<port::TabletManager> manager,
+                             std::shared_ptr<io::Event> news) {
   agent::TabletStateRequest request;
-  agent::TabletStateResponse state;
-  Status answered = co_await members_[index].manager->TabletState(request, state, deadline);
-  reparent::TabletSight& sight = view_.tablets[index];
-  if (!answered) {
-    sight.error = answered.error().message();
-    co_return;
+  Status answered = co_await manager->TabletState(request, call->state, Deadline::In(kGiveUp));
+  call->answered = answered;
+  call->done = true;
+  news->Pulse();
+}
+
+io::Task<void> Observer::Look(std::set<TabletAlias> which, Deadline deadline) {
+  Deadline limit = Deadline::In(options_.look).EarlierOf(deadline);
+  Deadline grace = Deadline::In(kSilent);
+  for (const Member& member : members_) {
+    const TabletAlias& alias = member.tablet.alias;
+    if (!which.contains(alias)) continue;
+    std::shared_ptr<Call>& call = calls_[alias];
+    // A late answer tells that it lives, and not how it stands now.
+    if (call != nullptr && call->done) {
+      if (call->answered) silent_.erase(alias);
+      call = nullptr;
+    }
+    if (call != nullptr) continue;
+    call = std::make_shared<Call>();
+    io::Detach(Ask(call, member.manager, news_));
   }
+  for (;;) {
+    bool all = true, all_but_silent = true;
+    for (const TabletAlias& alias : which) {
+      auto call = calls_.find(alias);
+      if (call == calls_.end() || call->second->done) continue;
+      all = false;
+      all_but_silent = all_but_silent && silent_.contains(alias);
+    }
+    if (all || limit.Passed(io::Loop::Current().Now())) break;
+    if (all_but_silent && grace.Passed(io::Loop::Current().Now())) break;
+    Deadline turn = all_but_silent ? grace.EarlierOf(limit) : limit;
+    bool woken = co_await news_->Wait(turn);
+    (void)woken;
+  }
+  for (const TabletAlias& alias : which) {
+    auto sight = std::ranges::find(view_.tablets, alias, &reparent::TabletSight::alias);
+    auto found = calls_.find(alias);
+    if (sight == view_.tablets.end() || found == calls_.end()) continue;
+    *sight = Unseen(alias, sight->type);
+    std::shared_ptr<Call> call = found->second;
+    if (!call->done) {
+      sight->error = "it has not answered in time";
+    } else if (!call->answered) {
+      sight->error = call->answered.error().message();
+    } else {
+      Fill(call->state, &*sight);
+    }
+    if (call->done) calls_.erase(found);
+    if (sight->reachable) {
+      silent_.erase(alias);
+    } else {
+      silent_.insert(alias);
+    }
+  }
+}
+
+void Observer::Fill(const agent::TabletStateResponse& state, reparent::TabletSight* out) {
+  reparent::TabletSight& sight = *out;
+  sight = Unseen(sight.alias, sight.type);
   sight.reachable = true;
   if (state.has_tablet()) sight.type = static_cast<record::TabletType>(state.tablet().type());
   sight.promised_term = state.promised_term();
@@ -152,6 +223,14 @@ io::Task<void> Observer::Look(size_t index, Deadline deadline) {
     if (granted.has_primary()) grant.to = {granted.primary().cell(), granted.primary().uid()};
     grant.left = std::chrono::milliseconds(granted.left_ms());
     sight.grants.push_back(std::move(grant));
+  }
+  sight.stream_mark = state.stream_mark();
+  sight.needs_seed = state.needs_seed();
+  if (state.mysqld_silent_ms() > 0) {
+    sight.reachable = false;
+    sight.hung = true;
+    sight.error = fmt::format("its mysqld has not answered for {} ms", state.mysqld_silent_ms());
+    return;
   }
   sight.serving = state.serving();
   sight.read_only = state.read_only();

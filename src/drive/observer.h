@@ -3,12 +3,14 @@
 // it is destroyed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "drive/connect.h"
+#include "io/sync.h"
 #include "reparent/view.h"
 #include "topo/server.h"
 
@@ -19,13 +21,17 @@ struct ObserverOptions {
   // Go on with the records of the last look while the topology is away; the first look needs it.
   bool outlive_topology = false;
   bool allow_unknown_cells = false;  // a cell whose tablets are not known is no error
-  // How long a tablet has to say where it stands; one that missed it once gets `kAgain`.
+  // How long a tablet has to say where it stands. One that missed it is asked on, and waited for no
+  // longer than the others take.
   Duration look{std::chrono::milliseconds(1500)};
 };
 
 class Observer {
  public:
-  static constexpr Duration kAgain = std::chrono::milliseconds(300);
+  static constexpr Duration kTopologyAway = std::chrono::milliseconds(300);
+  static constexpr Duration kSilent =
+      std::chrono::milliseconds(20);  // at least, for one that missed a look
+  static constexpr Duration kGiveUp = std::chrono::seconds(5);  // on an answer nobody waits for
   struct Member {
     record::Tablet tablet;
     std::shared_ptr<port::TabletManager> manager;
@@ -35,6 +41,10 @@ class Observer {
 
   // Errors: those of the topology; kFailedPrecondition for a shard without tablets.
   io::Task<Status> Observe(Deadline deadline);
+  // Looks again at these tablets alone, with the records of the last look.
+  io::Task<void> ObserveOnly(std::set<record::TabletAlias> which, Deadline deadline);
+  // What a tablet told with its answer to a call.
+  void Take(const record::TabletAlias& alias, const agent::TabletStateResponse& state);
 
   // Of the newest look.
   const reparent::View& view() const { return view_; }
@@ -48,10 +58,16 @@ class Observer {
   void StartFrom(const Observer& other);
 
  private:
+  struct Call;
+  static io::Task<void> Ask(std::shared_ptr<Call> call,
+                            std::shared_ptr<port::TabletManager> manager,
+                            std::shared_ptr<io::Event> news);
   io::Task<Status> ReadRecords(Deadline deadline);
   // The records as the topology's local copy has them, for a process that has started without it.
   void Recall();
-  io::Task<void> Look(size_t index, Deadline deadline);
+  // Asks these tablets; fills their sights.
+  io::Task<void> Look(std::set<record::TabletAlias> which, Deadline deadline);
+  void Fill(const agent::TabletStateResponse& state, reparent::TabletSight* sight);
   record::TabletAlias FindSource(const std::string& host, int port) const;
 
   topo::Server& topo_;
@@ -62,6 +78,8 @@ class Observer {
   reparent::Durability durability_ = reparent::Durability::kNone;
   std::vector<Member> members_;
   std::set<record::TabletAlias> silent_;
+  std::map<record::TabletAlias, std::shared_ptr<Call>> calls_;  // those that are under way
+  std::shared_ptr<io::Event> news_;                             // pulsed when one has ended
   bool topology_away_ = false;
 };
 

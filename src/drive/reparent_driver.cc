@@ -1,6 +1,7 @@
 #include "drive/reparent_driver.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "drive/together.h"
@@ -49,11 +50,15 @@ ReparentDriver::ReparentDriver(topo::Server& topo, Connect connect, ReparentOpti
 io::Task<Result<TabletAlias>> ReparentDriver::Run(Deadline deadline) {
   std::string why = fmt::format("{}({})", reparent::ActionName(options_.request.action),
                                 options_.shard.ToString());
-  Deadline patience = options_.outlive_topology
-                          ? Deadline::In(options_.lock_patience).EarlierOf(deadline)
-                          : deadline;
-  Result<topo::LockPtr> lock =
-      co_await topo_.LockShard(options_.shard.keyspace, options_.shard.shard, why, patience);
+  Result<topo::LockPtr> lock = Fail(Code::kUnknown, "not asked");
+  if (options_.outlive_topology) {
+    lock = co_await topo_.TryLockShard(options_.shard.keyspace, options_.shard.shard, why,
+                                       Deadline::In(options_.lock_patience).EarlierOf(deadline));
+    if (!lock && lock.error().code() == Code::kAlreadyExists)
+      co_return Fail(Code::kAborted, "another coordinator acts: {}", lock.error().message());
+  } else {
+    lock = co_await topo_.LockShard(options_.shard.keyspace, options_.shard.shard, why, deadline);
+  }
   bool away = !lock && (lock.error().code() == Code::kUnavailable ||
                         lock.error().code() == Code::kDeadlineExceeded);
   // The lock only avoids wasted work; terms decide (DESIGN section 7).
@@ -75,17 +80,18 @@ io::Task<Result<TabletAlias>> ReparentDriver::Run(Deadline deadline) {
 
 io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
   reparent::Attempt attempt;
+  Status seen = co_await Observe(deadline);
   for (;;) {
+    if (!seen) co_return Fail(seen.error());
     if (deadline.Passed(io::Loop::Current().Now())) {
       co_return Fail(Code::kDeadlineExceeded, "{} of {} did not end in time: run it again",
                      reparent::ActionName(options_.request.action), options_.shard.ToString());
     }
-    Status seen = co_await Observe(deadline);
-    if (!seen) co_return Fail(seen.error());
     Step step = reparent::NextStep(observer_.view(), options_.request, attempt);
     std::string line = reparent::Describe(step);
     LOG_INFO("{}: {}", options_.shard.ToString(), line);
     if (told_) told_(line);
+    if (options_.on_step) options_.on_step(step);
     if (const auto* done = std::get_if<reparent::Done>(&step)) {
       for (const std::string& warning : done->warnings) {
         if (told_) told_("warning: " + warning);
@@ -99,6 +105,32 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
       if (told_) told_(alias.ToString() + ": " + error);
     }
     attempt = reparent::After(std::move(attempt), step, result);
+    seen = co_await LookAfter(step, result, deadline);
+  }
+}
+
+// The records are those of the run's first look, under the shard's lock: what was written since
+// fails the publication by its version. An answer to a call tells how the tablet stands now; the
+// others can only have done what terms allow.
+io::Task<Status> ReparentDriver::LookAfter(Step step, StepResult result, Deadline deadline) {
+  bool all_anew = std::holds_alternative<reparent::Wait>(step) || !result.errors.empty();
+  if (all_anew) {
+    untold_.clear();
+    Status seen = co_await Observe(deadline);
+    co_return seen;
+  }
+  std::set<TabletAlias> untold = std::exchange(untold_, {});
+  if (const auto* wait = std::get_if<reparent::WaitForPosition>(&step)) untold.insert(wait->tablet);
+  if (!untold.empty()) co_await observer_.ObserveOnly(std::move(untold), deadline);
+  co_return Status();
+}
+
+template <class Response>
+void ReparentDriver::Take(const TabletAlias& alias, const Response& response) {
+  if (response.has_state()) {
+    observer_.Take(alias, response.state());
+  } else {
+    untold_.insert(alias);
   }
 }
 
@@ -182,6 +214,7 @@ io::Task<void> ReparentDriver::DoOne(const Step* step, TabletAlias alias, bool s
 io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member, bool semi_sync,
                                       Deadline deadline) {
   port::TabletManager& tablet = *member.manager;
+  TabletAlias alias = member.tablet.alias;
   if (const auto* promise = std::get_if<reparent::PromiseTerm>(step)) {
     agent::PromiseTermRequest request;
     agent::PromiseTermResponse response;
@@ -190,6 +223,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
                             options_.coordinator);
     deadline = Deadline::In(5s).EarlierOf(deadline);
     Status done = co_await tablet.PromiseTerm(request, response, deadline);
+    if (done) Take(alias, response);
     co_return done;
   }
   if (const auto* fence = std::get_if<reparent::Fence>(step)) {
@@ -197,6 +231,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     agent::FenceResponse response;
     request.set_term(fence->term);
     Status done = co_await tablet.Fence(request, response, deadline);
+    if (done) Take(alias, response);
     co_return done;
   }
   if (const auto* demote = std::get_if<reparent::Demote>(step)) {
@@ -204,6 +239,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     agent::DemoteResponse response;
     request.set_term(demote->term);
     Status done = co_await tablet.Demote(request, response, deadline);
+    if (done) Take(alias, response);
     co_return done;
   }
   if (const auto* undo = std::get_if<reparent::UndoDemote>(step)) {
@@ -212,6 +248,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     request.set_term(undo->term);
     request.set_acknowledgements(undo->acknowledgements);
     Status done = co_await tablet.UndoDemote(request, response, deadline);
+    if (done) Take(alias, response);
     co_return done;
   }
   if (const auto* wait = std::get_if<reparent::WaitForPosition>(step)) {
@@ -227,9 +264,15 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     request.set_term(repoint->term);
     request.mutable_primary()->set_cell(repoint->primary.cell);
     request.mutable_primary()->set_uid(repoint->primary.uid);
+    const Observer::Member* primary = observer_.Find(repoint->primary);
+    if (primary != nullptr && primary->tablet.mysql_port != 0) {
+      request.set_primary_host(primary->tablet.mysql_hostname);
+      request.set_primary_port(primary->tablet.mysql_port);
+    }
     request.set_semi_sync(semi_sync);
     request.set_start(true);
     Status done = co_await tablet.Repoint(request, response, deadline);
+    if (done) Take(alias, response);
     co_return done;
   }
   const auto& promote = std::get<reparent::Promote>(*step);
@@ -240,6 +283,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
   request.set_action(std::string(reparent::ActionName(promote.action)));
   request.set_must_contain(promote.must_contain.Empty() ? "" : promote.must_contain.ToEncoded());
   Status done = co_await tablet.Promote(request, response, deadline);
+  if (done) Take(alias, response);
   co_return done;
 }
 

@@ -19,9 +19,12 @@ struct ReparentOptions {
   Duration wait_replicas{std::chrono::seconds(30)};  // of each step that waits for data
   std::string coordinator;    // who asks, for the tablets' memory of their promise
   bool wait_for_all = false;  // refuse when a tablet cannot be reached
-  // Go on with what StartFrom told, and without the shard's lock, while the topology is away.
+  // Go on with what StartFrom told, and without the shard's lock, while the topology is away. Does
+  // not wait for a lock that another holds.
   bool outlive_topology = false;
-  Duration lock_patience{std::chrono::seconds(2)};  // only then
+  Duration lock_patience{std::chrono::milliseconds(500)};  // only then
+  // Before each step is run; may be empty.
+  std::function<void(const reparent::Step&)> on_step;
 };
 
 class ReparentDriver {
@@ -34,8 +37,8 @@ class ReparentDriver {
   void StartFrom(const Observer& known) { observer_.StartFrom(known); }
 
   // The primary that leads now. Errors: what reparent::Refuse says, with what may be lost where
-  // force would go on; kDeadlineExceeded naming the holder of the shard's lock; kUnavailable when
-  // the topology does not answer.
+  // force would go on; kDeadlineExceeded naming the holder of the shard's lock, or kAborted where
+  // it was not to be waited for; kUnavailable when the topology does not answer.
   io::Task<Result<record::TabletAlias>> Run(Deadline deadline);
 
  private:
@@ -43,6 +46,8 @@ class ReparentDriver {
   io::Task<Status> Observe(Deadline deadline);
 
   io::Task<reparent::StepResult> Do(reparent::Step step, Deadline deadline);
+  // What is to be looked at after a step: no more than it may have changed.
+  io::Task<Status> LookAfter(reparent::Step step, reparent::StepResult result, Deadline deadline);
   io::Task<void> DoOne(const reparent::Step* step, record::TabletAlias alias, bool semi_sync,
                        reparent::StepResult* result, Deadline deadline);
   io::Task<Status> Call(const reparent::Step* step, Observer::Member member, bool semi_sync,
@@ -51,11 +56,16 @@ class ReparentDriver {
   io::Task<void> Refresh(record::TabletAlias alias, Deadline deadline);
   io::Task<void> Settle(Deadline deadline);
 
+  // What a tablet told with its answer to a step.
+  template <class Response>
+  void Take(const record::TabletAlias& alias, const Response& response);
+
   topo::Server& topo_;
   ReparentOptions options_;
   std::function<void(std::string)> told_;
   topo::LockPtr lock_;
   Observer observer_;
+  std::set<record::TabletAlias> untold_;  // did a step, and did not tell where they stand
 };
 
 }  // namespace paceline::drive

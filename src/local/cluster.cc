@@ -71,11 +71,12 @@ ProcessSpec Cluster::Vtctld() const {
   return spec;
 }
 
-ProcessSpec Cluster::Vtorc() const {
-  ProcessSpec spec{"vtorc", {ProgramDir() + "/vtorc"}, Env()};
-  Add(spec.argv, {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
-                  std::to_string(layout_.VtorcWeb()), "--local-copy",
-                  layout_.options().data_dir + "/vtorc.topo"});
+ProcessSpec Cluster::Vtorc(int index) const {
+  ProcessSpec spec{fmt::format("vtorc-{}", index), {ProgramDir() + "/vtorc"}, Env()};
+  Add(spec.argv,
+      {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
+       std::to_string(layout_.VtorcWeb(index)), "--sqlite-data-file", layout_.HistoryFile(index),
+       "--local-copy", fmt::format("{}/vtorc-{}.topo", layout_.options().data_dir, index)});
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;
@@ -337,15 +338,17 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
   Status serving = co_await WaitForGate(supervisor);
   if (!serving) co_return serving;
   Status applied = co_await ApplySchema();
-  if (!applied || !o.vtorc) co_return applied;
-  say("vtorc");
-  kept = supervisor.Keep(Vtorc());
+  if (!applied || o.vtorcs == 0) co_return applied;
+  say(fmt::format("{} x vtorc", o.vtorcs));
+  for (int i = 0; i < o.vtorcs && kept; ++i) kept = supervisor.Keep(Vtorc(i));
   co_return kept;
 }
 
 io::Task<void> Cluster::Stop(Supervisor& supervisor, std::function<void(std::string)> say) {
-  say("vtgate, vtctld");
-  co_await supervisor.StopKeeping("vtorc", Deadline::In(10s));  // nothing is to be healed any more
+  say("vtorc, vtgate, vtctld");  // first whoever would heal what is being stopped
+  for (int i = 0; i < layout_.options().vtorcs; ++i) {
+    co_await supervisor.StopKeeping(Vtorc(i).name, Deadline::In(10s));
+  }
   co_await supervisor.StopKeeping("vtgate", Deadline::In(10s));
   co_await supervisor.StopKeeping("vtctld", Deadline::In(10s));
   for (int i = 0; i < layout_.options().tablets; ++i) {

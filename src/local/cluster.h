@@ -15,6 +15,8 @@ namespace paceline::local {
 // The folder of the running program, where the links vtgate, vttablet ... stand beside it.
 std::string ProgramDir();
 std::string ReadTextFile(const std::string& path);
+// The options of the cluster that is there. Errors: kNotFound.
+Result<ClusterOptions> LoadCluster(std::string data_dir);
 
 class Cluster {
  public:
@@ -23,7 +25,7 @@ class Cluster {
   // What every process is started with.
   ProcessSpec Etcd(int member) const;
   ProcessSpec Vtctld() const;
-  ProcessSpec Vtorc() const;
+  ProcessSpec Vtorc(int index) const;
   ProcessSpec Mysqlctld(int index) const;
   ProcessSpec Vttablet(int index) const;
   ProcessSpec Vtgate() const;

@@ -10,5 +10,6 @@ namespace paceline::local {
 int UpMain(const std::vector<std::string>& arguments);
 int StatusMain(const std::vector<std::string>& arguments);
 int DownMain(const std::vector<std::string>& arguments);
+int DemoMain(const std::vector<std::string>& arguments);
 
 }  // namespace paceline::local

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <iostream>
-#include <variant>
 
 #include "base/flags.h"
 #include "io/blocking.h"
@@ -12,11 +11,8 @@
 #include "local/commands.h"
 
 namespace paceline::local {
-namespace {
 
-void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
-
-Result<ClusterOptions> Load(std::string data_dir) {
+Result<ClusterOptions> LoadCluster(std::string data_dir) {
   std::error_code error;
   data_dir = std::filesystem::absolute(data_dir, error).lexically_normal().string();
   while (data_dir.size() > 1 && data_dir.back() == '/') data_dir.pop_back();
@@ -32,6 +28,10 @@ Result<ClusterOptions> Load(std::string data_dir) {
   options.data_dir = data_dir;
   return options;
 }
+
+namespace {
+
+void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
 
 io::Task<bool> WaitGone(ProcessRecord record, Deadline deadline) {
   while (StillRuns(record)) {
@@ -67,7 +67,8 @@ io::Task<int> StopAll(ClusterOptions options) {
     co_return 1;
   }
   std::function<void(std::string)> say = [](std::string line) { Say("stopping " + line); };
-  std::vector<ProcessSpec> specs = {cluster.Vtorc(), cluster.Vtgate(), cluster.Vtctld()};
+  std::vector<ProcessSpec> specs = {cluster.Vtgate(), cluster.Vtctld()};
+  for (int i = 0; i < options.vtorcs; ++i) specs.push_back(cluster.Vtorc(i));
   for (int i = 0; i < options.tablets; ++i) {
     specs.push_back(cluster.Vttablet(i));
     specs.push_back(cluster.Mysqlctld(i));
@@ -121,7 +122,7 @@ std::optional<int> ReadCommandLine(FlagSet& flags, const std::vector<std::string
     std::cout << flags.Help();
     return 0;
   }
-  if (parsed) options = Load(data_dir);
+  if (parsed) options = LoadCluster(data_dir);
   if (parsed && options) return std::nullopt;
   std::cerr << (parsed ? options.error() : parsed.error()).ToString() << "\n";
   return parsed ? 1 : 2;

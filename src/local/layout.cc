@@ -7,8 +7,8 @@
 namespace paceline::local {
 
 std::vector<int> Layout::AllPorts() const {
-  std::vector<int> ports = {VtctldWeb(), VtctldGrpc(), VtorcWeb(),
-                            VtgateWeb(), VtgateGrpc(), VtgateMysql()};
+  std::vector<int> ports = {VtctldWeb(), VtctldGrpc(), VtgateWeb(), VtgateGrpc(), VtgateMysql()};
+  for (int i = 0; i < options_.vtorcs; ++i) ports.push_back(VtorcWeb(i));
   for (int i = 0; i < options_.tablets; ++i) {
     ports.insert(ports.end(), {TabletWeb(i), TabletGrpc(i), TabletNative(i), Mysqld(i)});
   }
@@ -49,7 +49,7 @@ std::string OptionsToJson(const ClusterOptions& o) {
                          {"mysqld_path", o.mysqld_path},
                          {"etcd_path", o.etcd_path},
                          {"schema_file", o.schema_file},
-                         {"vtorc", o.vtorc}};
+                         {"vtorcs", o.vtorcs}};
   return json.dump(2) + "\n";
 }
 
@@ -66,7 +66,7 @@ Result<ClusterOptions> OptionsFromJson(const std::string& text) {
   o.mysqld_path = json.value("mysqld_path", o.mysqld_path);
   o.etcd_path = json.value("etcd_path", o.etcd_path);
   o.schema_file = json.value("schema_file", o.schema_file);
-  o.vtorc = json.value("vtorc", o.vtorc);
+  o.vtorcs = json.value("vtorcs", o.vtorcs);
   return o;
 }
 

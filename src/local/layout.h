@@ -20,7 +20,7 @@ struct ClusterOptions {
   std::string schema_file;      // applied after the first start; empty: none
   std::string mysqld_path;      // empty: searched for
   std::string etcd_path;        // empty: the one in PATH
-  bool vtorc = false;           // heals the shard by itself
+  int64_t vtorcs = 2;           // heal the shard by themselves; 0: nobody does
   bool init = true;             // create the keyspace and elect its first primary
   int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
   std::string greeter;          // the greeter's wrapper script
@@ -33,7 +33,7 @@ class Layout {
   // Ports are the documented defaults, all moved by base_port - 15000.
   int VtctldWeb() const { return Port(15000); }
   int VtctldGrpc() const { return Port(15999); }
-  int VtorcWeb() const { return Port(16000); }
+  int VtorcWeb(int index) const { return Port(16000 + index); }
   int VtgateWeb() const { return Port(15001); }
   int VtgateGrpc() const { return Port(15991); }
   int VtgateMysql() const { return Port(15306); }
@@ -55,6 +55,9 @@ class Layout {
   std::string MysqldSocket(int index) const { return TabletDir(index) + "/mysql.sock"; }
   std::string MysqlctlSocket(int index) const { return TabletDir(index) + "/mysqlctl.sock"; }
   std::string NativeSocket(int index) const { return TabletDir(index) + "/native.sock"; }
+  std::string HistoryFile(int vtorc) const {
+    return options_.data_dir + "/vtorc-" + std::to_string(vtorc) + ".db";
+  }
   std::string StateFile() const { return options_.data_dir + "/processes.json"; }
   std::string OptionsFile() const { return options_.data_dir + "/cluster.json"; }
   std::string LockFile() const { return options_.data_dir + "/supervisor.lock"; }

@@ -56,7 +56,8 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Text("cell", &c.cell, "name of the one cell");
   flags.Text("keyspace", &c.keyspace, "name of the keyspace, shard 0");
   flags.Text("schema", &c.schema_file, "SQL file to apply once the keyspace serves");
-  flags.Bool("vtorc", &c.vtorc, "run vtorc, which heals the shard by itself");
+  flags.Int("vtorcs", &c.vtorcs,
+            "how many vtorc, which heal the shard by themselves; 0: nobody does");
   flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
   flags.Int("greeter-seconds", &c.greeter_seconds,
             "run the greeter's load for so long once the cluster serves");
@@ -72,6 +73,7 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   }
   if (c.tablets < 1 || c.tablets > 50)
     return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
+  if (c.vtorcs < 0 || c.vtorcs > 9) return Fail(Code::kInvalidArgument, "--vtorcs must be 0 to 9");
   if (c.flavor != "" && c.flavor != "mysql" && c.flavor != "mariadb") {
     return Fail(Code::kInvalidArgument, "--flavor \"{}\": use mysql or mariadb", c.flavor);
   }

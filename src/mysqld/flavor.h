@@ -55,6 +55,8 @@ class Flavor {
   virtual std::string StatusQuery() const = 0;
   // One row of StatusQuery; `executed` is filled by the caller and `received` is joined with it.
   virtual Result<ReplicationStatus> ReadStatus(const mysql::QueryResult& result) const = 0;
+  // Heartbeats received from the source, in the last column of the one row.
+  virtual std::string HeartbeatsQuery() const = 0;
   virtual std::string PrimaryStatusQuery(const ServerVersion& version) const = 0;
   // One row; each of its columns is a part of the position, joined.
   virtual std::string PositionQuery() const = 0;

@@ -110,6 +110,9 @@ class Mariadb final : public Flavor {
                      gtid::Set::Parse(gtid::Flavor::kMariadb, row.Text("Gtid_IO_Pos")));
     return status;
   }
+  std::string HeartbeatsQuery() const override {
+    return "SHOW GLOBAL STATUS LIKE 'Slave_received_heartbeats'";
+  }
   std::string PrimaryStatusQuery(const ServerVersion&) const override {
     return "SHOW MASTER STATUS";
   }

@@ -102,6 +102,10 @@ class Mysql final : public Flavor {
                      gtid::Set::Parse(gtid::Flavor::kMysql, row.Text("Retrieved_Gtid_Set")));
     return status;
   }
+  std::string HeartbeatsQuery() const override {
+    return "SELECT COUNT_RECEIVED_HEARTBEATS FROM "
+           "performance_schema.replication_connection_status";
+  }
   std::string PrimaryStatusQuery(const ServerVersion& version) const override {
     return version.AtLeast(8, 2) ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
   }

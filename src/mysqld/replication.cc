@@ -63,6 +63,16 @@ io::Task<Result<std::optional<ReplicationStatus>>> Replication::Replica(Deadline
   co_return std::optional<ReplicationStatus>(std::move(*status));
 }
 
+io::Task<Result<std::string>> Replication::StreamMark(ReplicationStatus status, Deadline deadline) {
+  std::string sql = flavor_.HeartbeatsQuery();
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result) co_return Fail(result.error().Context("reading the heartbeats received"));
+  std::string beats;
+  if (!result->rows.empty()) beats = result->Text(0, result->columns.size() - 1);
+  co_return fmt::format("{}:{} {} {}", status.read.file, status.read.offset,
+                        status.received.ToEncoded(), beats);
+}
+
 io::Task<Result<PrimaryStatus>> Replication::Primary(Deadline deadline) {
   std::string sql = flavor_.PrimaryStatusQuery(version_);
   Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);

@@ -43,6 +43,8 @@ class Replication {
   io::Task<Result<gtid::Set>> Position(Deadline deadline);
   // Empty when the server is nobody's replica.
   io::Task<Result<std::optional<ReplicationStatus>>> Replica(Deadline deadline);
+  // Changes whenever anything arrives from the source: an event or a heartbeat.
+  io::Task<Result<std::string>> StreamMark(ReplicationStatus status, Deadline deadline);
   io::Task<Result<PrimaryStatus>> Primary(Deadline deadline);
 
   // Stops replication where it runs, and points it at a source by GTID. Does not start it.

@@ -60,6 +60,9 @@ struct TabletSight {
   uint32_t semi_sync_required =
       0;  // on a primary with semi-sync on: acknowledgements a commit waits for now
   bool backup_running = false;
+  bool hung = false;        // not reachable because its mysqld does not answer; its vttablet does
+  std::string stream_mark;  // changes whenever anything arrives from the source
+  std::string needs_seed;   // why its data cannot be used any more
   std::optional<Duration> lag;
   gtid::Set executed;  // MariaDB: gtid_binlog_state and gtid_slave_pos together
   gtid::Set

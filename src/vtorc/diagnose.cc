@@ -1,6 +1,7 @@
 #include "vtorc/diagnose.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/strings.h"
 #include "reparent/decide.h"
@@ -40,19 +41,33 @@ class Look {
   static bool Up(const TabletSight& tablet) { return tablet.reachable && tablet.mysqld_running; }
 
   void Remember(const TabletSight& tablet) {
-    Mark(memory_.silent_since, tablet.alias, !tablet.reachable);
-    Mark(memory_.dead_since, tablet.alias, tablet.reachable && !tablet.mysqld_running);
-  }
-  void Mark(std::map<TabletAlias, Time>& since, const TabletAlias& alias, bool is) {
-    if (is) {
-      since.emplace(alias, now_);
+    const TabletAlias& alias = tablet.alias;
+    // First seen: as if it had answered a moment ago.
+    Time& answered = memory_.answered.emplace(alias, now_).first->second;
+    Time& heard = memory_.heard.emplace(alias, now_).first->second;
+    if (tablet.reachable) answered = now_;
+    if (tablet.reachable || tablet.hung) heard = now_;
+    if (tablet.reachable && !tablet.mysqld_running) {
+      memory_.dead_since.emplace(alias, now_);
     } else {
-      since.erase(alias);
+      memory_.dead_since.erase(alias);
     }
+    if (!tablet.reachable) return;
+    auto [mark, fresh] = memory_.streams.try_emplace(alias, tablet.stream_mark, now_);
+    bool moved = !fresh && mark->second.text != tablet.stream_mark;
+    if (moved) mark->second = {tablet.stream_mark, now_};
   }
-  Duration For(const std::map<TabletAlias, Time>& since, const TabletAlias& alias) const {
-    auto found = since.find(alias);
-    return found == since.end() ? Duration(0) : now_ - found->second;
+  Duration Since(const std::map<TabletAlias, Time>& times, const TabletAlias& alias) const {
+    auto found = times.find(alias);
+    return found == times.end() ? Duration(0) : now_ - found->second;
+  }
+  bool Receives(const TabletSight& tablet) const {
+    return tablet.source == leader_ && tablet.io_running;
+  }
+  bool StreamMoves(const TabletSight& tablet) const {
+    auto mark = memory_.streams.find(tablet.alias);
+    return Receives(tablet) && mark != memory_.streams.end() &&
+           now_ - mark->second.since < options_.stream_beat;
   }
 
   void Add(std::string analysis, const TabletAlias& tablet, Remedy remedy, std::string why) {
@@ -62,17 +77,24 @@ class Look {
   // mend it, or a reparent is under way.
   void AddPatiently(std::string analysis, const TabletAlias& tablet, Remedy remedy,
                     std::string why) {
+    AddAfter(options_.replica_patience, std::move(analysis), tablet, remedy, std::move(why));
+  }
+  void AddAfter(Duration patience, std::string analysis, const TabletAlias& tablet, Remedy remedy,
+                std::string why) {
     std::string key = analysis + " " + tablet.ToString();
     seen_.insert(key);
     Time since = memory_.seen_since.emplace(key, now_).first->second;
-    if (now_ - since < options_.replica_patience) remedy = Remedy::kWait;
+    if (now_ - since < patience) remedy = Remedy::kWait;
     Add(std::move(analysis), tablet, remedy, std::move(why));
   }
 
   void OfPrimary() {
     if (leader_.empty()) {
-      Add("ClusterHasNoPrimary", {}, Remedy::kNone,
-          "no tablet has led this shard yet: elect one with vtctldclient PlannedReparentShard");
+      bool all = std::ranges::all_of(view_.tablets, [](const auto& tablet) { return Up(tablet); });
+      AddAfter(options_.election_patience, "ClusterHasNoPrimary", {},
+               all ? Remedy::kReparentAnew : Remedy::kNone,
+               all ? "no tablet has led this shard yet"
+                   : "no tablet has led this shard yet, and not all of its tablets answer");
       return;
     }
     std::vector<const TabletSight*> up;
@@ -98,16 +120,51 @@ class Look {
       AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kMakeWritable,
                    "it leads, and is read-only");
     }
+    if (!primary_->source.empty()) {
+      AddPatiently("PrimaryHasPrimary", leader_, Remedy::kForgetSource,
+                   "it leads, and replicates from " + primary_->source.ToString());
+    }
+    OfAcknowledgements(up);
+  }
+
+  void OfAcknowledgements(const std::vector<const TabletSight*>& up) {
+    size_t possible = Possible().size();
+    uint32_t wanted = reparent::AcksRequired(view_.durability, view_.flavor, possible);
+    bool in_term = primary_->promised_term == primary_->journal_term;
+    Remedy fix = in_term ? Remedy::kFixPrimary : Remedy::kNone;
+    if (wanted > 0 && primary_->semi_sync_required == 0) {
+      AddPatiently("PrimarySemiSyncMustBeSet", leader_, fix,
+                   fmt::format("its commits wait for nobody, and must for {}", wanted));
+    } else if (wanted == 0 && primary_->semi_sync_required > 0) {
+      AddPatiently("PrimarySemiSyncMustNotBeSet", leader_, fix,
+                   "its commits wait for acknowledgements that nobody need give");
+    }
     auto acks = [this](const TabletSight* tablet) {
       return tablet->source == leader_ && tablet->io_running && tablet->semi_sync_replica;
     };
     auto ackers = static_cast<size_t>(std::ranges::count_if(up, acks));
     if (ackers < primary_->semi_sync_required) {
-      Add("LockedSemiSyncPrimary", leader_, Remedy::kNone,
-          fmt::format("commits wait for {} acknowledgements, and {} tablets give them; healed by "
-                      "attaching the others",
-                      primary_->semi_sync_required, ackers));
+      // First by attaching the others, below; where that does not help, by another primary.
+      bool fenceable = reparent::FenceHolds(possible, up.size(), wanted);
+      AddAfter(options_.long_patience, "LockedSemiSyncPrimary", leader_,
+               fenceable ? Remedy::kFailOver : Remedy::kNone,
+               fmt::format("commits wait for {} acknowledgements, and {} tablets give them",
+                           primary_->semi_sync_required, ackers));
     }
+    auto replicates = [this](const TabletSight* tablet) {
+      return Receives(*tablet) && tablet->sql_running;
+    };
+    if (view_.tablets.size() > 1 && std::ranges::none_of(up, replicates)) {
+      bool some = up.size() + 1 == view_.tablets.size();
+      Add(some ? "AllPrimaryReplicasNotReplicating" : "AllPrimaryReplicasNotReplicatingOrDead",
+          leader_, Remedy::kNone, "no replica replicates from it");
+    }
+  }
+
+  std::vector<TabletAlias> Possible() const {
+    std::vector<reparent::Member> members;
+    for (const TabletSight& tablet : view_.tablets) members.push_back({tablet.alias, tablet.type});
+    return reparent::PossibleAckers(view_.durability, {leader_, primary_->type}, members);
   }
 
   void OfLostPrimary(const std::vector<const TabletSight*>& up) {
@@ -117,25 +174,34 @@ class Look {
           leader_, Remedy::kNone, "no other tablet could lead; it goes on when they are back");
       return;
     }
+    bool some = up.size() + 1 < view_.tablets.size();
+    std::string dead_primary = some ? "DeadPrimaryAndSomeReplicas" : "DeadPrimary";
     if (dead) {
-      Duration since = For(memory_.dead_since, leader_);
-      Add("DeadPrimary", leader_, since >= options_.dead_mysqld ? Remedy::kFailOver : Remedy::kWait,
+      Duration since = Since(memory_.dead_since, leader_);
+      Add(dead_primary, leader_, since >= options_.dead_mysqld ? Remedy::kFailOver : Remedy::kWait,
           "its mysqld is dead");
       return;
     }
-    Duration silent = For(memory_.silent_since, leader_);
-    bool broken = std::ranges::all_of(up, [this](const TabletSight* tablet) {
-      return tablet->source != leader_ || !tablet->io_running;
-    });
-    if (broken) {
-      Add("DeadPrimary", leader_,
+    Duration silent = Since(memory_.answered, leader_);
+    if (!primary_->hung) silent = std::min(silent, Since(memory_.heard, leader_));
+    auto receives = [this](const TabletSight* tablet) { return Receives(*tablet); };
+    auto moves = [this](const TabletSight* tablet) { return StreamMoves(*tablet); };
+    if (std::ranges::none_of(up, receives)) {
+      Add(dead_primary, leader_,
           silent >= options_.broken_streams ? Remedy::kFailOver : Remedy::kWait,
           "it does not answer, and no replica receives from it: " + primary_->error);
-      return;
+    } else if (std::ranges::none_of(up, moves)) {
+      Add(dead_primary, leader_,
+          silent >= options_.quiet_streams ? Remedy::kFailOver : Remedy::kWait,
+          "it does not answer, and its streams have fallen silent: " + primary_->error);
+    } else if (primary_->hung) {
+      Add("UnreachablePrimary", leader_, Remedy::kWait,
+          "its streams move, so it lives and is busy: " + primary_->error);
+    } else {
+      Add("UnreachablePrimary", leader_,
+          silent >= options_.silence ? Remedy::kFailOver : Remedy::kWait,
+          "its vttablet does not answer, its mysqld lives: " + primary_->error);
     }
-    Add("UnreachablePrimary", leader_,
-        silent >= options_.silence ? Remedy::kFailOver : Remedy::kWait,
-        "it does not answer, replicas still hold their streams: " + primary_->error);
   }
 
   void OfReplica(const TabletSight& tablet) {
@@ -157,6 +223,13 @@ class Look {
     } else if (!tablet.read_only) {
       AddPatiently("ReplicaIsWritable", tablet.alias, Remedy::kMakeReadOnly, "it is not read-only");
     }
+    if (!tablet.needs_seed.empty()) {
+      Add("ReplicaNeedsSeed", tablet.alias, Remedy::kNone, tablet.needs_seed);
+      return;
+    }
+    OfErrant(tablet);
+    bool acks = reparent::MayAcknowledge(view_.durability, {leader_, primary_->type},
+                                         {tablet.alias, tablet.type});
     if (tablet.fenced) {
       AddPatiently("ReplicationStopped", tablet.alias, Remedy::kRepoint,
                    "a reparent fenced it and did not end");
@@ -168,8 +241,26 @@ class Look {
                    "it replicates from " + tablet.source.ToString());
     } else if (!tablet.io_running || !tablet.sql_running) {
       // Its vttablet starts replication again, unless a person has stopped it.
-      Add("ReplicationStopped", tablet.alias, Remedy::kNone, "a thread of its replication stands");
+      AddAfter(options_.long_patience, "ReplicationStopped", tablet.alias, Remedy::kRepoint,
+               "a thread of its replication stands");
+    } else if (acks != tablet.semi_sync_replica) {
+      AddPatiently(
+          acks ? "ReplicaSemiSyncMustBeSet" : "ReplicaSemiSyncMustNotBeSet", tablet.alias,
+          Remedy::kRepoint,
+          acks ? "it should acknowledge, and does not" : "it acknowledges, and should not");
     }
+  }
+
+  // What it has beyond its primary in two looks running; a look at the primary is never newer than
+  // the one after it. Of MariaDB, whose sets cannot tell, nothing is said.
+  void OfErrant(const TabletSight& tablet) {
+    if (view_.flavor != gtid::Flavor::kMysql || tablet.source != leader_) return;
+    gtid::Set ahead = tablet.executed.Subtract(primary_->executed);
+    gtid::Set before = std::exchange(memory_.ahead[tablet.alias], ahead);
+    gtid::Set errant = before.Subtract(primary_->executed);
+    if (errant.Empty() || !tablet.executed.Contains(errant)) return;
+    Add("ErrantGTIDDetected", tablet.alias, Remedy::kNone,
+        "it has transactions that its primary lacks: " + errant.ToString());
   }
 
   const View& view_;
@@ -205,6 +296,10 @@ std::string_view RemedyName(Remedy remedy) {
       return "make read-only";
     case Remedy::kMakeWritable:
       return "make writable";
+    case Remedy::kFixPrimary:
+      return "fix primary";
+    case Remedy::kForgetSource:
+      return "forget source";
   }
   return "none";
 }

@@ -3,8 +3,10 @@
 // are Vitess's (table 1.7 of its reference). Threads: values and pure functions.
 //
 // A late answer is a symptom, not a death: a primary is given up only where the truth is local (its
-// vttablet says that mysqld is dead), where the replicas' streams from it have broken too, or where
-// nothing has been heard of it for longer than a restart takes. Load is none of these.
+// vttablet says that mysqld is dead), where the replicas' streams from it have broken or fallen
+// silent too (an idle source sends heartbeats), or where its vttablet has been away for longer than
+// a restart takes. Load is none of these: a mysqld that does not answer while its streams move is
+// waited for.
 #pragma once
 
 #include <map>
@@ -23,7 +25,9 @@ enum class Remedy : uint8_t {
   kReparentAnew,  // reparent::Action::kPlanned: a reparent that was left unfinished
   kRepoint,       // reparent::Action::kReparentTablet of `tablet`
   kMakeReadOnly,  // SetReadOnly on `tablet`
-  kMakeWritable,  // the primary is writable again: UndoDemote in its own term
+  kMakeWritable,  // SetReadWrite on the primary
+  kFixPrimary,    // UndoDemote in its own term: acknowledgements as they must be, writable
+  kForgetSource,  // ResetReplicationParameters on the primary
 };
 
 struct Problem {
@@ -35,17 +39,31 @@ struct Problem {
 
 // Since when things are as they are; kept from look to look.
 struct Memory {
-  std::map<record::TabletAlias, Time> silent_since;  // did not answer
-  std::map<record::TabletAlias, Time> dead_since;    // its vttablet says that mysqld is dead
-  std::map<std::string, Time> seen_since;            // "<analysis> <alias>"
+  std::map<record::TabletAlias, Time> answered;    // when it last did, for its mysqld too
+  std::map<record::TabletAlias, Time> heard;       // when its vttablet last gave a sign of life
+  std::map<record::TabletAlias, Time> dead_since;  // its vttablet says that mysqld is dead
+  struct Mark {
+    std::string text;
+    Time since{};
+  };
+  std::map<record::TabletAlias, Mark> streams;  // the newest stream_mark
+  // What a replica had at the last look and its primary had not: the primary may have it by now.
+  std::map<record::TabletAlias, gtid::Set> ahead;
+  std::map<std::string, Time> seen_since;  // "<analysis> <alias>"
 };
 
 struct DiagnoseOptions {
   Duration dead_mysqld{0};  // after which a dead mysqld is failed over
   Duration broken_streams = std::chrono::milliseconds(200);  // silent, and replicas' streams broke
-  Duration silence = std::chrono::milliseconds(2500);        // silent, whatever replicas say
+  Duration quiet_streams = std::chrono::milliseconds(1200);  // silent, and their streams are too
+  Duration stream_beat = std::chrono::milliseconds(900);     // a live stream moves more often
+  Duration silence = std::chrono::milliseconds(2500);        // silent, but its mysqld lives
   Duration replica_patience =
-      std::chrono::milliseconds(1500);  // a replica may be about to mend itself
+      std::chrono::milliseconds(1500);                   // a replica may be about to mend itself
+  Duration election_patience = std::chrono::seconds(5);  // tablets of a new shard may yet come
+  // After which a primary without ackers is given up, where its replicas could be fenced, and a
+  // replica that a person has stopped is started.
+  Duration long_patience = std::chrono::seconds(10);
 };
 
 // Problems of the shard, the one to be acted upon first in front; `memory` takes up this look.

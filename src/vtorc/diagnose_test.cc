@@ -40,6 +40,12 @@ class DiagnoseTest : public testing::Test {
     return found[0].analysis + ": " + std::string(RemedyName(found[0].remedy));
   }
 
+  // The same, and a heartbeat has arrived at each replica.
+  std::string Beating(int ms) {
+    for (size_t i : {1, 2}) At(i).stream_mark = std::to_string(ms);
+    return First(ms);
+  }
+
   reparent::View view_;
   DiagnoseOptions options_;
   Memory memory_;
@@ -53,18 +59,39 @@ TEST_F(DiagnoseTest, ADeadMysqldIsActedUponAtOnce) {
 }
 
 TEST_F(DiagnoseTest, SilenceNeedsTheStreamsWordOrTime) {
+  EXPECT_EQ(Beating(0), "");
   At(0).reachable = false;
-  EXPECT_EQ(First(0), "UnreachablePrimary: wait");
-  EXPECT_EQ(First(2000), "UnreachablePrimary: wait");
-  EXPECT_EQ(First(2500), "UnreachablePrimary: fail over");
+  EXPECT_EQ(Beating(100), "UnreachablePrimary: wait");
+  EXPECT_EQ(Beating(2400), "UnreachablePrimary: wait");
+  EXPECT_EQ(Beating(2500), "UnreachablePrimary: fail over");
   At(0).reachable = true;
-  EXPECT_EQ(First(2600), "");
+  EXPECT_EQ(Beating(2600), "");
   At(0).reachable = false;
   At(1).io_running = At(2).io_running = false;
-  EXPECT_EQ(First(2700), "DeadPrimary: wait");
-  EXPECT_EQ(First(2900), "DeadPrimary: fail over");
-  At(2).io_running = true;  // one stream that holds is evidence of life
-  EXPECT_EQ(First(2950), "UnreachablePrimary: wait");
+  EXPECT_EQ(Beating(2700), "DeadPrimary: wait");
+  EXPECT_EQ(Beating(2800), "DeadPrimary: fail over");
+  At(2).io_running = true;  // one stream that moves is evidence of life
+  EXPECT_EQ(Beating(2850), "UnreachablePrimary: wait");
+}
+
+TEST_F(DiagnoseTest, AFrozenHostIsKnownByItsSilentStreams) {
+  EXPECT_EQ(Beating(0), "");
+  At(0).reachable = false;
+  EXPECT_EQ(First(200), "UnreachablePrimary: wait");
+  EXPECT_EQ(First(1000), "DeadPrimary: wait");
+  EXPECT_EQ(First(1200), "DeadPrimary: fail over");
+  EXPECT_EQ(Beating(1300), "UnreachablePrimary: wait");
+  // A beat of its vttablet, whose answer is only late.
+  memory_.heard[{"zone1", 100}] = Time{} + 5900ms;
+  EXPECT_EQ(Beating(6000), "UnreachablePrimary: wait");
+}
+
+TEST_F(DiagnoseTest, ABusyMysqldIsWaitedForWhileItsStreamsMove) {
+  EXPECT_EQ(Beating(0), "");
+  At(0).reachable = false;
+  At(0).hung = true;
+  for (int ms = 100; ms < 60'000; ms += 500) EXPECT_EQ(Beating(ms), "UnreachablePrimary: wait");
+  EXPECT_EQ(First(61'000), "DeadPrimary: fail over");
 }
 
 TEST_F(DiagnoseTest, NothingIsDoneWhereNobodyCouldLead) {
@@ -75,7 +102,7 @@ TEST_F(DiagnoseTest, NothingIsDoneWhereNobodyCouldLead) {
   EXPECT_EQ(First(99000), "DeadPrimaryWithoutReplicas: none");
 }
 
-TEST_F(DiagnoseTest, AShardThatNobodyEverLedIsLeftToAPerson) {
+TEST_F(DiagnoseTest, AShardThatNobodyEverLedElectsItsFirstPrimary) {
   view_.shard_primary = {};
   for (reparent::TabletSight& tablet : view_.tablets) {
     tablet.journal_term = 0;
@@ -84,7 +111,10 @@ TEST_F(DiagnoseTest, AShardThatNobodyEverLedIsLeftToAPerson) {
     tablet.read_only = true;
     tablet.source = {};
   }
-  EXPECT_EQ(First(0), "ClusterHasNoPrimary: none");
+  EXPECT_EQ(First(0), "ClusterHasNoPrimary: wait");
+  EXPECT_EQ(First(5000), "ClusterHasNoPrimary: reparent anew");
+  At(2).reachable = false;
+  EXPECT_EQ(First(6000), "ClusterHasNoPrimary: none");
 }
 
 TEST_F(DiagnoseTest, ReplicasAreMendedWithPatience) {
@@ -123,15 +153,55 @@ TEST_F(DiagnoseTest, AnUnfinishedReparentIsRunAgain) {
   EXPECT_EQ(First(1600), "PrimaryIsReadOnly: make writable");
 }
 
-TEST_F(DiagnoseTest, LockedByMissingAckersIsToldAndTheirReplicasAreMended) {
+TEST_F(DiagnoseTest, LockedByMissingAckersIsHealedByThemOrByAnotherPrimary) {
   for (size_t i : {1, 2}) {
     At(i).source = {};
     At(i).io_running = false;
   }
-  EXPECT_EQ(First(0), "LockedSemiSyncPrimary: none");
+  EXPECT_EQ(First(0), "LockedSemiSyncPrimary: wait");
   std::vector<Problem> found = Diagnose(view_, Time{} + 2s, options_, memory_);
-  ASSERT_EQ(found.size(), 3u);
-  EXPECT_EQ(found[1].remedy, Remedy::kRepoint);
+  ASSERT_EQ(found.size(), 4u);
+  EXPECT_EQ(found[1].analysis, "AllPrimaryReplicasNotReplicating");
+  EXPECT_EQ(found[2].remedy, Remedy::kRepoint);
+  EXPECT_EQ(First(10'000), "LockedSemiSyncPrimary: fail over");
+  At(1).reachable = At(2).reachable = false;  // nobody could be fenced: a failover would not help
+  EXPECT_EQ(First(10'100), "LockedSemiSyncPrimary: none");
+}
+
+TEST_F(DiagnoseTest, SettingsThatSomebodyChangedArePutRight) {
+  At(0).semi_sync_required = 0;
+  EXPECT_EQ(First(0), "PrimarySemiSyncMustBeSet: wait");
+  EXPECT_EQ(First(1500), "PrimarySemiSyncMustBeSet: fix primary");
+  At(0).promised_term = 4;  // somebody is about to lead the next term
+  EXPECT_EQ(First(1600), "PrimarySemiSyncMustBeSet: none");
+  At(0).promised_term = 3;
+  At(0).semi_sync_required = 1;
+  At(0).source = {"zone1", 101};
+  EXPECT_EQ(First(1700), "PrimaryHasPrimary: wait");
+  EXPECT_EQ(First(3200), "PrimaryHasPrimary: forget source");
+  At(0).source = {};
+  At(1).semi_sync_replica = false;
+  EXPECT_EQ(First(4000), "ReplicaSemiSyncMustBeSet: wait");
+  EXPECT_EQ(First(5500), "ReplicaSemiSyncMustBeSet: repoint");
+}
+
+TEST_F(DiagnoseTest, ErrantTransactionsNeedTwoLooks) {
+  auto set = [](const char* text) { return *gtid::Set::Parse(gtid::Flavor::kMysql, text); };
+  const char* kUs = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+  std::string more = std::string(kUs) + ":1-9", less = std::string(kUs) + ":1-5";
+  At(0).executed = set(less.c_str());
+  At(1).executed = At(2).executed = set(more.c_str());
+  EXPECT_EQ(First(0), "");
+  At(0).executed = set(more.c_str());  // only the look at the primary was older
+  EXPECT_EQ(First(100), "");
+  At(1).executed = set((more + ",4e11fa47-71ca-11e1-9e33-c80aa9429562:1").c_str());
+  EXPECT_EQ(First(200), "");
+  EXPECT_EQ(First(300), "ErrantGTIDDetected: none");
+}
+
+TEST_F(DiagnoseTest, AReplicaWithoutUsableDataIsTold) {
+  At(1).needs_seed = "its tail holds DDL";
+  EXPECT_EQ(First(0), "ReplicaNeedsSeed: none");
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include "health/watcher.h"
 #include "io/sync.h"
 #include "vtorc/diagnose.h"
+#include "vtorc/history.h"
+#include "vtorc/maintenance.h"
 
 namespace paceline::vtorc {
 
@@ -37,7 +39,8 @@ struct ShardReport {
   std::string shard;  // "keyspace/0"
   std::string primary;
   std::vector<Problem> problems;
-  std::string error;  // why the shard could not be looked at
+  std::string error;        // why the shard could not be looked at
+  std::string maintenance;  // why nothing is healed; empty: all is
 };
 
 class Vtorc {
@@ -50,13 +53,15 @@ class Vtorc {
   void Start();
   io::Task<void> Stop(Deadline deadline);
 
-  // Diagnoses without healing until it is switched on again.
-  void SetRecoveries(bool on) { options_.recoveries = on; }
-  bool recoveries() const { return options_.recoveries; }
+  // "*", "keyspace" or "keyspace/shard" is only diagnosed from now on, by every vtorc, or healed
+  // again. Kept in the topology. Errors: kInvalidArgument, and the topology's.
+  io::Task<Status> SetMaintenance(std::string name, bool on, std::string why, Deadline deadline);
+  const Maintenance& maintenance() const { return maintenance_; }
   std::vector<ShardReport> Report() const;
   const std::deque<TimelineEntry>& timeline() const { return timeline_; }
+  History& history() { return history_; }
   struct Counts {
-    int64_t successful = 0, failed = 0, failovers = 0;
+    int64_t successful = 0, failed = 0, failovers = 0, left_to_others = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -70,8 +75,14 @@ class Vtorc {
   static io::Task<void> WatchShard(Vtorc& self, std::shared_ptr<Shard> shard);
   io::Task<void> LookAt(std::shared_ptr<Shard> shard);
   io::Task<void> Heal(std::shared_ptr<Shard> shard, Problem problem);
-  io::Task<Status> Reparent(std::shared_ptr<Shard> shard, reparent::Request request);
-  io::Task<Status> Mend(std::shared_ptr<Shard> shard, Problem problem);
+  io::Task<Status> Reparent(std::shared_ptr<Shard> shard, reparent::Request request,
+                            int64_t recovery);
+  io::Task<Status> Mend(std::shared_ptr<Shard> shard, Problem problem, int64_t recovery);
+  io::Task<void> ReadMaintenance(Deadline deadline);
+  io::Task<Status> FixPrimary(std::shared_ptr<Shard> shard, record::TabletAlias alias);
+  // Until a transaction that came after its promotion stands at the new primary.
+  static io::Task<void> SeeFirstWrite(Vtorc& self, std::shared_ptr<Shard> shard, int64_t recovery);
+  void Enter(int64_t recovery, std::string stage, std::string text);
   void Tell(const std::string& shard, std::string text);
 
   topo::Server& topo_;
@@ -80,6 +91,8 @@ class Vtorc {
   VtorcOptions options_;
   std::map<record::KeyspaceShard, std::shared_ptr<Shard>> shards_;
   std::deque<TimelineEntry> timeline_;
+  History history_;
+  Maintenance maintenance_;  // as last read
   Counts counts_;
   int listener_ = 0;
   io::Gate gate_;

@@ -140,7 +140,7 @@ class LocalCluster:
 
     def flags(self):
         return [f"--flavor={self.flavor}", f"--mysqld={mysqld_of(self.flavor)}", f"--topo={self.topo}",
-                *(["--vtorc"] if self.vtorc else [])]
+                f"--vtorcs={2 if self.vtorc else 0}"]
 
     def up_command(self):
         return [BIN / "paceline", "up", "--detach", f"--tablets={self.tablets}", f"--cell={self.cell}",
@@ -239,6 +239,11 @@ class LocalCluster:
         """A connection to a tablet's mysqld itself, for looking, not for going around vtgate."""
         return pymysql.connect(host=self.address(uid), port=self.port(17000 + uid), user="vt_bench", database=f"vt_{self.keyspace}",
                                **{"autocommit": True, "connect_timeout": 5, "read_timeout": 30, **options})
+
+    def as_dba(self, uid, **options):
+        """A connection to a tablet's mysqld with all privileges, on its socket."""
+        return pymysql.connect(unix_socket=str(self.data_dir / f"vt_{uid:010d}" / "mysql.sock"), user="vt_dba",
+                               **{"autocommit": True, "connect_timeout": 5, "read_timeout": 120, **options})
 
     def serves(self):
         """True when a write through vtgate succeeds."""

@@ -60,6 +60,26 @@ io::Task<Status> Manager::ComeBackUnder(LaterLeader leader, bool held, Deadline 
   co_return saved;
 }
 
+// Whether another tablet of the shard has promised a later term than this one led: a failover may
+// be under way that has not asked here.
+io::Task<bool> Manager::LaterTermPromised(Deadline deadline) {
+  if (state_.promised_term > state_.primary_term) co_return true;
+  if (!needs_.call_tablet) co_return false;
+  auto tablets =
+      co_await needs_.topo->ListTabletsOfShard(tablet_.keyspace, tablet_.shard, deadline);
+  if (!tablets) co_return false;
+  for (const auto& stored : tablets->tablets) {
+    if (stored.value.alias == tablet_.alias) continue;
+    std::shared_ptr<port::TabletManager> manager = needs_.call_tablet(stored.value);
+    if (manager == nullptr) continue;
+    agent::TabletStateRequest request;
+    agent::TabletStateResponse state;
+    Status answered = co_await manager->TabletState(request, state, deadline);
+    if (answered && state.promised_term() > state_.primary_term) co_return true;
+  }
+  co_return false;
+}
+
 // mysqld died as a primary and is held. Whoever leads later decides; where nobody asked for a term
 // within a moment, it starts as it is and leads on.
 io::Task<void> Manager::DecideHeld(Manager& self) {
@@ -72,7 +92,7 @@ io::Task<void> Manager::DecideHeld(Manager& self) {
       if (back || !self.needs_seed_.empty()) break;
       LOG_WARNING("coming back: {}", back.error().ToString());
     }
-    bool asked = self.state_.promised_term > self.state_.primary_term;
+    bool asked = co_await self.LaterTermPromised(Deadline::In(1s));
     Duration patience = asked ? self.options_.undecided_patience : self.options_.hold_patience;
     if (!leader && self.loop_.Now() - began > patience) {
       LOG_INFO("nobody else leads: mysqld starts again as it is");
@@ -84,6 +104,7 @@ io::Task<void> Manager::DecideHeld(Manager& self) {
     if (!open) break;
   }
   self.deciding_ = false;
+  self.look_.Pulse();  // which takes up the role
 }
 
 }  // namespace paceline::vttablet

@@ -29,6 +29,9 @@ class Turn {
   bool held_ = false;
 };
 
+// A mysqld that has not answered simple questions for so long is said to be silent.
+constexpr Duration kHungAfter = 500ms;
+
 record::TabletAlias AliasOf(const topodata::TabletAlias& alias) {
   return {alias.cell(), alias.uid()};
 }
@@ -60,15 +63,30 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
   out.set_replication_lag_ms(lag_ ? *lag_ / 1ms : -1);
   FillGrants(out);
   out.set_mysqld_running(false);
-  out.set_mysqld_exited(mysqld_exited_);
+  out.set_mysqld_exited(process_runs_ && !*process_runs_);
+  out.set_needs_seed(needs_seed_);
   if (replication_ == nullptr) co_return Status();
   out.set_flavor(std::string(gtid::FlavorName(replication_->flavor().gtid_flavor())));
+  Time began = loop_.Now();
+  Deadline patience = Deadline::In(kHungAfter).EarlierOf(deadline);
+  Status told = co_await FillFromMysqld(out, patience);
+  // One session that broke is not a death: mysqlctld knows by the process.
+  bool unknown = !told && (told.error().code() == Code::kDeadlineExceeded ||
+                           told.error().code() == Code::kUnavailable);
+  if (!unknown) co_return told;
+  bool dead = process_runs_ ? !*process_runs_ : told.error().code() == Code::kUnavailable;
+  out.set_mysqld_running(!dead);
+  if (dead) co_return Status();
+  // A fact about this tablet, not a failure of the call.
+  Duration silent = std::max(loop_.Now() - began, loop_.Now() - mysqld_answered_);
+  out.set_mysqld_silent_ms(std::max<int64_t>(1, silent / 1ms));
+  co_return Status();
+}
+
+io::Task<Status> Manager::FillFromMysqld(agent::TabletStateResponse& out, Deadline deadline) {
   Result<mysqld::ReadOnly> read_only = co_await replication_->GetReadOnly(deadline);
-  if (!read_only) {
-    bool dead = read_only.error().code() == Code::kUnavailable;
-    if (dead) co_return Status();  // a fact about this tablet, not a failure of the call
-    co_return Fail(read_only.error());
-  }
+  if (!read_only) co_return Fail(read_only.error());
+  mysqld_answered_ = loop_.Now();
   out.set_mysqld_running(true);
   out.set_mysqld_exited(false);
   out.set_read_only(read_only->read_only);
@@ -85,6 +103,9 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
     out.set_sql_running(status.applier == mysqld::ThreadState::kRunning);
     out.set_replication_error(status.io_error.empty() ? status.applier_error : status.io_error);
     out.set_replication_lag_ms(status.lag ? *status.lag / 1ms : -1);
+    Result<std::string> mark = co_await replication_->StreamMark(status, deadline);
+    if (!mark) co_return Fail(mark.error());
+    out.set_stream_mark(*mark);
   } else {
     Result<gtid::Set> position = co_await replication_->Position(deadline);
     if (!position) co_return Fail(position.error());
@@ -274,8 +295,10 @@ io::Task<Status> Manager::Repoint(const agent::RepointRequest& request,
                    tablet_.alias.ToString());
   }
   state_.fenced = false;
+  told_address_ = {request.primary_host(), request.primary_port()};
   Status replica = co_await BecomeReplicaOf(AliasOf(request.primary()), request.start(),
                                             request.semi_sync(), deadline);
+  told_address_ = {};
   if (!replica) co_return replica;
   Status filled = co_await FillState(*response.mutable_state(), deadline);
   co_return filled;

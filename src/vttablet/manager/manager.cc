@@ -67,6 +67,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
     if (!open) co_return Fail(Code::kCanceled, "stopping");
   }
   mysqld_running_ = true;
+  mysqld_answered_ = loop_.Now();
   Status registered =
       co_await Register(deadline);  // last: whoever reads the record may promote at once
   if (!registered) co_return registered;
@@ -139,14 +140,17 @@ io::Task<void> Manager::StatusLoop(Manager& self) {
   if (!pass) co_return;
   for (;;) {
     co_await self.LookAtReplication();
-    bool open = co_await io::Sleep(self.gate_, Deadline::In(self.options_.status_interval));
-    if (!open) co_return;
+    if (self.gate_.closed()) co_return;
+    bool woken = co_await self.look_.Wait(Deadline::In(self.options_.status_interval));
+    (void)woken;
+    if (self.gate_.closed()) co_return;
   }
 }
 
 io::Task<void> Manager::LookAtReplication() {
   std::string ask = "SELECT 1";
   Result<mysql::QueryResult> alive = co_await needs_.dba->Query(ask, Deadline::In(3s));
+  if (alive) mysqld_answered_ = loop_.Now();
   bool gone = !alive && alive.error().code() == Code::kUnavailable;
   if (gone != !mysqld_running_) {
     mysqld_running_ = !gone;
@@ -158,7 +162,7 @@ io::Task<void> Manager::LookAtReplication() {
   }
   if (gone) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
-  if (!role_known_ && !confirming_ && needs_seed_.empty()) {
+  if (!role_known_ && !confirming_ && !deciding_ && needs_seed_.empty()) {
     Status role = co_await TakeUpRole(Deadline::In(60s));
     if (!role) {
       LOG_WARNING("taking up the role: {}", role.error().ToString());
@@ -226,7 +230,7 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
   for (;;) {
     // Ended in pieces, so that Stop need not wait for the agent.
     Status watched = co_await self.needs_.agent->WatchMysqld(self, Deadline::In(30s));
-    (void)watched;
+    if (watched.error().code() != Code::kDeadlineExceeded) self.process_runs_.reset();
     bool open = co_await io::Sleep(self.gate_, Deadline::In(100ms));
     if (!open) co_return;
   }
@@ -234,8 +238,11 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
 
 void Manager::OnState(const port::MysqldState& state) {
   held_ = state.held;
-  mysqld_exited_ = !state.running;
-  if (state.running) return;  // LookAtReplication notices that it answers
+  process_runs_ = state.running;
+  if (state.running) {
+    look_.Pulse();  // which notices that it answers
+    return;
+  }
   if (mysqld_running_) {
     LOG_WARNING("mysqld died: {}", state.last_exit);
     mysqld_running_ = false;

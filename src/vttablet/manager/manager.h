@@ -37,7 +37,7 @@ struct ManagerOptions {
   mysqld::SourceOptions replication;  // user and password of vt_repl
   Duration status_interval = 500ms;
   Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
-  Duration hold_patience = 1s;        // for somebody to ask for a term after mysqld died as primary
+  Duration hold_patience = 2500ms;    // for somebody to ask for a term after mysqld died as primary
   Duration undecided_patience = 30s;  // and for the one who asked to come to an end
 };
 
@@ -137,6 +137,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<std::optional<LaterLeader>> FindLaterLeader(Deadline deadline);
   io::Task<Status> ComeBackUnder(LaterLeader leader, bool held, Deadline deadline);
   static io::Task<void> DecideHeld(Manager& self);
+  io::Task<bool> LaterTermPromised(Deadline deadline);
   // All that it has is acknowledged now: its log may be cut after a crash.
   io::Task<void> NoteConfirmed();
   // Steps down when the shard's record names a later primary.
@@ -161,10 +162,14 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> PublishType(Deadline deadline);
+  // The same, in the background, until it has succeeded: clients need not wait for the topology.
+  void PublishTypeSoon();
+  static io::Task<void> PublishTypeUntilDone(Manager& self);
   io::Task<Status> PublishShard(Deadline deadline);
   io::Task<Status> CheckTerm(uint64_t term);
   Status StillLeads(uint64_t term) const;
   io::Task<Status> FillState(agent::TabletStateResponse& out, Deadline deadline);
+  io::Task<Status> FillFromMysqld(agent::TabletStateResponse& out, Deadline deadline);
   io::Task<Result<uint32_t>> AcknowledgementsWanted(Deadline deadline);
   io::Task<Result<bool>> MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline);
   io::Task<Status> Save();
@@ -200,9 +205,18 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   reparent::GrantPromises promises_;  // while it follows
   record::Shard shard_;               // as last seen
   bool mysqld_running_ = false;
-  bool mysqld_exited_ = false;  // as mysqlctld told last
-  bool role_known_ = false;     // TakeUpRole has succeeded since mysqld was started
+  Time mysqld_answered_{};            // when it last did
+  std::optional<bool> process_runs_;  // as mysqlctld sees it, while it can be asked
+  bool role_known_ = false;           // TakeUpRole has succeeded since mysqld was started
   bool serving_ = false;
+  bool type_published_ = true;
+  bool publishing_type_ = false;
+  struct Address {
+    std::string host;
+    int32_t port = 0;
+  };
+  Address told_address_;  // of the primary, by the Repoint that runs
+  io::Event look_;        // pulsed: mysqld runs again
   std::string why_not_;
   std::string health_error_;
   std::optional<Duration> lag_;

@@ -114,6 +114,27 @@ io::Task<Status> Manager::PublishType(Deadline deadline) {
   co_return Status();
 }
 
+void Manager::PublishTypeSoon() {
+  type_published_ = false;
+  if (publishing_type_) return;
+  publishing_type_ = true;
+  io::Detach(PublishTypeUntilDone(*this));
+}
+
+io::Task<void> Manager::PublishTypeUntilDone(Manager& self) {
+  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  while (pass && !self.type_published_) {
+    self.type_published_ = true;  // until it changes again meanwhile
+    Status published = co_await self.PublishType(Deadline::In(5s));
+    if (published) continue;
+    self.type_published_ = false;
+    LOG_WARNING("{}", published.error().ToString());
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(500ms));
+    if (!open) break;
+  }
+  self.publishing_type_ = false;
+}
+
 // What a coordinator publishes; done here where it was Vitess's, or where the record has been wrong
 // for a while (I6).
 io::Task<Status> Manager::PublishShard(Deadline deadline) {
@@ -233,8 +254,7 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   position_.clear();
   co_await LookAtPosition();
   ShowServing();
-  Status published = co_await PublishType(Deadline::In(5s));
-  if (!published) LOG_WARNING("{}", published.error().ToString());
+  PublishTypeSoon();
   co_return Status();
 }
 
@@ -284,8 +304,13 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   mysqld::SourceOptions options = options_.replication;
   bool remembered = state_.leader == primary.ToString() && state_.leader_port != 0;
   Deadline patience = remembered ? Deadline::In(2s).EarlierOf(deadline) : deadline;
-  auto source = co_await needs_.topo->GetTablet(primary, patience);
-  if (source && source->value.mysql_port != 0) {
+  Result<topo::Stored<record::Tablet>> source = Fail(Code::kUnavailable, "not asked");
+  bool told = told_address_.port != 0;
+  if (!told) source = co_await needs_.topo->GetTablet(primary, patience);
+  if (told) {
+    options.host = told_address_.host;
+    options.port = static_cast<uint16_t>(told_address_.port);
+  } else if (source && source->value.mysql_port != 0) {
     options.host = source->value.mysql_hostname;
     options.port = static_cast<uint16_t>(source->value.mysql_port);
   } else if (remembered && (source || source.error().code() != Code::kNotFound)) {
@@ -363,8 +388,7 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   lag_ = start ? std::optional<Duration>(Duration(0)) : std::nullopt;
   health_error_.clear();
   ShowServing();
-  Status published = co_await PublishType(Deadline::In(5s));
-  if (!published) LOG_WARNING("{}", published.error().ToString());
+  PublishTypeSoon();
   co_return Status();
 }
 
@@ -503,8 +527,7 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   position_.clear();
   co_await LookAtPosition();
   ShowServing();
-  Status published = co_await PublishType(Deadline::In(5s));
-  if (!published) LOG_WARNING("{}", published.error().ToString());
+  PublishTypeSoon();
   LOG_INFO("primary of term {} from {}", term, position);
   co_return Status();
 }

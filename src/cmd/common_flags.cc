@@ -2,6 +2,9 @@
 
 #include <iostream>
 
+#include "backup/storage_s3.h"
+#include "cmd/mains.h"
+
 namespace paceline::cmd {
 
 void CommonFlags::AddTo(FlagSet& flags) {
@@ -51,6 +54,34 @@ std::optional<int> ParseOrExit(FlagSet& flags, const std::vector<std::string>& a
 int FailWith(const Error& error) {
   std::cerr << error.ToString() << "\n";
   return 1;
+}
+
+void BackupFlags::AddTo(FlagSet& flags) {
+  flags.Text("backup-storage-implementation", &storage,
+             "where backups are kept: file or s3; empty: nowhere");
+  flags.Text("file-backup-storage-root", &file_root, "folder of the storage \"file\"");
+  flags.Text("s3-backup-aws-region", &s3_region, "region of the bucket");
+  flags.Text("s3-backup-aws-endpoint", &s3_endpoint,
+             "address of what speaks S3's protocol; empty: Amazon's");
+  flags.Text("s3-backup-storage-bucket", &s3_bucket, "bucket of the storage \"s3\"");
+  flags.Text("s3-backup-storage-root", &s3_root, "prefix of all objects in it");
+  flags.Bool("s3-backup-force-path-style", &s3_path_style,
+             "name the bucket in the path, not in the host");
+}
+
+std::string BackupFlags::Root() const {
+  if (storage != "s3") return file_root;
+  return fmt::format("s3://{}{}{}?region={}{}{}{}", s3_bucket, s3_root.empty() ? "" : "/", s3_root,
+                     s3_region, s3_endpoint.empty() ? "" : "&endpoint=", s3_endpoint,
+                     s3_path_style ? "&path_style=true" : "");
+}
+
+void UseBackupCredentials() {
+  backup::S3Credentials credentials;
+  credentials.access_key = EnvironmentText("AWS_ACCESS_KEY_ID");
+  credentials.secret_key = EnvironmentText("AWS_SECRET_ACCESS_KEY");
+  credentials.session_token = EnvironmentText("AWS_SESSION_TOKEN");
+  backup::SetS3Credentials(std::move(credentials));
 }
 
 }  // namespace paceline::cmd

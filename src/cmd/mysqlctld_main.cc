@@ -15,6 +15,7 @@
 #include "mysqlctl/agent.h"
 #include "rpc/mysqlctl.h"
 #include "rpc/server.h"
+#include "rpc/tablet_manager.h"
 
 namespace paceline::cmd {
 namespace {
@@ -24,6 +25,12 @@ io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& 
   auto instance = co_await mysqlctl::Resolve(options, environment, true, Deadline::In(30s));
   if (!instance) co_return FailWith(instance.error().Context("mysqlctld"));
   mysqlctl::Mysqlctld agent(loop, options, *instance);
+  io::Loop* here = &loop;
+  agent.SetCallTablet([here](const std::string& address) -> std::shared_ptr<port::TabletManager> {
+    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(*here, address, rpc::ChannelOptions());
+    if (!channel) return nullptr;
+    return rpc::NewTabletManagerClient(*channel);
+  });
   rpc::Server grpc;
   rpc::AddMysqlctl(grpc, loop, agent);
   rpc::ServerOptions listen;
@@ -88,6 +95,7 @@ int MysqlctldMain(const std::vector<std::string>& arguments) {
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("mysqlctld", "info");
+  UseBackupCredentials();
   return io::RunUntilDone(loop, Serve(parsed->options, loop, signals));
 }
 

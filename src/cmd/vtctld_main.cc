@@ -14,14 +14,15 @@
 namespace paceline::cmd {
 namespace {
 
-io::Task<int> Serve(CommonFlags flags, io::Loop& loop, io::SignalWatch& signals) {
+io::Task<int> Serve(CommonFlags flags, BackupFlags backups, io::Loop& loop,
+                    io::SignalWatch& signals) {
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.topo);
   if (!topo) co_return FailWith(topo.error().Context("vtctld"));
   TabletChannels channels(loop);
   drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };
-  vtctld::Vtctld vtctld(**topo, connect);
+  vtctld::Vtctld vtctld(**topo, connect, {backups.storage, backups.Root()});
   rpc::Server grpc;
   rpc::AddVtctld(grpc, loop, vtctld);
   rpc::ServerOptions listen;
@@ -63,11 +64,14 @@ int VtctldMain(const std::vector<std::string>& arguments) {
   FlagSet flags("vtctld", "--cell <cell> [flags]",
                 "The administration of a cluster, for vtctldclient and vtctlclient.");
   common.AddTo(flags);
+  BackupFlags backups;
+  backups.AddTo(flags);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("vtctld", common.log_level);
-  return io::RunUntilDone(loop, Serve(common, loop, signals));
+  UseBackupCredentials();
+  return io::RunUntilDone(loop, Serve(common, backups, loop, signals));
 }
 
 }  // namespace paceline::cmd

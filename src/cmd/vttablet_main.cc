@@ -21,6 +21,9 @@ namespace {
 struct TabletFlags {
   CommonFlags common;
   AdmissionFlags admission;
+  BackupFlags backups;
+  std::string backup_engine, backup_compression = "zstd";
+  int64_t backup_rate = 0;
   std::string tablet_path, hostname, keyspace, shard = "0", type = "replica";
   std::string db_socket, db_name;
   std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs",
@@ -74,7 +77,14 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   f.admission.AddTo(flags);
   flags.Ignored("init-populate-metadata", false);
   flags.Ignored("health-check-interval", true);
-  flags.Ignored("backup-storage-implementation", true);
+  f.backups.AddTo(flags);
+  flags.Text("backup-engine-implementation", &f.backup_engine,
+             "clone, mariabackup or builtin; empty: the server's own that does not stop it");
+  flags.Text("compression-engine-name", &f.backup_compression,
+             "compression of backups: zstd, lz4 or none");
+  flags.Int("backup-rate-limit", &f.backup_rate, "bytes a second at most; 0: no limit");
+  flags.Text("backup-encryption-key-file", &f.backups.key_file,
+             "file with the secret that backups are sealed with (AES-256-GCM); empty: not sealed");
   flags.Ignored("restore-from-backup", false);
 }
 
@@ -185,6 +195,14 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   t.record.mysql_port = f.mysql_port;
 
   vttablet::ManagerOptions options;
+  options.backups.storage = f.backups.storage;
+  options.backups.root = f.backups.Root();
+  options.backups.key_file = f.backups.key_file;
+  // Vitess's names for engines that stand for ours.
+  if (f.backup_engine != "xtrabackup" && f.backup_engine != "mysqlshell")
+    options.backup_engine = f.backup_engine;
+  options.backup_compression = f.backup_compression;
+  options.backup_rate = static_cast<uint64_t>(std::max<int64_t>(0, f.backup_rate));
   options.tablet = t.record;
   options.state_file = f.state_file;
   options.app_user = f.app_user;
@@ -304,6 +322,7 @@ int VttabletMain(const std::vector<std::string>& arguments) {
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("vttablet", tablet.flags.common.log_level);
+  UseBackupCredentials();
   return io::RunUntilDone(loop, Serve(tablet, loop, signals));
 }
 

@@ -74,12 +74,13 @@ Result<std::string> FindProgram(const std::string& name) {
 int BecomeProgram(const ProcessOptions& options, const User& user, const Prepared& prepared,
                   int output, pid_t parent) {
   if (options.new_session) setsid();
-  int null = open("/dev/null", O_RDONLY);
-  if (null >= 0) dup2(null, 0);
+  int input = options.stdin_fd >= 0 ? options.stdin_fd : open("/dev/null", O_RDONLY);
+  if (input >= 0) dup2(input, 0);
   if (output >= 0) {
     dup2(output, 1);
     dup2(output, 2);
   }
+  if (options.stdout_fd >= 0) dup2(options.stdout_fd, 1);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

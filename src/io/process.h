@@ -20,6 +20,9 @@ namespace paceline::io {
 struct ProcessOptions {
   std::vector<std::string> argv;           // argv[0] is a path, or a name found in PATH
   std::map<std::string, std::string> env;  // added to this process's own
+  // Descriptors of ours that become its standard input and output, and stay open here; -1:
+  // /dev/null, and as `output_file` says.
+  int stdin_fd = -1, stdout_fd = -1;
   std::string directory;
   std::string user;               // run as this user (needs root); empty: as we are
   std::string output_file;        // standard output and error appended here; empty: inherited

@@ -1,6 +1,7 @@
 #include "io/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -222,6 +223,14 @@ Task<Status> Writer::WaitBelow(size_t bytes, Deadline deadline) {
     if (!pulsed) co_return ::paceline::Fail(Code::kDeadlineExceeded, "timed out writing");
   }
   co_return status_;
+}
+
+Result<std::pair<int, int>> MakeSocketPair() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return Fail(Code::kResourceExhausted, "socketpair: {}", strerror(errno));
+  fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  return std::pair(ends[0], ends[1]);
 }
 
 }  // namespace paceline::io

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -161,6 +162,9 @@ class Writer final : private WritableListener, private TickEnd {
 // Errors: kUnavailable naming the address, kDeadlineExceeded.
 Task<Result<std::unique_ptr<Socket>>> Connect(Address address, Deadline deadline);
 
+// Two ends of one connection, close-on-exec, the first non-blocking: for a Socket here and a
+// child's standard input or output. Errors: kResourceExhausted.
+Result<std::pair<int, int>> MakeSocketPair();
 class Listener final : private Source {
  public:
   // Errors: kAlreadyExists when the port is in use, naming it; kInvalidArgument.

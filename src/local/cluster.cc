@@ -66,6 +66,8 @@ ProcessSpec Cluster::Vtctld() const {
   Add(spec.argv,
       {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
        std::to_string(layout_.VtctldWeb()), "--grpc-port", std::to_string(layout_.VtctldGrpc())});
+  std::vector<std::string> backups = layout_.BackupFlags();
+  spec.argv.insert(spec.argv.end(), backups.begin(), backups.end());
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;
@@ -122,6 +124,8 @@ ProcessSpec Cluster::Vttablet(int index) const {
                   layout_.MysqldSocket(index),
                   "--mysqlctl-socket",
                   layout_.MysqlctlSocket(index)});
+  std::vector<std::string> backups = layout_.BackupFlags();
+  spec.argv.insert(spec.argv.end(), backups.begin(), backups.end());
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;

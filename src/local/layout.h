@@ -52,6 +52,11 @@ class Layout {
     return options_.data_dir + "/log/" + process + ".log";
   }
   std::string TabletDir(int index) const;
+  std::string BackupDir() const { return options_.data_dir + "/backups"; }
+  // What those that make or list backups are told.
+  std::vector<std::string> BackupFlags() const {
+    return {"--backup-storage-implementation", "file", "--file-backup-storage-root", BackupDir()};
+  }
   std::string MysqldSocket(int index) const { return TabletDir(index) + "/mysql.sock"; }
   std::string MysqlctlSocket(int index) const { return TabletDir(index) + "/mysqlctl.sock"; }
   std::string NativeSocket(int index) const { return TabletDir(index) + "/native.sock"; }

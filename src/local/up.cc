@@ -110,7 +110,7 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
 Status Prepare(ClusterOptions& wanted) {
   Layout layout(wanted);
   std::error_code error;
-  for (const char* folder : {"/log", "/topo"}) {
+  for (const char* folder : {"/log", "/topo", "/backups"}) {
     std::filesystem::create_directories(wanted.data_dir + folder, error);
     if (error)
       return Fail(Code::kPermissionDenied, "cannot make {}{}: {}", wanted.data_dir, folder,

@@ -15,6 +15,8 @@ constexpr Duration kBackoffMin = 100ms;
 constexpr Duration kBackoffMax = 10s;
 // A server that lived so long starts again without a pause.
 constexpr Duration kSettled = 30s;
+// A server that fails so often, for no reason outside its data, does not start on them.
+constexpr int kFailedStartsMax = 3;
 
 Duration FromProto(const ::vttime::Duration& duration) {
   return std::chrono::seconds(duration.seconds()) + Duration(duration.nanos());
@@ -41,6 +43,7 @@ port::MysqldState Mysqlctld::state() const {
   state.start_count = instance_.start_count();
   state.last_exit = instance_.last_exit();
   state.held = held_;
+  state.unusable = unusable_;
   return state;
 }
 
@@ -53,12 +56,22 @@ io::Task<Status> Mysqlctld::Begin(Deadline deadline) {
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status done;
+  Status cleared = co_await ClearScratch(deadline);
+  if (!cleared) LOG_WARNING("{}", cleared.error().ToString());
   Result<bool> attached = instance_.Attach();
-  if (attached && *attached) {
+  if (Arriving().Pending()) {
+    LOG_INFO("{}: completing a seed that was cut short", instance_.layout().dir);
+    Result<std::string> placed = co_await PlaceSeed(deadline);
+    if (!placed) LOG_ERROR("{}", placed.error().ToString());
+  } else if (attached && *attached) {
     LOG_INFO("adopted mysqld {} of {}", instance_.pid(), instance_.layout().dir);
     started_at_ = loop_.Now();
     Changed();
     done = co_await instance_.WaitReady(deadline);
+  } else if (!instance_.Initialized() && role_ == Role::kPrimary) {
+    // Never an empty primary.
+    held_ = true;
+    SetUnusable("its data is gone");
   } else if (!instance_.Initialized()) {
     LOG_INFO("making {} with {}", instance_.layout().dir,
              instance_.options().programs.version.ToString());
@@ -71,6 +84,12 @@ io::Task<Status> Mysqlctld::Begin(Deadline deadline) {
     Changed();
   } else {
     done = co_await StartPlain(deadline);
+    if (!done && done.error().code() == Code::kInternal && !instance_.running()) {
+      // Its data may be the reason: tried again, and then told as unusable.
+      LOG_ERROR("{}", done.error().message());
+      done = Status();
+      OnDeath("did not start");
+    }
   }
   operation_.Unlock();
   co_return done;
@@ -86,7 +105,11 @@ io::Task<Status> Mysqlctld::StartLocked(std::vector<std::string> arguments, Dead
   wanted_ = true;
   uint64_t starts = instance_.start_count();
   Status started = co_await instance_.Start(std::move(arguments), deadline);
-  if (started) held_ = false;
+  if (started) {
+    held_ = false;
+    failed_starts_ = 0;
+    unusable_.clear();
+  }
   if (instance_.start_count() != starts) started_at_ = loop_.Now();
   Changed();
   co_return started;
@@ -141,11 +164,21 @@ io::Task<void> Mysqlctld::Restart(io::Gate::Pass pass) {
       Changed();
       go_on = false;
     }
+    bool gone = go_on && !instance_.Initialized();
+    if (gone) {
+      SetUnusable("its data is gone");
+      go_on = false;
+    }
     Status started;
     if (go_on) started = co_await StartPlain(deadline);
     operation_.Unlock();
     if (started) break;
     LOG_ERROR("{}", started.error().message());
+    // A full disk, a port in use or a wrong option is nothing that other data would cure.
+    bool perhaps_data = started.error().code() == Code::kInternal;
+    failed_starts_ = perhaps_data ? failed_starts_ + 1 : 0;
+    if (failed_starts_ == kFailedStartsMax)
+      SetUnusable("mysqld does not start: " + started.error().message());
   }
   restarting_ = false;
 }

@@ -1,7 +1,8 @@
 // mysqlctl/agent.h - mysqlctld: owns the process of one mysqld and serves port::Mysqlctl.
 //
 //   no data ---init--> running --dies--> restarting (backoff 100 ms to 10 s) --> running
-//                         |                as replica
+//                         |                as replica --does not start, or its data is gone-->
+//                         unusable |                                            --Seed--> running
 //                         +--dies as primary, or found dead with that role--> held --Keep-->
 //                         running
 //                         +--Shutdown--> stopped --Start--> running
@@ -14,12 +15,15 @@
 #include <string>
 #include <vector>
 
+#include "backup/catalog.h"
+#include "backup/incoming.h"
 #include "io/sync.h"
 #include "mysqlctl/history.h"
 #include "mysqlctl/options.h"
 #include "mysqlctl/role.h"
 #include "mysqld/instance.h"
 #include "port/mysqlctl.h"
+#include "port/tablet_manager.h"
 
 namespace paceline::mysqlctl {
 
@@ -57,6 +61,18 @@ class Mysqlctld final : public port::Mysqlctl {
                                Deadline deadline) override;
   io::Task<Status> WatchMysqld(port::MysqldStateSink& sink, Deadline deadline) override;
   io::Task<Status> SetRole(bool primary, Deadline deadline) override;
+  io::Task<Result<std::string>> Seed(port::SeedOrder order, port::SeedSink& sink,
+                                     Deadline deadline) override;
+  io::Task<Status> ForgetOldData(bool keep_logs, Deadline deadline) override;
+  io::Task<Result<std::string>> Backup(port::BackupOrder order, port::SeedSink& sink,
+                                       Deadline deadline) override;
+  io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) override;
+
+  // How a seed reaches the donor's vttablet; without it there are only clones. Before Begin.
+  using CallTablet =
+      std::function<std::shared_ptr<port::TabletManager>(const std::string& grpc_address)>;
+  void SetCallTablet(CallTablet call) { call_tablet_ = std::move(call); }
+
   io::Task<Status> Keep(Deadline deadline) override;
   io::Task<Result<port::RewindReport>> Rewind(port::RewindOrder order, Deadline deadline) override;
   io::Task<Status> Kill(Deadline deadline) override;
@@ -69,6 +85,42 @@ class Mysqlctld final : public port::Mysqlctl {
   // Under operation_.
   io::Task<Result<port::RewindReport>> RewindLocked(port::RewindOrder order, Deadline deadline);
   io::Task<Status> KillLocked(Deadline deadline);
+  io::Task<Result<std::string>> SeedLocked(port::SeedOrder order, port::SeedSink& sink,
+                                           Deadline deadline);
+  // A transfer that runs, shared with the loop that watches it.
+  struct Fetch {
+    port::SeedSink* sink = nullptr;
+    std::string phase = "copying";
+    std::string path;    // measured for progress
+    bool ended = false;  // the transfer has
+    bool canceled = false;
+    std::function<void()> cancel;  // ends it soon
+    io::Event unwatched;           // the sink is not used any more
+  };
+  static io::Task<void> WatchFetch(Mysqlctld& self, std::shared_ptr<Fetch> fetch);
+  io::Task<Result<std::string>> FetchData(port::SeedOrder order, std::shared_ptr<Fetch> fetch,
+                                          Deadline deadline);
+  io::Task<Status> FetchClone(port::SeedOrder order, std::shared_ptr<Fetch> fetch,
+                              Deadline deadline);
+  io::Task<Result<std::string>> FetchMariabackup(port::SeedOrder order,
+                                                 std::shared_ptr<Fetch> fetch, Deadline deadline);
+  io::Task<Result<std::string>> FetchBackup(port::SeedOrder order, std::shared_ptr<Fetch> fetch,
+                                            Deadline deadline);
+  // A server of its own in `dir`, for a moment.
+  mysqld::InstanceOptions ScratchOptions(std::string dir) const;
+  // What an agent that was killed left running or lying: scratch servers and what they worked on.
+  io::Task<Status> ClearScratch(Deadline deadline);
+  // backup.cc; the streams return the position.
+  io::Task<Result<std::string>> BackupAlone(port::BackupOrder order, port::SeedSink& sink,
+                                            Deadline deadline);
+  io::Task<Result<std::string>> StreamClone(io::ByteSink& to, port::SeedSink& sink,
+                                            Deadline deadline);
+  io::Task<Result<std::string>> StartClone(std::string dir, Deadline deadline);
+  io::Task<Result<std::string>> StreamStopped(io::ByteSink& to, Deadline deadline);
+  // The arrived data takes its place and mysqld starts on it. Under operation_.
+  io::Task<Result<std::string>> PlaceSeed(Deadline deadline);
+  backup::Incoming Arriving() const;
+  void SetUnusable(std::string why);
   io::Task<Status> StartPlain(Deadline deadline);
   io::Task<Status> StartLocked(std::vector<std::string> arguments, Deadline deadline);
   void Changed();
@@ -82,6 +134,10 @@ class Mysqlctld final : public port::Mysqlctl {
   bool held_ = false;
   bool wanted_ = true;  // false after Shutdown: a death then is what was asked for
   bool restarting_ = false;
+  std::string unusable_;    // see port::MysqldState
+  int failed_starts_ = 0;   // in a row, for which its data may be the reason
+  bool streaming_ = false;  // StreamData runs: one at a time
+  CallTablet call_tablet_;
   Duration backoff_;
   Time started_at_;
   uint64_t changes_ = 0;

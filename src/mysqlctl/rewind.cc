@@ -71,6 +71,10 @@ io::Task<Result<port::RewindReport>> Mysqlctld::RewindLocked(port::RewindOrder o
   }
   Status killed = co_await KillLocked(deadline);
   if (!killed) co_return Fail(killed.error());
+  if (!instance_.Initialized()) {
+    co_return Fail(Code::kFailedPrecondition, "the data of {} is gone; it must be seeded anew",
+                   dir);
+  }
 
   std::string index = instance_.layout().bin_log_base() + ".index";
   gtid::Flavor flavor = instance_.options().programs.version.mariadb() ? gtid::Flavor::kMariadb
@@ -80,6 +84,11 @@ io::Task<Result<port::RewindReport>> Mysqlctld::RewindLocked(port::RewindOrder o
   };
   Result<mysqld::BinlogTail> tail =
       co_await io::RunBlocking<Result<mysqld::BinlogTail>>(std::move(find));
+  bool no_log =
+      !tail && (tail.error().code() == Code::kNotFound || tail.error().code() == Code::kDataLoss);
+  if (no_log) {
+    co_return Fail(Code::kFailedPrecondition, "{}; it must be seeded anew", tail.error().message());
+  }
   if (!tail) co_return Fail(tail.error());
   if (!tail->file.empty() && !tail->lost.empty() && !history_.AllowsRewind() &&
       tail->refused.empty()) {

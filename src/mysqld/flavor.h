@@ -63,6 +63,13 @@ class Flavor {
   // Answers 0 when the server has applied `set` within `seconds`.
   virtual std::string WaitQuery(const gtid::Set& set, double seconds) const = 0;
 
+  // Seeding.
+  // One value: bytes of all InnoDB files.
+  virtual std::string DataBytesQuery() const = 0;
+  // Whether the binary logs from `first_log` on reach back to an empty server.
+  virtual std::string LogsCompleteQuery(std::string_view first_log) const = 0;
+  virtual bool ReadLogsComplete(const mysql::QueryResult& result) const = 0;
+
   // Writes. `lock_wait_s`: setting read-only waits for running statements so long at most.
   virtual std::string SetReadOnly(bool on, uint32_t lock_wait_s) const = 0;
   // One row: read_only, super_read_only.

@@ -125,6 +125,20 @@ class Mariadb final : public Flavor {
     return fmt::format("SELECT MASTER_GTID_WAIT({}, {:.3f})", QuoteText(set.ToPosition()), seconds);
   }
 
+  std::string DataBytesQuery() const override {
+    return "SELECT SUM(file_size) FROM information_schema.innodb_sys_tablespaces";
+  }
+  // A file begins with the state of all before it.
+  std::string LogsCompleteQuery(std::string_view first_log) const override {
+    return fmt::format("SHOW BINLOG EVENTS IN {} LIMIT 2", QuoteText(first_log));
+  }
+  bool ReadLogsComplete(const mysql::QueryResult& result) const override {
+    for (size_t row = 0; row < result.rows.size(); ++row) {
+      if (result.Text(row, "Event_type") == "Gtid_list") return result.Text(row, "Info") == "[]";
+    }
+    return false;
+  }
+
   std::string SetReadOnly(bool on, uint32_t lock_wait_s) const override {
     return fmt::format("SET SESSION lock_wait_timeout = {}, GLOBAL read_only = {}", lock_wait_s,
                        on ? "ON" : "OFF");

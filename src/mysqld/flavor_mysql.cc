@@ -24,7 +24,9 @@ class Mysql final : public Flavor {
         "session_track_gtids = OWN_GTID\n"
         "mysqlx = OFF\n"
         "plugin_load_add = semisync_source.so\n"
-        "plugin_load_add = semisync_replica.so\n";
+        "plugin_load_add = semisync_replica.so\n"
+        // Other tablets are seeded from here, and backups are taken, while it serves.
+        "plugin_load_add = mysql_clone.so\n";
     // loose: --initialize loads no plugins and would not know these.
     out += fmt::format(
         "loose_rpl_semi_sync_source_timeout = {}\n"
@@ -51,6 +53,7 @@ class Mysql final : public Flavor {
     // vttablet numbers its connections (pseudo_thread_id), so that a write in flight can be found
     // in a relay log.
     if (user == "vt_app" || user == "vt_allprivs") return {"SESSION_VARIABLES_ADMIN"};
+    if (user == "vt_repl") return {"BACKUP_ADMIN"};  // a new tablet clones with it
     return {};
   }
   std::string DropRoot() const override { return "DROP USER IF EXISTS 'root'@'localhost'"; }
@@ -113,6 +116,16 @@ class Mysql final : public Flavor {
   std::string WaitQuery(const gtid::Set& set, double seconds) const override {
     return fmt::format("SELECT WAIT_FOR_EXECUTED_GTID_SET({}, {:.3f})", QuoteText(set.ToString()),
                        seconds);
+  }
+
+  std::string DataBytesQuery() const override {
+    return "SELECT SUM(file_size) FROM information_schema.innodb_tablespaces";
+  }
+  std::string LogsCompleteQuery(std::string_view) const override {
+    return "SELECT @@global.gtid_purged = ''";
+  }
+  bool ReadLogsComplete(const mysql::QueryResult& result) const override {
+    return result.Text(0, size_t{0}) == "1";
   }
 
   std::string SetReadOnly(bool on, uint32_t lock_wait_s) const override {

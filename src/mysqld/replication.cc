@@ -269,4 +269,23 @@ io::Task<Status> Replication::StopEvents(Deadline deadline) {
   co_return done;
 }
 
+io::Task<Result<Replication::SeedFacts>> Replication::GetSeedFacts(Deadline deadline) {
+  SeedFacts facts;
+  std::string ask = flavor_.DataBytesQuery();
+  Result<mysql::QueryResult> bytes = co_await admin_.Query(std::move(ask), deadline);
+  if (!bytes) co_return Fail(bytes.error().Context("measuring the data"));
+  facts.data_bytes = ParseUint(bytes->Text(0, size_t{0})).value_or(0);
+  ask = "SHOW BINARY LOGS";
+  Result<mysql::QueryResult> logs = co_await admin_.Query(std::move(ask), deadline);
+  if (!logs) co_return Fail(logs.error().Context("measuring the binary logs"));
+  for (size_t row = 0; row < logs->rows.size(); ++row)
+    facts.log_bytes += ParseUint(logs->Text(row, "File_size")).value_or(0);
+  if (logs->rows.empty()) co_return facts;
+  ask = flavor_.LogsCompleteQuery(logs->Text(0, "Log_name"));
+  Result<mysql::QueryResult> complete = co_await admin_.Query(std::move(ask), deadline);
+  if (!complete) co_return Fail(complete.error().Context("looking into the first binary log"));
+  facts.logs_complete = flavor_.ReadLogsComplete(*complete);
+  co_return facts;
+}
+
 }  // namespace paceline::mysqld

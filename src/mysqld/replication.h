@@ -47,6 +47,14 @@ class Replication {
   io::Task<Result<std::string>> StreamMark(ReplicationStatus status, Deadline deadline);
   io::Task<Result<PrimaryStatus>> Primary(Deadline deadline);
 
+  struct SeedFacts {
+    uint64_t data_bytes = 0;
+    uint64_t log_bytes = 0;      // of all binary logs
+    bool logs_complete = false;  // they reach back to an empty server
+  };
+  // What a tablet that is to be seeded wants to know of its donor.
+  io::Task<Result<SeedFacts>> GetSeedFacts(Deadline deadline);
+
   // Stops replication where it runs, and points it at a source by GTID. Does not start it.
   io::Task<Status> SetSource(SourceOptions options, Deadline deadline);
   // MariaDB: starting the IO thread erases the relay log, and so does starting the applier while

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "io/sink.h"
 #include "io/task.h"
 
 #define PACELINE_MYSQLCTL_METHODS(X) \
@@ -31,6 +32,48 @@ struct MysqldState {
       0;                  // how often the agent has seen it start: a change means it was restarted
   std::string last_exit;  // "signal 9", "exit code 1", "gone"; empty while it never ended
   bool held = false;      // died as primary: waits for Keep (DESIGN section 7, step 7)
+  // Why its data cannot be used: gone, or mysqld does not start on it. Waits for Seed.
+  std::string unusable;
+};
+
+// Where the backups of a shard are, and what they are sealed with.
+struct BackupPlace {
+  std::string storage;  // "file"; empty: none is set
+  std::string root;
+  std::string key_file;  // a file on the agent's machine; empty: not encrypted
+  std::string keyspace, shard;
+};
+struct BackupOrder {
+  BackupPlace place;
+  std::string alias;   // the tablet's
+  std::string engine;  // empty: the flavor's own that does not stop mysqld
+  std::string compression = "zstd";
+  uint64_t rate = 0;  // bytes a second at most; 0: no limit
+};
+
+// Whose data replaces that of this mysqld.
+struct SeedOrder {
+  enum class Way : uint8_t { kClone = 1, kMariabackup = 2, kBackup = 3 };
+  Way way = Way::kClone;
+  // kClone: the donor's mysqld, and an account there with BACKUP_ADMIN.
+  std::string host;
+  uint16_t port = 0;
+  std::string user, password;
+  // kMariabackup: the donor's vttablet, gRPC.
+  std::string tablet_address;
+  // kBackup
+  BackupPlace place;
+  std::string backup;  // its name
+};
+struct SeedProgress {
+  std::string phase;  // "copying", "preparing", "starting"
+  uint64_t bytes = 0;
+};
+class SeedSink {
+ public:
+  virtual ~SeedSink() = default;
+  // False: the caller wants no more of it; the seed ends with kCanceled and nothing is replaced.
+  virtual bool OnProgress(const SeedProgress& progress) = 0;
 };
 
 struct RewindOrder {
@@ -118,6 +161,35 @@ class Mysqlctl {
   virtual io::Task<Result<RewindReport>> Rewind(RewindOrder order, Deadline deadline) {
     (void)order, (void)deadline;
     co_return Fail(Code::kUnimplemented, "MysqldAgent.Rewind is not offered here");
+  }
+  // Fetches another server's data beside the old, puts it in its place and starts mysqld on it,
+  // read-only, nobody's replica, with a new server id and the history of what it holds. The old
+  // data is kept aside until ForgetOldData. An error before the exchange leaves all as it was; a
+  // seed that was cut short after it is completed by the next agent. Returns the position, Vitess's
+  // encoding. Errors: kUnavailable the donor went away: another may do; kResourceExhausted no room.
+  virtual io::Task<Result<std::string>> Seed(SeedOrder order, SeedSink& sink, Deadline deadline) {
+    (void)order, (void)sink, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.Seed is not offered here");
+  }
+  // Makes a backup while mysqld serves (the engine "builtin" stops it meanwhile). Returns its name.
+  // Errors: kFailedPrecondition no storage is set, or the engine does not fit; kAlreadyExists one
+  // runs; those of the storage. An interrupted backup is never listed.
+  virtual io::Task<Result<std::string>> Backup(BackupOrder order, SeedSink& sink,
+                                               Deadline deadline) {
+    (void)order, (void)sink, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.Backup is not offered here");
+  }
+  // What a Seed kept aside is not needed any more. `keep_logs`: its binary logs move to the folder
+  // of errant transactions.
+  virtual io::Task<Status> ForgetOldData(bool keep_logs, Deadline deadline) {
+    (void)keep_logs, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.ForgetOldData is not offered here");
+  }
+  // This mysqld's data as a stream, while it runs (MariaDB: mbstream). Complete only when it
+  // succeeds.
+  virtual io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) {
+    (void)sink, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.StreamData is not offered here");
   }
   // SIGKILL, whatever the role, and held afterwards: for a fenced primary that still lives.
   virtual io::Task<Status> Kill(Deadline deadline) {

@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "io/sink.h"
 #include "io/task.h"
+#include "port/backup_event.h"
 
 // X(Method): tabletmanagerdata.MethodRequest -> tabletmanagerdata.MethodResponse.
 // clang-format never settles on a layout for this list.
@@ -42,7 +44,9 @@
   class Method##Response;
 namespace tabletmanagerdata {
 PACELINE_TABLET_MANAGER_METHODS(PACELINE_DECLARE)
-}
+class BackupRequest;
+class RestoreFromBackupRequest;
+}  // namespace tabletmanagerdata
 namespace paceline::agent {
 PACELINE_TABLET_CONTROL_METHODS(PACELINE_DECLARE)
 }
@@ -71,6 +75,24 @@ class TabletManager {
   }
   PACELINE_TABLET_CONTROL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
+  // paceline.agent.TabletControl. The tablet's data as its agent streams it, see
+  // port::Mysqlctl::StreamData.
+  virtual io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) {
+    (void)sink, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "TabletControl.StreamData is not offered here");
+  }
+  // tabletmanagerservice.TabletManager, streams of events.
+  virtual io::Task<Status> Backup(const ::tabletmanagerdata::BackupRequest& request,
+                                  BackupEvents& events, Deadline deadline) {
+    (void)request, (void)events, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "TabletManager.Backup is not offered here");
+  }
+  virtual io::Task<Status> RestoreFromBackup(
+      const ::tabletmanagerdata::RestoreFromBackupRequest& request, BackupEvents& events,
+      Deadline deadline) {
+    (void)request, (void)events, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "TabletManager.RestoreFromBackup is not offered here");
+  }
 };
 
 }  // namespace paceline::port

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "io/task.h"
+#include "port/backup_event.h"
 
 // X(Method): vtctldata.MethodRequest -> vtctldata.MethodResponse.
 // clang-format never settles on a layout for this list.
@@ -47,12 +48,17 @@
                                                                               X(ValidateVSchema)
 // clang-format on
 
+#define PACELINE_VTCTLD_BACKUP_STREAMS(X) X(Backup) X(BackupShard) X(RestoreFromBackup)
+
 #define PACELINE_DECLARE(Method) \
   class Method##Request;         \
   class Method##Response;
 namespace vtctldata {
 PACELINE_VTCTLD_METHODS(PACELINE_DECLARE)
-}
+class BackupRequest;
+class BackupShardRequest;
+class RestoreFromBackupRequest;
+}  // namespace vtctldata
 #undef PACELINE_DECLARE
 
 namespace paceline::port {
@@ -75,6 +81,16 @@ class Vtctld {
     co_return Fail(Code::kUnimplemented, #Method " is not offered by this vtctld");             \
   }
   PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
+#undef PACELINE_METHOD
+
+  // Streams of events.
+#define PACELINE_METHOD(Method)                                                     \
+  virtual io::Task<Status> Method(const ::vtctldata::Method##Request& request,      \
+                                  BackupEvents& events, Deadline deadline) {        \
+    (void)request, (void)events, (void)deadline;                                    \
+    co_return Fail(Code::kUnimplemented, #Method " is not offered by this vtctld"); \
+  }
+  PACELINE_VTCTLD_BACKUP_STREAMS(PACELINE_METHOD)
 #undef PACELINE_METHOD
 
   // vtctlservice.Vtctl.ExecuteVtctlCommand: `args` as the operator typed them after the flags of

@@ -4,6 +4,7 @@
 
 #include "mysqlctl.pb.h"
 #include "paceline_agent.pb.h"
+#include "rpc/byte_stream.h"
 #include "rpc/method.h"
 
 namespace paceline::rpc {
@@ -11,6 +12,17 @@ namespace {
 
 #define MYSQLCTL_PATH "/mysqlctl.MysqlCtl/"
 #define AGENT_PATH "/paceline.agent.MysqldAgent/"
+
+void ToMessage(const port::BackupPlace& place, agent::BackupPlace* out) {
+  out->set_storage(place.storage);
+  out->set_root(place.root);
+  out->set_key_file(place.key_file);
+  out->set_keyspace(place.keyspace);
+  out->set_shard(place.shard);
+}
+port::BackupPlace FromMessage(const agent::BackupPlace& place) {
+  return {place.storage(), place.root(), place.key_file(), place.keyspace(), place.shard()};
+}
 
 class StateSender final : public port::MysqldStateSink {
  public:
@@ -22,6 +34,7 @@ class StateSender final : public port::MysqldStateSink {
     message.set_start_count(state.start_count);
     message.set_last_exit(state.last_exit);
     message.set_held(state.held);
+    message.set_unusable(state.unusable);
     // A watcher too slow for this gets the state with the next turn.
     call_.TrySend(message);
   }
@@ -118,6 +131,7 @@ class Client final : public port::Mysqlctl {
       state.start_count = message.start_count();
       state.last_exit = message.last_exit();
       state.held = message.held();
+      state.unusable = message.unusable();
       sink.OnState(state);
     }
   }
@@ -132,6 +146,67 @@ class Client final : public port::Mysqlctl {
     agent::KeepRequest request;
     agent::KeepResponse response;
     Status status = co_await channel_->Unary(AGENT_PATH "Keep", request, response, deadline);
+    co_return status;
+  }
+  io::Task<Result<std::string>> Seed(port::SeedOrder order, port::SeedSink& sink,
+                                     Deadline deadline) override {
+    agent::SeedRequest request;
+    request.set_way(static_cast<int32_t>(order.way));
+    request.set_host(order.host);
+    request.set_port(order.port);
+    request.set_user(order.user);
+    request.set_password(order.password);
+    request.set_tablet_address(order.tablet_address);
+    ToMessage(order.place, request.mutable_place());
+    request.set_backup(order.backup);
+    std::unique_ptr<ClientStream> stream = channel_->Stream(AGENT_PATH "Seed", request, deadline);
+    bool wanted = true;
+    for (;;) {
+      agent::SeedProgress message;
+      Result<bool> more = co_await stream->Next(message, deadline);
+      if (!more) co_return Fail(more.error());
+      if (!*more) co_return Fail(Code::kUnavailable, "the agent ended the seed without a word");
+      if (!message.position().empty()) co_return message.position();
+      port::SeedProgress progress{message.phase(), message.bytes()};
+      if (wanted && !sink.OnProgress(progress)) {
+        wanted = false;
+        stream->Cancel();
+      }
+    }
+  }
+  io::Task<Result<std::string>> Backup(port::BackupOrder order, port::SeedSink& sink,
+                                       Deadline deadline) override {
+    agent::AgentBackupRequest request;
+    ToMessage(order.place, request.mutable_place());
+    request.set_alias(order.alias);
+    request.set_engine(order.engine);
+    request.set_compression(order.compression);
+    request.set_rate(order.rate);
+    std::unique_ptr<ClientStream> stream = channel_->Stream(AGENT_PATH "Backup", request, deadline);
+    bool wanted = true;
+    for (;;) {
+      agent::SeedProgress message;
+      Result<bool> more = co_await stream->Next(message, deadline);
+      if (!more) co_return Fail(more.error());
+      if (!*more) co_return Fail(Code::kUnavailable, "the agent ended the backup without a word");
+      if (!message.backup().empty()) co_return message.backup();
+      port::SeedProgress progress{message.phase(), message.bytes()};
+      if (wanted && !sink.OnProgress(progress)) {
+        wanted = false;
+        stream->Cancel();
+      }
+    }
+  }
+  io::Task<Status> ForgetOldData(bool keep_logs, Deadline deadline) override {
+    agent::ForgetOldDataRequest request;
+    request.set_keep_logs(keep_logs);
+    agent::ForgetOldDataResponse response;
+    Status status =
+        co_await channel_->Unary(AGENT_PATH "ForgetOldData", request, response, deadline);
+    co_return status;
+  }
+  io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) override {
+    Status status = co_await ReceiveChunks(channel_, AGENT_PATH "StreamData", sink, deadline);
     co_return status;
   }
   io::Task<Result<port::RewindReport>> Rewind(port::RewindOrder order, Deadline deadline) override {
@@ -180,6 +255,90 @@ class Client final : public port::Mysqlctl {
  private:
   ChannelPtr channel_;
 };
+
+class SeedTeller final : public port::SeedSink {
+ public:
+  explicit SeedTeller(ServerCall& call) : call_(call) {}
+  bool OnProgress(const port::SeedProgress& progress) override {
+    agent::SeedProgress message;
+    message.set_phase(progress.phase);
+    message.set_bytes(progress.bytes);
+    call_.TrySend(message);
+    return !call_.canceled();
+  }
+
+ private:
+  ServerCall& call_;
+};
+
+io::Task<Status> Seed(ServerCall& call, port::SeedOrder order, port::Mysqlctl& agent) {
+  SeedTeller teller(call);
+  Result<std::string> position = co_await agent.Seed(std::move(order), teller, call.deadline());
+  if (!position) co_return Fail(position.error());
+  agent::SeedProgress last;
+  last.set_phase("done");
+  last.set_position(*position);
+  Status sent = co_await call.Send(last);
+  co_return sent;
+}
+io::Task<Status> Backup(ServerCall& call, port::BackupOrder order, port::Mysqlctl& agent) {
+  SeedTeller teller(call);
+  Result<std::string> name = co_await agent.Backup(std::move(order), teller, call.deadline());
+  if (!name) co_return Fail(name.error());
+  agent::SeedProgress last;
+  last.set_phase("done");
+  last.set_backup(*name);
+  Status sent = co_await call.Send(last);
+  co_return sent;
+}
+io::Task<Status> ForgetOldData(ServerCall& call, bool keep_logs, port::Mysqlctl& agent) {
+  Status status = co_await agent.ForgetOldData(keep_logs, call.deadline());
+  co_return status;
+}
+io::Task<Status> StreamData(ServerCall& call, port::Mysqlctl& agent) {
+  ChunkSender sender(call);
+  Status status = co_await agent.StreamData(sender, call.deadline());
+  co_return status;
+}
+
+void AddSeed(Server& server, io::Loop& loop, port::Mysqlctl* target) {
+  server.Add(loop,
+             StreamHandler<agent::SeedRequest>(
+                 AGENT_PATH "Seed", [target](ServerCall& call, const agent::SeedRequest& request) {
+                   port::SeedOrder order;
+                   order.way = static_cast<port::SeedOrder::Way>(request.way());
+                   order.host = request.host();
+                   order.port = static_cast<uint16_t>(request.port());
+                   order.user = request.user();
+                   order.password = request.password();
+                   order.tablet_address = request.tablet_address();
+                   order.place = FromMessage(request.place());
+                   order.backup = request.backup();
+                   return Seed(call, std::move(order), *target);
+                 }));
+  server.Add(loop, StreamHandler<agent::AgentBackupRequest>(
+                       AGENT_PATH "Backup",
+                       [target](ServerCall& call, const agent::AgentBackupRequest& request) {
+                         port::BackupOrder order;
+                         order.place = FromMessage(request.place());
+                         order.alias = request.alias();
+                         order.engine = request.engine();
+                         order.compression = request.compression();
+                         order.rate = request.rate();
+                         return Backup(call, std::move(order), *target);
+                       }));
+  server.Add(loop, UnaryHandler<agent::ForgetOldDataRequest, agent::ForgetOldDataResponse>(
+                       AGENT_PATH "ForgetOldData",
+                       [target](ServerCall& call, const agent::ForgetOldDataRequest& request,
+                                agent::ForgetOldDataResponse&) {
+                         return ForgetOldData(call, request.keep_logs(), *target);
+                       }));
+  server.Add(loop, StreamHandler<agent::StreamDataRequest>(
+                       AGENT_PATH "StreamData",
+                       [target](ServerCall& call, const agent::StreamDataRequest&) {
+                         return StreamData(call, *target);
+                       }));
+}
 
 io::Task<Status> SetRole(ServerCall& call, bool primary, port::Mysqlctl& agent) {
   Status status = co_await agent.SetRole(primary, call.deadline());
@@ -271,6 +430,7 @@ void AddMysqlctl(Server& server, io::Loop& loop, port::Mysqlctl& agent) {
                 AGENT_PATH "Keep", [target](ServerCall& call, const agent::KeepRequest&,
                                             agent::KeepResponse&) { return Keep(call, *target); }));
   AddRewind(server, loop, target);
+  AddSeed(server, loop, target);
 }
 
 std::unique_ptr<port::Mysqlctl> NewMysqlctlClient(ChannelPtr channel) {

@@ -1,6 +1,8 @@
 #include "rpc/tablet_manager.h"
 
 #include "paceline_agent.pb.h"
+#include "rpc/backup_events.h"
+#include "rpc/byte_stream.h"
 #include "rpc/method.h"
 #include "tabletmanagerdata.pb.h"
 
@@ -29,10 +31,40 @@ class Client final : public port::TabletManager {
   }
   PACELINE_TABLET_CONTROL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
+  io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) override {
+    Status status = co_await ReceiveChunks(channel_, CONTROL_PATH "StreamData", sink, deadline);
+    co_return status;
+  }
+#define PACELINE_METHOD(Method)                                                       \
+  io::Task<Status> Method(const ::tabletmanagerdata::Method##Request& request,        \
+                          port::BackupEvents& events, Deadline deadline) override {   \
+    return ReceiveEvents<::tabletmanagerdata::Method##Response>(                      \
+        channel_->Stream(MANAGER_PATH #Method, request, deadline), events, deadline); \
+  }
+  PACELINE_METHOD(Backup)
+  PACELINE_METHOD(RestoreFromBackup)
+#undef PACELINE_METHOD
 
  private:
   ChannelPtr channel_;
 };
+
+#define PACELINE_METHOD(Method)                                                                  \
+  io::Task<Status> Method(ServerCall& call, const ::tabletmanagerdata::Method##Request& request, \
+                          port::TabletManager& manager) {                                        \
+    EventSender<::tabletmanagerdata::Method##Response> sender(call);                             \
+    Status status = co_await manager.Method(request, sender, call.deadline());                   \
+    co_return status;                                                                            \
+  }
+PACELINE_METHOD(Backup)
+PACELINE_METHOD(RestoreFromBackup)
+#undef PACELINE_METHOD
+
+io::Task<Status> StreamData(ServerCall& call, port::TabletManager& manager) {
+  ChunkSender sender(call);
+  Status status = co_await manager.StreamData(sender, call.deadline());
+  co_return status;
+}
 
 }  // namespace
 
@@ -45,6 +77,22 @@ void AddTabletManager(Server& server, io::Loop& loop, port::TabletManager& manag
   server.Add(loop, UnaryMethod(CONTROL_PATH #Method, manager, &port::TabletManager::Method));
   PACELINE_TABLET_CONTROL_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
+  port::TabletManager* target = &manager;
+#define PACELINE_METHOD(Method)                                                                    \
+  server.Add(loop,                                                                                 \
+             StreamHandler<::tabletmanagerdata::Method##Request>(                                  \
+                 MANAGER_PATH #Method,                                                             \
+                 [target](ServerCall& call, const ::tabletmanagerdata::Method##Request& request) { \
+                   return Method(call, request, *target);                                          \
+                 }));
+  PACELINE_METHOD(Backup)
+  PACELINE_METHOD(RestoreFromBackup)
+#undef PACELINE_METHOD
+  server.Add(loop, StreamHandler<agent::StreamDataRequest>(
+                       CONTROL_PATH "StreamData",
+                       [target](ServerCall& call, const agent::StreamDataRequest&) {
+                         return StreamData(call, *target);
+                       }));
 }
 
 std::unique_ptr<port::TabletManager> NewTabletManagerClient(ChannelPtr channel) {

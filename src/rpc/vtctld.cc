@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "logutil.pb.h"
+#include "rpc/backup_events.h"
 #include "rpc/method.h"
 #include "vtctldata.pb.h"
 
@@ -99,9 +100,32 @@ class Client final : public port::Vtctld {
     }
   }
 
+#define PACELINE_STREAM(Method, Answer)                                                            \
+  io::Task<Status> Method(const ::vtctldata::Method##Request& request, port::BackupEvents& events, \
+                          Deadline deadline) override {                                            \
+    return ReceiveEvents<::vtctldata::Answer>(                                                     \
+        channel_->Stream(VTCTLD_PATH #Method, request, deadline), events, deadline);               \
+  }
+  PACELINE_STREAM(Backup, BackupResponse)
+  PACELINE_STREAM(BackupShard, BackupResponse)
+  PACELINE_STREAM(RestoreFromBackup, RestoreFromBackupResponse)
+#undef PACELINE_STREAM
+
  private:
   ChannelPtr channel_;
 };
+
+#define PACELINE_STREAM(Method, Answer)                                                  \
+  io::Task<Status> Method(ServerCall& call, const ::vtctldata::Method##Request& request, \
+                          port::Vtctld& vtctld) {                                        \
+    EventSender<::vtctldata::Answer> sender(call);                                       \
+    Status status = co_await vtctld.Method(request, sender, call.deadline());            \
+    co_return status;                                                                    \
+  }
+PACELINE_STREAM(Backup, BackupResponse)
+PACELINE_STREAM(BackupShard, BackupResponse)
+PACELINE_STREAM(RestoreFromBackup, RestoreFromBackupResponse)
+#undef PACELINE_STREAM
 
 }  // namespace
 
@@ -111,6 +135,14 @@ void AddVtctld(Server& server, io::Loop& loop, port::Vtctld& vtctld) {
   PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
 #undef PACELINE_METHOD
   port::Vtctld* target = &vtctld;
+#define PACELINE_STREAM(Method)                                                                  \
+  server.Add(loop, StreamHandler<::vtctldata::Method##Request>(                                  \
+                       VTCTLD_PATH #Method,                                                      \
+                       [target](ServerCall& call, const ::vtctldata::Method##Request& request) { \
+                         return Method(call, request, *target);                                  \
+                       }));
+  PACELINE_VTCTLD_BACKUP_STREAMS(PACELINE_STREAM)
+#undef PACELINE_STREAM
   server.Add(loop,
              StreamHandler<vtctldata::ExecuteVtctlCommandRequest>(
                  kCommandPath,

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/storage.h"
 #include "drive/connect.h"
 #include "port/vtctld.h"
 #include "reparent/view.h"
@@ -25,12 +26,18 @@ using drive::Connect;
 
 class Vtctld final : public port::Vtctld {
  public:
-  Vtctld(topo::Server& topo, Connect connect) : topo_(topo), connect_(std::move(connect)) {}
+  Vtctld(topo::Server& topo, Connect connect, backup::StorageOptions backups = {})
+      : topo_(topo), connect_(std::move(connect)), backups_(std::move(backups)) {}
 
 #define PACELINE_METHOD(Method)                                        \
   io::Task<Status> Method(const ::vtctldata::Method##Request& request, \
                           ::vtctldata::Method##Response& response, Deadline deadline) override;
   PACELINE_VTCTLD_METHODS(PACELINE_METHOD)
+#undef PACELINE_METHOD
+#define PACELINE_METHOD(Method)                                                                    \
+  io::Task<Status> Method(const ::vtctldata::Method##Request& request, port::BackupEvents& events, \
+                          Deadline deadline) override;
+  PACELINE_VTCTLD_BACKUP_STREAMS(PACELINE_METHOD)
 #undef PACELINE_METHOD
 
   // Words as typed; "--legacy-names" before the command makes tablet types say "master".
@@ -109,6 +116,7 @@ class Vtctld final : public port::Vtctld {
 
   topo::Server& topo_;
   Connect connect_;
+  backup::StorageOptions backups_;
 };
 
 }  // namespace paceline::vtctld

@@ -119,9 +119,9 @@ TEST_F(VtctldTest, TheRunBookAsWritten) {
   EXPECT_THAT(Legacy({"GetSchema", "asiaeast1c-0000000100"}),
               HasSubstr("\"table_definitions\": [\n    {\n      \"name\": \"greetings\""));
   Legacy({"Backup", "asiaeast1c-0000000102"});
-  EXPECT_THAT(error_, HasSubstr("later version"));
+  EXPECT_THAT(error_, HasSubstr("asiaeast1c-0000000102"));
   Legacy({"ListBackups", "test_keyspace/0"});
-  EXPECT_THAT(error_, HasSubstr("later version"));
+  EXPECT_THAT(error_, HasSubstr("--backup-storage-implementation"));
   Legacy({"RebuildVSchemaGraph"});
   EXPECT_EQ(error_, "");
   EXPECT_EQ(Legacy({"ExecuteFetchAsDba", "asiaeast1c-0000000100", "SELECT * FROM greetings"}),

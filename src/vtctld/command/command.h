@@ -142,7 +142,7 @@ io::Task<Status> AddCellInfo(Call&call), AddCellsAlias(Call&call), DeleteCellInf
     ValidateVSchema(Call&call), ValidateVersionKeyspace(Call&call), ValidateVersionShard(Call&call),
     GetPermissions(Call&call), ValidatePermissionsKeyspace(Call&call),
     ValidatePermissionsShard(Call&call), GetBackups(Call&call), RemoveBackup(Call&call),
-    Backup(Call&call), LegacyVtctlCommand(Call&call), ListAllTablets(Call&call),
+    Backup(Call&call), BackupShard(Call&call), RestoreFromBackup(Call&call), LegacyVtctlCommand(Call&call), ListAllTablets(Call&call),
     ListShardTablets(Call&call), ListTablets(Call&call), SetReadWrite(Call&call),
     SetReadOnly(Call&call), DeleteTablet(Call&call), DeleteShard(Call&call), TopoCat(Call&call),
     GetSrvKeyspace(Call&call), Later(Call&call);

@@ -150,6 +150,17 @@ std::vector<Command> MakeTable() {
       "Runs a query on a tablet's server as the application.");
   add("ExecuteMultiFetchAsDBA", ExecuteMultiFetchAsDBA, g, "[--max-rows <n>] <alias> <queries>",
       "Runs several queries as administrator.");
+  g = "Backups";
+  add("Backup", Backup, g, "[--allow-primary] [--backup-engine <engine>] <alias>",
+      "Backs up a tablet while it serves.");
+  add("BackupShard", BackupShard, g, "[--allow-primary] <keyspace/shard>",
+      "Backs up the most suitable replica of a shard.");
+  add("GetBackups", GetBackups, g, "[--limit <n>] <keyspace/shard>",
+      "Lists the complete backups of a shard, oldest first.", {"ListBackups"});
+  add("RemoveBackup", RemoveBackup, g, "<keyspace/shard> <name>", "Removes a backup.");
+  add("RestoreFromBackup", RestoreFromBackup, g,
+      "[--backup-timestamp <YYYY-mm-DD.HHMMSS>] [--dry-run] <alias>",
+      "Replaces a replica's data by a backup; it catches up from there.");
   g = "Schema";
   add("ApplySchema", ApplySchema, g, "{--sql <definitions> | --sql-file <file>} <keyspace>",
       "Applies definitions to every shard of a keyspace.");
@@ -228,11 +239,6 @@ std::vector<Command> MakeTable() {
     add(name, run, "Of a later version", "", "Belongs to a later version of Paceline.",
         std::move(aliases), Shown::kLater);
   };
-  later("Backup", Backup);
-  later("BackupShard", Backup);
-  later("GetBackups", GetBackups, {"ListBackups"});
-  later("RemoveBackup", RemoveBackup);
-  later("RestoreFromBackup", Backup);
   for (std::string_view name : {"OnlineDDL",
                                 "MoveTables",
                                 "Reshard",

@@ -197,42 +197,6 @@ io::Task<Status> ValidateVersionShard(Call& call) {
   co_return done;
 }
 
-io::Task<Status> GetBackups(Call& call) {
-  vtctldata::GetBackupsRequest request;
-  vtctldata::GetBackupsResponse response;
-  int64_t limit = 0;
-  FlagSet flags = call.Flags();
-  flags.Int("limit", &limit, "the newest so many only");
-  flags.Alias("l", "limit");
-  Arguments args;
-  if (std::optional<Status> end = call.Parse(flags, &args, 1, 1)) co_return *end;
-  Status read = ReadShard(args[0], &request);
-  if (!read) co_return read;
-  request.set_limit(static_cast<uint32_t>(limit));
-  Status done = co_await call.vtctld.GetBackups(request, response, call.deadline);
-  if (!done || call.WholeAsJson(response)) co_return done;
-  for (const auto& backup : response.backups()) call.Line(backup.name());
-  co_return done;
-}
-
-io::Task<Status> RemoveBackup(Call& call) {
-  vtctldata::RemoveBackupRequest request;
-  vtctldata::RemoveBackupResponse response;
-  FlagSet flags = call.Flags();
-  Arguments args;
-  if (std::optional<Status> end = call.Parse(flags, &args, 2, 2)) co_return *end;
-  Status read = ReadShard(args[0], &request);
-  if (!read) co_return read;
-  request.set_name(args[1]);
-  Status done = co_await call.vtctld.RemoveBackup(request, response, call.deadline);
-  co_return done;
-}
-
-io::Task<Status> Backup(Call& call) {
-  co_return Fail(Code::kUnimplemented, "{}: backups belong to a later version of Paceline",
-                 call.command->name);
-}
-
 io::Task<Status> Later(Call& call) {
   co_return Fail(Code::kUnimplemented, "{} belongs to a later version of Paceline",
                  call.command->name);

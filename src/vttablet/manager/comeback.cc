@@ -41,9 +41,7 @@ io::Task<Status> Manager::ComeBackUnder(LaterLeader leader, bool held, Deadline 
   Result<RejoinReport> report = co_await Rejoin(needs, std::move(order), deadline);
   if (!report) {
     if (report.error().code() == Code::kFailedPrecondition) {
-      needs_seed_ = report.error().message();
-      LOG_ERROR("{}", needs_seed_);
-      ShowServing();
+      NeedSeed(report.error().message(), true);
     }
     co_return Fail(report.error());
   }
@@ -94,7 +92,8 @@ io::Task<void> Manager::DecideHeld(Manager& self) {
     }
     bool asked = co_await self.LaterTermPromised(Deadline::In(1s));
     Duration patience = asked ? self.options_.undecided_patience : self.options_.hold_patience;
-    if (!leader && self.loop_.Now() - began > patience) {
+    // Without its data it leads nothing.
+    if (!leader && self.unusable_.empty() && self.loop_.Now() - began > patience) {
       LOG_INFO("nobody else leads: mysqld starts again as it is");
       Status kept = co_await self.needs_.agent->Keep(Deadline::In(60s));
       if (kept) break;

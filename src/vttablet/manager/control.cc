@@ -41,6 +41,10 @@ record::TabletAlias AliasOf(const topodata::TabletAlias& alias) {
 io::Task<Status> Manager::CheckTerm(uint64_t term) {
   if (replication_ == nullptr)
     co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
+  if (seeding_) {
+    co_return Fail(Code::kUnavailable, "{} is being seeded: {}", tablet_.alias.ToString(),
+                   seed_progress_);
+  }
   if (term < state_.promised_term) {
     co_return Fail(Code::kFailedPrecondition, "term {} is over: {} has promised term {} to {}",
                    term, tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
@@ -56,6 +60,7 @@ io::Task<Status> Manager::CheckTerm(uint64_t term) {
 
 io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline deadline) {
   ToProto(tablet_, out.mutable_tablet());
+  if (seeding_) co_return FillSeeding(out);
   out.set_promised_term(state_.promised_term);
   out.set_serving(serving_);
   out.set_demoted(state_.demoted);
@@ -128,9 +133,11 @@ io::Task<Status> Manager::FillFromMysqld(agent::TabletStateResponse& out, Deadli
   co_return Status();
 }
 
-io::Task<Status> Manager::TabletState(const agent::TabletStateRequest&,
+io::Task<Status> Manager::TabletState(const agent::TabletStateRequest& request,
                                       agent::TabletStateResponse& response, Deadline deadline) {
   Status filled = co_await FillState(response, deadline);
+  if (filled && request.seed_facts() && response.mysqld_running())
+    filled = co_await FillSeedFacts(response, deadline);
   co_return filled;
 }
 

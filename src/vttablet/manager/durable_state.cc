@@ -23,6 +23,9 @@ Result<DurableState> DurableStateFile::Load() {
   DurableState state;
   state.promised_term = json.value("promised_term", uint64_t{0});
   state.coordinator = json.value("coordinator", std::string());
+  state.needs_seed = json.value("needs_seed", std::string());
+  state.old_data_aside = json.value("old_data_aside", false);
+  state.keep_old_logs = json.value("keep_old_logs", false);
   state.primary_term = json.value("primary_term", uint64_t{0});
   state.demoted = json.value("demoted", false);
   state.fenced = json.value("fenced", false);
@@ -55,6 +58,9 @@ io::Task<Status> DurableStateFile::Save(DurableState state) {
   }
   nlohmann::json json = {{"promised_term", state.promised_term},
                          {"coordinator", state.coordinator},
+                         {"needs_seed", state.needs_seed},
+                         {"old_data_aside", state.old_data_aside},
+                         {"keep_old_logs", state.keep_old_logs},
                          {"primary_term", state.primary_term},
                          {"demoted", state.demoted},
                          {"fenced", state.fenced},

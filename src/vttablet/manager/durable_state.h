@@ -18,6 +18,12 @@ namespace paceline::vttablet {
 struct DurableState {
   uint64_t promised_term = 0;
   std::string coordinator;  // who asked for promised_term
+  // Why its data must not be used any more; empty: it may. Survives a crash in the middle of a
+  // seed.
+  std::string needs_seed;
+  // Data from before a seed is kept aside, until this tablet has caught up.
+  bool old_data_aside = false;
+  bool keep_old_logs = false;  // its binary logs may hold what no other tablet has
   uint64_t primary_term =
       0;                 // the term this tablet leads or led last; 0: never, or a replica since
   bool demoted = false;  // as primary of primary_term: drained and read-only

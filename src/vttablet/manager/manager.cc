@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/strings.h"
+#include "mysqlctl.pb.h"
 #include "vttablet/manager/convert.h"
 #include "vttablet/manager/rejoin.h"
 
@@ -41,9 +42,22 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   // Before anything is asked of mysqld: one that ended as primary is held until this tablet gives
   // its word.
   if (needs_.agent != nullptr) io::Detach(AgentLoop(*this));
+  if (!state_.needs_seed.empty()) NeedSeed(state_.needs_seed, state_.keep_old_logs);
   // The flavor is asked of the server itself: whoever started it may have chosen another one.
   Error last(Code::kUnavailable, "mysqld has not been asked yet");
   while (replication_ == nullptr) {
+    if (!unusable_.empty() && needs_.agent != nullptr) {
+      // mysqld will not answer before it is seeded; its agent knows what it is.
+      ::mysqlctl::VersionStringRequest request;
+      ::mysqlctl::VersionStringResponse banner;
+      Status told = co_await needs_.agent->VersionString(request, banner, Deadline::In(5s));
+      Result<mysqld::ServerVersion> version = mysqld::ParseVersionBanner(banner.version());
+      if (told && version) {
+        replication_ = std::make_unique<mysqld::Replication>(*needs_.dba, *version);
+        replication_->SetJournal(JournalAt(*needs_.agent));
+        break;
+      }
+    }
     std::string ask = "SELECT VERSION(), @@port";
     Result<mysql::QueryResult> answer = co_await needs_.dba->Query(ask, Deadline::In(5s));
     if (answer) {
@@ -71,6 +85,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   Status registered =
       co_await Register(deadline);  // last: whoever reads the record may promote at once
   if (!registered) co_return registered;
+  if (!unusable_.empty()) mysqld_running_ = false;
   ShowServing();
   io::Detach(StatusLoop(*this));
   io::Detach(ShardLoop(*this));
@@ -97,7 +112,7 @@ void Manager::ShowServing() {
   UpdateLease();
   why_not_.clear();
   if (!needs_seed_.empty()) {
-    why_not_ = needs_seed_;
+    why_not_ = seed_progress_.empty() ? needs_seed_ : seed_progress_;
   } else if (!mysqld_running_) {
     why_not_ = "mysqld is not running";
   } else if (!role_known_) {
@@ -160,7 +175,7 @@ io::Task<void> Manager::LookAtReplication() {
     LOG_INFO("mysqld {}", gone ? "is gone: " + alive.error().message() : std::string("answers"));
     ShowServing();
   }
-  if (gone) co_return;
+  if (gone || seeding_) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
   if (!role_known_ && !confirming_ && !deciding_ && needs_seed_.empty()) {
     Status role = co_await TakeUpRole(Deadline::In(60s));
@@ -189,6 +204,11 @@ io::Task<void> Manager::LookAtReplication() {
       if (!now.running()) error = "replication is not running";
       if (!now.io_error.empty()) error = now.io_error;
       if (!now.applier_error.empty()) error = now.applier_error;
+      if (now.running() && now.lag && *now.lag < 5s && state_.old_data_aside)
+        co_await ForgetOldData();
+      // The source has thrown away what this tablet would need next, or never had what it has.
+      if (now.io_errno == 1236 && now.io != mysqld::ThreadState::kRunning)
+        NeedSeed("replication cannot go on: " + now.io_error, true);
       bool stopped =
           now.io == mysqld::ThreadState::kStopped || now.applier == mysqld::ThreadState::kStopped;
       bool may_start = !state_.fenced && !state_.replication_stopped;
@@ -237,6 +257,7 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
 }
 
 void Manager::OnState(const port::MysqldState& state) {
+  unusable_ = state.unusable;
   held_ = state.held;
   process_runs_ = state.running;
   if (state.running) {
@@ -250,6 +271,7 @@ void Manager::OnState(const port::MysqldState& state) {
     needs_.query->DropConnections("mysqld died");
     ShowServing();
   }
+  if (!held_ && !unusable_.empty()) NeedSeed(unusable_, true);
   if (!held_ || deciding_ || !needs_seed_.empty()) return;
   deciding_ = true;
   io::Detach(DecideHeld(*this));

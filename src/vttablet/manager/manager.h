@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/catalog.h"
 #include "io/sync.h"
 #include "mysqld/replication.h"
 #include "port/mysqlctl.h"
@@ -28,6 +29,9 @@
 
 namespace paceline::vttablet {
 
+struct DonorSight;
+struct SeedSource;
+
 struct ManagerOptions {
   record::Tablet tablet;  // as it shall be registered; type: what it is while nothing else is known
   std::string state_file;
@@ -39,6 +43,11 @@ struct ManagerOptions {
   Duration demote_grace = 3s;         // for transactions that run when a primary is demoted
   Duration hold_patience = 2500ms;    // for somebody to ask for a term after mysqld died as primary
   Duration undecided_patience = 30s;  // and for the one who asked to come to an end
+  // Backups. `place`'s keyspace and shard are filled in from `tablet`.
+  port::BackupPlace backups;
+  std::string backup_engine;  // empty: the flavor's own
+  std::string backup_compression = "zstd";
+  uint64_t backup_rate = 0;  // bytes a second at most; 0: no limit
 };
 
 class Manager final : public port::TabletManager, private port::MysqldStateSink {
@@ -87,6 +96,12 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                                Deadline) override;
   io::Task<Status> CarriedTopology(const agent::CarriedTopologyRequest&,
                                    agent::CarriedTopologyResponse&, Deadline) override;
+
+  io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) override;
+  io::Task<Status> Backup(const ::tabletmanagerdata::BackupRequest& request,
+                          port::BackupEvents& events, Deadline deadline) override;
+  io::Task<Status> RestoreFromBackup(const ::tabletmanagerdata::RestoreFromBackupRequest& request,
+                                     port::BackupEvents& events, Deadline deadline) override;
 
   // tabletmanagerservice.TabletManager
 #define PACELINE_OVERRIDE(Method)                                      \
@@ -179,6 +194,27 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   void FillGrants(agent::TabletStateResponse& out) const;
   void TellHealth();
 
+  // Seeding (seeding.cc): this tablet's data is replaced by another's, by itself and in the
+  // background; meanwhile its type is RESTORE and it takes no part in the shard.
+  void NeedSeed(std::string why, bool keep_logs);
+  static io::Task<void> SeedLoop(Manager& self);
+  io::Task<Status> BeginSeeding(Deadline deadline);
+  io::Task<Status> SeedFrom(SeedSource source);
+  io::Task<Status> SeedFromBackup(std::string name);
+  io::Task<Result<backup::BackupEntry>> FindBackup(WallTime not_after);
+  io::Task<Status> EndSeeding(Deadline deadline);
+  io::Task<Result<std::vector<DonorSight>>> SeeDonors(Deadline deadline);
+  struct DonorWatch;
+  static io::Task<void> WatchDonor(Manager& self, std::shared_ptr<DonorWatch> watch);
+  void TellSeeding(std::string progress);
+  Status FillSeeding(agent::TabletStateResponse& out) const;
+  static io::Task<void> RecordSeeding(Manager& self);
+  // Whether a server without a transaction may replicate from the primary's beginning. Empty: yes.
+  io::Task<Result<std::string>> WhyNotFromTheBeginning(record::TabletAlias primary,
+                                                       Deadline deadline);
+  io::Task<void> ForgetOldData();
+  io::Task<Status> FillSeedFacts(agent::TabletStateResponse& out, Deadline deadline);
+
   // Loops.
   static io::Task<void> StatusLoop(Manager& self);
   static io::Task<void> AgentLoop(Manager& self);
@@ -222,12 +258,18 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   std::optional<Duration> lag_;
   uint32_t acknowledgements_ = 0;
   int unpublished_looks_ =
-      0;                     // status loops in which this serving primary was not the recorded one
-  bool held_ = false;        // mysqld died as primary and waits for this tablet's word
-  bool deciding_ = false;    // DecideHeld runs
-  std::string needs_seed_;   // why its data cannot be used any more
-  bool registered_ = false;  // the record in the topology is this process's
-  bool confirming_ = false;  // a promotion without waiting is under way
+      0;                    // status loops in which this serving primary was not the recorded one
+  bool held_ = false;       // mysqld died as primary and waits for this tablet's word
+  bool deciding_ = false;   // DecideHeld runs
+  std::string needs_seed_;  // why its data cannot be used any more
+  bool seeding_ = false;    // SeedLoop runs
+  std::string seed_progress_;  // for people: from whom, how far; empty: no seed runs
+  std::string restore_;        // the backup that SeedLoop is to take; empty: another tablet
+  std::string seed_error_;     // how the last attempt ended
+  bool telling_seed_ = false;  // RecordSeeding runs
+  std::string unusable_;       // as mysqlctld says
+  bool registered_ = false;    // the record in the topology is this process's
+  bool confirming_ = false;    // a promotion without waiting is under way
 };
 
 }  // namespace paceline::vttablet

@@ -52,9 +52,11 @@ io::Task<Status> Manager::Register(Deadline deadline) {
     }
     Status alone = co_await RefuseTwin(recorded->value, deadline);
     if (!alone) co_return alone;
-    if (!role_known_) {
-      tablet_.type =
-          recorded->value.type == TabletType::kUnknown ? tablet_.type : recorded->value.type;
+    if (!role_known_ && !seeding_) {
+      // RESTORE: a seed was cut short.
+      bool keep = recorded->value.type != TabletType::kUnknown &&
+                  recorded->value.type != TabletType::kRestore;
+      if (keep) tablet_.type = recorded->value.type;
       tablet_.primary_term_start = recorded->value.primary_term_start;
     }
     record::Tablet now = tablet_;
@@ -301,6 +303,15 @@ io::Task<Result<bool>> Manager::MayAcknowledgeFor(record::TabletAlias primary, D
 
 io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool start,
                                           std::optional<bool> semi_sync, Deadline deadline) {
+  if (!needs_seed_.empty()) co_return Fail(Code::kUnavailable, "{}", needs_seed_);
+  if (needs_.agent != nullptr) {
+    Result<std::string> why = co_await WhyNotFromTheBeginning(primary, deadline);
+    if (!why) co_return Fail(why.error());
+    if (!why->empty()) {
+      NeedSeed(*why, false);
+      co_return Fail(Code::kUnavailable, "{}", *why);
+    }
+  }
   mysqld::SourceOptions options = options_.replication;
   bool remembered = state_.leader == primary.ToString() && state_.leader_port != 0;
   Deadline patience = remembered ? Deadline::In(2s).EarlierOf(deadline) : deadline;

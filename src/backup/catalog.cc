@@ -1,0 +1,187 @@
+#include "backup/catalog.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "mysqld/folder.h"
+
+namespace paceline::backup {
+namespace {
+
+constexpr const char* kManifest = "MANIFEST";
+constexpr int kFormat = 1;
+
+std::string TimeText(WallTime time) {
+  time_t seconds = static_cast<time_t>(time.unix_ns / 1'000'000'000);
+  tm parts{};
+  gmtime_r(&seconds, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+}  // namespace
+
+std::string ToJson(const Manifest& manifest) {
+  nlohmann::ordered_json json = {{"Format", kFormat},
+                                 {"BackupMethod", manifest.engine},
+                                 {"Position", manifest.position},
+                                 {"BackupTime", TimeText(manifest.began)},
+                                 {"FinishedTime", TimeText(manifest.finished)},
+                                 {"BackupTimeNs", manifest.began.unix_ns},
+                                 {"FinishedTimeNs", manifest.finished.unix_ns},
+                                 {"Keyspace", manifest.keyspace},
+                                 {"Shard", manifest.shard},
+                                 {"TabletAlias", manifest.alias},
+                                 {"ServerVersion", manifest.server_version},
+                                 {"Compression", manifest.compression},
+                                 {"Salt", manifest.salt},
+                                 {"Objects", nlohmann::ordered_json::array()}};
+  for (const StoredObject& object : manifest.objects) {
+    json["Objects"].push_back({{"Name", object.name},
+                               {"RawBytes", object.raw_bytes},
+                               {"StoredBytes", object.stored_bytes},
+                               {"Frames", object.frames},
+                               {"SHA256", object.sha256}});
+  }
+  return json.dump(2) + "\n";
+}
+
+Result<Manifest> ParseManifest(std::string_view text) {
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return Fail(Code::kDataLoss, "the manifest is damaged");
+  Manifest manifest;
+  try {
+    if (json.at("Format") != kFormat) {
+      return Fail(Code::kDataLoss, "the manifest has format {}, this version reads {}",
+                  json.at("Format").dump(), kFormat);
+    }
+    manifest.engine = json.at("BackupMethod");
+    manifest.position = json.at("Position");
+    manifest.began.unix_ns = json.at("BackupTimeNs");
+    manifest.finished.unix_ns = json.at("FinishedTimeNs");
+    manifest.keyspace = json.at("Keyspace");
+    manifest.shard = json.at("Shard");
+    manifest.alias = json.at("TabletAlias");
+    manifest.server_version = json.at("ServerVersion");
+    manifest.compression = json.at("Compression");
+    manifest.salt = json.at("Salt");
+    for (const auto& one : json.at("Objects")) {
+      StoredObject object;
+      object.name = one.at("Name");
+      object.raw_bytes = one.at("RawBytes");
+      object.stored_bytes = one.at("StoredBytes");
+      object.frames = one.at("Frames");
+      object.sha256 = one.at("SHA256");
+      manifest.objects.push_back(std::move(object));
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return Fail(Code::kDataLoss, "the manifest is damaged: {}", error.what());
+  }
+  return manifest;
+}
+
+std::string FormatBackupName(const BackupName& name) {
+  std::string time = TimeText(name.time);
+  return fmt::format("{}.{}{}{}.{}", time.substr(0, 10), time.substr(11, 2), time.substr(14, 2),
+                     time.substr(17, 2), name.alias.ToString());
+}
+
+std::optional<BackupName> ParseBackupName(std::string_view text) {
+  std::vector<std::string_view> parts = Split(text, '.');
+  if (parts.size() < 3 || parts[0].size() != 10 || parts[1].size() != 6) return std::nullopt;
+  auto number = [](std::string_view digits) -> int {
+    return static_cast<int>(ParseUint(digits).value_or(10000));
+  };
+  tm time{};
+  time.tm_year = number(parts[0].substr(0, 4)) - 1900;
+  time.tm_mon = number(parts[0].substr(5, 2)) - 1;
+  time.tm_mday = number(parts[0].substr(8, 2));
+  time.tm_hour = number(parts[1].substr(0, 2));
+  time.tm_min = number(parts[1].substr(2, 2));
+  time.tm_sec = number(parts[1].substr(4, 2));
+  BackupName name;
+  name.time.unix_ns = static_cast<int64_t>(timegm(&time)) * 1'000'000'000;
+  // A cell's name may hold dots.
+  Result<record::TabletAlias> alias = record::ParseTabletAlias(text.substr(18));
+  if (!alias) return std::nullopt;
+  name.alias = *alias;
+  if (FormatBackupName(name) != text) return std::nullopt;
+  return name;
+}
+
+Result<Catalog> Catalog::Of(std::shared_ptr<Storage> storage, const std::string& keyspace,
+                            const std::string& shard) {
+  RETURN_IF_ERROR(CheckPathPart("keyspace", keyspace));
+  RETURN_IF_ERROR(CheckPathPart("shard", shard));
+  return Catalog(std::move(storage), keyspace + "/" + shard);
+}
+
+Result<std::vector<BackupEntry>> Catalog::List() const {
+  ASSIGN_OR_RETURN(std::vector<std::string> names, storage_->List(folder_));
+  std::vector<BackupEntry> entries;
+  for (std::string& name : names) {
+    std::optional<BackupName> parsed = ParseBackupName(name);
+    if (!parsed) continue;  // somebody else's
+    ASSIGN_OR_RETURN(std::vector<std::string> objects, storage_->List(Folder(name)));
+    bool complete = std::ranges::find(objects, kManifest) != objects.end();
+    entries.push_back({std::move(name), *parsed, complete});
+  }
+  return entries;
+}
+
+Result<Manifest> Catalog::Read(const std::string& name) const {
+  RETURN_IF_ERROR(CheckPathPart("backup", name));
+  Result<std::string> text = storage_->Get(Folder(name) + "/" + kManifest);
+  if (!text && text.error().code() == Code::kNotFound) {
+    return Fail(Code::kNotFound, "there is no backup {} of {} in {}", name, folder_,
+                storage_->Describe());
+  }
+  if (!text) return Fail(text.error());
+  Result<Manifest> manifest = ParseManifest(*text);
+  if (!manifest) return Fail(manifest.error().Context("backup " + name));
+  return manifest;
+}
+
+Status Catalog::Write(const std::string& name, const Manifest& manifest) const {
+  return storage_->Put(Folder(name) + "/" + kManifest, ToJson(manifest));
+}
+
+Status Catalog::Remove(const std::string& name) const {
+  RETURN_IF_ERROR(CheckPathPart("backup", name));
+  ASSIGN_OR_RETURN(std::vector<std::string> objects, storage_->List(Folder(name)));
+  if (objects.empty()) {
+    return Fail(Code::kNotFound, "there is no backup {} of {} in {}", name, folder_,
+                storage_->Describe());
+  }
+  RETURN_IF_ERROR(storage_->RemoveAll(Folder(name) + "/" + kManifest));
+  return storage_->RemoveAll(Folder(name));
+}
+
+Result<std::vector<std::string>> Catalog::Sweep(const record::TabletAlias& mine,
+                                                WallTime old) const {
+  ASSIGN_OR_RETURN(std::vector<BackupEntry> entries, List());
+  std::vector<std::string> swept;
+  for (const BackupEntry& entry : entries) {
+    bool dead = entry.parsed.alias == mine || entry.parsed.time < old;
+    if (entry.complete || !dead) continue;
+    RETURN_IF_ERROR(storage_->RemoveAll(Folder(entry.name)));
+    swept.push_back(entry.name);
+  }
+  return swept;
+}
+
+Result<std::string> ReadSecret(const std::string& file) {
+  std::string text = mysqld::ReadFileFrom(file, 0, 64 << 10);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+    text.pop_back();
+  if (text.size() < 16) {
+    return Fail(Code::kInvalidArgument,
+                "the key file {} cannot be read, or holds less than 16 bytes", file);
+  }
+  return text;
+}
+
+}  // namespace paceline::backup

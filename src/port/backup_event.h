@@ -1,0 +1,24 @@
+// port/backup_event.h - what a running backup or restore says, line by line.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "io/task.h"
+#include "record/record.h"
+
+namespace paceline::port {
+
+struct BackupEvent {
+  record::TabletAlias tablet;
+  std::string keyspace, shard;
+  std::string text;
+};
+class BackupEvents {
+ public:
+  virtual ~BackupEvents() = default;
+  // Errors: nobody listens any more; what runs is given up.
+  virtual io::Task<Status> Event(const BackupEvent& event) = 0;
+};
+
+}  // namespace paceline::port

@@ -147,7 +147,7 @@ class FakeTablet final : public port::QueryService {
 class OneTablet final : public vtgate::Gateway {
  public:
   explicit OneTablet(std::shared_ptr<FakeTablet> tablet) : tablet_(std::move(tablet)) {}
-  std::optional<vtgate::Chosen> Pick(const record::Target&) override {
+  std::optional<vtgate::Chosen> Pick(const record::Target&, const vtgate::BufferPlace&) override {
     return vtgate::Chosen{tablet_, {"zone1", 100}, nullptr};
   }
   io::Task<Status> Wait(record::Target, bool, vtgate::BufferPlace*, Deadline) override {

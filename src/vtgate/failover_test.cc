@@ -154,7 +154,7 @@ class Tablet final : public port::QueryService {
 class ShardGateway final : public Gateway {
  public:
   explicit ShardGateway(std::shared_ptr<Tablet> tablet) : tablet_(std::move(tablet)) {}
-  std::optional<Chosen> Pick(const record::Target&) override {
+  std::optional<Chosen> Pick(const record::Target&, const BufferPlace&) override {
     if (away) return std::nullopt;
     return Chosen{tablet_, {"zone1", 100}, nullptr};
   }

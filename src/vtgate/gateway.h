@@ -46,9 +46,19 @@ class BufferPlace {
  public:
   explicit BufferPlace(size_t bytes) : bytes_(bytes) {}
   ~BufferPlace() {
+    EndReplay();
     if (buffer_ != nullptr) buffer_->Leave(bytes_);
   }
   BufferPlace(const BufferPlace&) = delete;
+  // From here to the end of the replay other requests of the shard let it go first: what it runs
+  // again must find things as they were.
+  void BeginReplay() { replays_ = true; }
+  void EndReplay() {
+    replays_ = false;
+    if (replays_of_ == nullptr) return;
+    if (--*replays_of_ == 0) waiting_behind_->Pulse();
+    replays_of_ = nullptr;
+  }
   // Ends its wait with kCanceled, now or the next time.
   void Interrupt() {
     interrupted_ = true;
@@ -63,13 +73,17 @@ class BufferPlace {
   int refusals_ = 0;
   bool interrupted_ = false;
   io::Event* waits_for_ = nullptr;
+  bool replays_ = false;
+  size_t* replays_of_ = nullptr;  // the shard's count, once it is counted there
+  io::Event* waiting_behind_ = nullptr;
 };
 
 class Gateway {
  public:
   virtual ~Gateway() = default;
-  // A serving tablet for the target, if there is one at this moment.
-  virtual std::optional<Chosen> Pick(const record::Target& target) = 0;
+  // A serving tablet for the target, if there is one at this moment, and `place` need not let
+  // others go first.
+  virtual std::optional<Chosen> Pick(const record::Target& target, const BufferPlace& place) = 0;
   // After Pick found none, or (`refused`) a tablet that it gave refused or broke: until it is worth
   // picking again. For a primary that is away this is the buffer. Errors: kUnavailable, "no healthy
   // tablet ..." as Vitess words it and why: nothing came in time, or the request may not wait;

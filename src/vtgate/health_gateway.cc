@@ -56,6 +56,7 @@ void HealthGateway::OnHealth(const health::TabletStatus& status) {
   const bool same = shard.primary && shard.primary->alias == now->tablet.alias &&
                     shard.primary->service == service &&
                     SameTerm(shard.primary->primary->term, now->primary_term);
+  if (!same) shard.replays_until = io::Loop::Current().Now() + kReplaysFirst;
   if (!same || shard.primary->primary->position != now->position) {
     auto sight = std::make_shared<const PrimarySight>(now->primary_term, now->position);
     shard.primary = Chosen{std::move(service), now->tablet.alias, std::move(sight)};
@@ -65,11 +66,13 @@ void HealthGateway::OnHealth(const health::TabletStatus& status) {
   if (!same || over) shard.changed.Pulse();
 }
 
-std::optional<Chosen> HealthGateway::Pick(const record::Target& target) {
+std::optional<Chosen> HealthGateway::Pick(const record::Target& target, const BufferPlace& place) {
   if (target.type == record::TabletType::kPrimary) {
     auto found = shards_.find(target);
     if (found == shards_.end()) return std::nullopt;
-    return found->second.primary;
+    const Shard& shard = found->second;
+    if (shard.replays != 0 && !shard.Open(place, io::Loop::Current().Now())) return std::nullopt;
+    return shard.primary;
   }
   std::optional<health::TabletStatus> status = watcher_.PickReplica(target);
   if (!status) return std::nullopt;
@@ -130,16 +133,24 @@ io::Task<Status> HealthGateway::Wait(record::Target target, bool refused, Buffer
   }
   Status entered = Enter(target, place, now);
   if (!entered) co_return entered;
+  if (place->replays_ && place->replays_of_ == nullptr) {
+    ++shard.replays;
+    place->replays_of_ = &shard.replays;
+    place->waiting_behind_ = &shard.changed;
+  }
   const bool waits = place->buffer_ != nullptr;
   Deadline until = Deadline::At(place->until_).EarlierOf(deadline);
-  if (refused && shard.primary && !until.Passed(now)) {
+  if (refused && shard.Open(*place, now) && !until.Passed(now)) {
     bool news = co_await News(&shard, place, again.EarlierOf(until));
     (void)news;
     if (!place->interrupted_) co_return Status();
   }
   bool in_time = waits && !until.Passed(now);
-  while (in_time && !place->interrupted_ && !shard.primary) {
-    in_time = co_await News(&shard, place, until);
+  while (in_time && !place->interrupted_ && !shard.Open(*place, io::Loop::Current().Now())) {
+    Deadline turn = until;
+    if (shard.primary) turn = turn.EarlierOf(Deadline::At(shard.replays_until));
+    bool news = co_await News(&shard, place, turn);
+    in_time = news || !until.Passed(io::Loop::Current().Now());
   }
   if (place->interrupted_) {
     co_return Fail(Code::kCanceled, "interrupted while it waited for a primary of {}/{}",

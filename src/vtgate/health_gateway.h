@@ -1,6 +1,7 @@
 // vtgate/health_gateway.h - the Gateway on what health streams tell: picks from a copy that is
 // brought up to date with each message, and holds the buffer of requests whose primary is away.
-// Threads: its loop. Lifetime: `watcher` and `metrics` outlive it.
+// When one comes, transactions that are to be replayed go first, for a short time. Threads: its
+// loop. Lifetime: `watcher` and `metrics` outlive it.
 #pragma once
 
 #include <functional>
@@ -24,16 +25,22 @@ class HealthGateway final : public Gateway {
                 FailoverMetrics& metrics);
   ~HealthGateway() override;
 
-  std::optional<Chosen> Pick(const record::Target& target) override;
+  std::optional<Chosen> Pick(const record::Target& target, const BufferPlace& place) override;
   io::Task<Status> Wait(record::Target target, bool refused, BufferPlace* place,
                         Deadline deadline) override;
   Result<Chosen> Find(const record::TabletAlias& alias) override;
   std::vector<TabletLine> Tablets() const override;
 
  private:
+  static constexpr Duration kReplaysFirst = 200ms;
   struct Shard {
     std::optional<Chosen> primary;
-    io::Event changed;  // pulsed when the primary came, went or moved
+    io::Event changed;   // pulsed when the primary came, went or moved, or the last replay ended
+    size_t replays = 0;  // that wait, or are under way
+    Time replays_until;  // how long others let them go first
+    bool Open(const BufferPlace& place, Time now) const {
+      return primary && (replays == 0 || place.replays_ || now >= replays_until);
+    }
   };
   struct ByNames {
     using is_transparent = void;

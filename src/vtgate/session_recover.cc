@@ -38,7 +38,9 @@ io::Task<Remedy> Session::Recover(Run* run, Loss loss) {
     }
   }
   if (remedy == Remedy::kReplay) {
+    run->place.BeginReplay();
     Status replayed = co_await Replay(run);
+    run->place.EndReplay();
     if (replayed) co_return Remedy::kAgain;
     run->why_not_replayed = replayed.error().message();
     remedy = Remedy::kRolledBack;
@@ -66,7 +68,7 @@ io::Task<port::AttemptOutcome> Session::ResolveAttempt(Run* run) {
       outcome.why = "the client did not wait for it";
       co_return outcome;
     }
-    std::optional<Chosen> picked = gate_.gateway->Pick(run->request.target);
+    std::optional<Chosen> picked = gate_.gateway->Pick(run->request.target, run->place);
     if (!picked || refused) {
       refused = refused && picked.has_value();
       Status waited =
@@ -101,7 +103,7 @@ io::Task<Status> Session::Replay(Run* run) {
     co_return Status();  // it begins again by itself
   bool refused = false;
   for (;;) {
-    std::optional<Chosen> picked = gate_.gateway->Pick(run->request.target);
+    std::optional<Chosen> picked = gate_.gateway->Pick(run->request.target, run->place);
     if (!picked || refused) {
       refused = refused && picked.has_value();
       Status waited = co_await gate_.gateway->Wait(run->request.target, refused, &run->place,

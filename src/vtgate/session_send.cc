@@ -46,7 +46,7 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
     if (pinned_.id != 0) {
       run.on = pinned_.on;
     } else {
-      std::optional<Chosen> picked = gate_.gateway->Pick(run.request.target);
+      std::optional<Chosen> picked = gate_.gateway->Pick(run.request.target, run.place);
       if (!picked || run.refused) {
         const bool refused = std::exchange(run.refused, false) && picked.has_value();
         Status waited = co_await gate_.gateway->Wait(run.request.target, refused, &run.place,

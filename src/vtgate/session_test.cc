@@ -71,7 +71,7 @@ class NotingTablet final : public port::QueryService {
 class OneTabletGateway final : public Gateway {
  public:
   explicit OneTabletGateway(std::shared_ptr<NotingTablet> tablet) : tablet_(std::move(tablet)) {}
-  std::optional<Chosen> Pick(const record::Target&) override {
+  std::optional<Chosen> Pick(const record::Target&, const BufferPlace&) override {
     return Chosen{tablet_, {"zone1", 100}, nullptr};
   }
   io::Task<Status> Wait(record::Target, bool, BufferPlace*, Deadline) override {

@@ -180,7 +180,7 @@ def test_no_client_notices(flavor, blow, tmp_path):
                 client.join(60)
         print(f"longest waits: {', '.join(f'{client.name} {client.longest:.2f} s' for client in clients)}; {totals(cluster)}")
         errors = [client.error for client in clients if client.error] + prepared.lines("error")
-        assert errors == []
+        assert not errors, "\n".join(errors)
         with cluster.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SELECT token FROM greetings WHERE token <> ''")
             rows = collections.Counter(token for token, in cursor.fetchall())

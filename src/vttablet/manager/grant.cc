@@ -5,7 +5,8 @@
 namespace paceline::vttablet {
 
 void Manager::UpdateLease() {
-  bool leads = is_primary() && state_.primary_term != 0 && !state_.demoted && !mysqld_exited_;
+  bool exited = process_runs_ && !*process_runs_;
+  bool leads = is_primary() && state_.primary_term != 0 && !state_.demoted && !exited;
   if (leads) {
     lease_.Lead(state_.primary_term, acknowledgements_);
   } else if (lease_.leads()) {

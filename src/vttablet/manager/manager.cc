@@ -16,13 +16,13 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
       needs_(std::move(needs)),
       tablet_(options_.tablet),
       file_(options_.state_file),
-      lease_(loop, tablet_.alias,
-             {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
-              [this] { ShowServing(); }}),
       carried_(*needs_.topo,
                options_.topology_copy.empty() ? options_.state_file + ".topology"
                                               : options_.topology_copy,
-               {options_.tablet.keyspace, options_.tablet.shard}, options_.tablet.alias.cell) {}
+               {options_.tablet.keyspace, options_.tablet.shard}, options_.tablet.alias.cell),
+      lease_(loop, tablet_.alias,
+             {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
+              [this] { ShowServing(); }}) {}
 
 Manager::~Manager() = default;
 

@@ -66,7 +66,8 @@ class LogAgent final : public port::Mysqlctl {
 class OneServer final : public QuerySide {
  public:
   explicit OneServer(QueryServer* server) : server_(server) {}
-  void SetServing(record::TabletType, bool, std::string, uint64_t) override {}
+  void SetServing(record::TabletType, bool, std::string, uint64_t, bool) override {}
+  void SetLease(Time) override {}
   void SetHealth(const port::TabletHealth&) override {}
   io::Task<bool> Drain(Deadline) override { co_return true; }
   io::Task<AttemptsSight> HoldAttempts(std::vector<uint32_t> attempts) override {

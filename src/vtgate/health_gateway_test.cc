@@ -133,7 +133,7 @@ io::Task<bool> Story(io::Loop& loop) {
     BufferPlace place(1);
     std::optional<Chosen> chosen = gateway.Pick(kTarget, place);
     EXPECT_TRUE(chosen && chosen->primary->term.term == 3);
-    if (chosen) EXPECT_EQ(chosen->primary->position, "MySQL56/u:1-4");
+    EXPECT_TRUE(chosen && chosen->primary->position == "MySQL56/u:1-4");
     // It goes, and none comes in time.
     health.serving = false;
     dialer.tablet->news.Pulse();

@@ -55,12 +55,11 @@ TEST(Loss, WhatMayBeCommittedIsNeverRunAgainNorToldAsRolledBackWithoutEvidence) 
 TEST(Loss, WhatIsTurnedOffIsNotDone) {
   ForEachLoss([](const Loss& loss) {
     for (Remedy remedy : {RemedyFor(loss), RemedyAfter(loss, WriteFate::kNotCommitted)}) {
-      if (!loss.can_replay || loss.timed_out) EXPECT_NE(remedy, Remedy::kReplay);
+      EXPECT_TRUE((loss.can_replay && !loss.timed_out) || remedy != Remedy::kReplay);
     }
-    if (!loss.can_resolve) EXPECT_NE(RemedyFor(loss), Remedy::kResolve);
-    if (!loss.can_run_again) {
-      EXPECT_NE(RemedyAfter(loss, WriteFate::kNotCommitted), Remedy::kAgain);
-    }
+    EXPECT_TRUE(loss.can_resolve || RemedyFor(loss) != Remedy::kResolve);
+    EXPECT_TRUE(loss.can_run_again ||
+                RemedyAfter(loss, WriteFate::kNotCommitted) != Remedy::kAgain);
   });
 }
 

@@ -21,6 +21,7 @@ enum class Remedy : uint8_t {
   kWait,          // not yet certain
   kFailOver,      // reparent::Action::kEmergency
   kReparentAnew,  // reparent::Action::kPlanned: a reparent that was left unfinished
+  kPromoteAnew,   // reparent::Action::kPlanned to `tablet`, which leads already
   kRepoint,       // reparent::Action::kReparentTablet of `tablet`
   kMakeReadOnly,  // SetReadOnly on `tablet`
   kMakeWritable,  // the primary is writable again: UndoDemote in its own term

@@ -272,7 +272,8 @@ class Decider {
   // Drained, or read-only and not serving as a primary: perhaps it follows somebody already.
   bool DownCleanly(const TabletSight& tablet) const {
     return tablet.promised_term == attempt_.term &&
-           (tablet.demoted || (tablet.read_only && (!tablet.serving || !tablet.source.empty())));
+           (tablet.demoted || (tablet.read_only && (!tablet.serving || !tablet.source.empty() ||
+                                                    tablet.type != record::TabletType::kPrimary)));
   }
   bool Stopped(const TabletSight& tablet) const {
     if (tablet.promised_term != attempt_.term) return false;

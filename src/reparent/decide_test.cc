@@ -203,6 +203,17 @@ TEST(Decide, WaitsOutTheLastGrantUnlessMysqldIsDead) {
   Get<Repoint>(NextStep(view, request, attempt));
 }
 
+TEST(Decide, ALeaderThatStartedAnewAsAReplicaIsDownAlready) {
+  View view = Shard(3);
+  Attempt attempt = Fenced(view);
+  // Its vttablet came back after a later term was asked of it: read-only, serving replica reads.
+  view.tablets[0].type = TabletType::kReplica;
+  view.tablets[0].read_only = true;
+  Step step = NextStep(view, {.action = Action::kPlanned}, attempt);
+  EXPECT_FALSE(std::holds_alternative<Demote>(step)) << Describe(step);
+  EXPECT_FALSE(std::holds_alternative<Refuse>(step)) << Describe(step);
+}
+
 TEST(Decide, MariadbComparesPerServer) {
   View view = Shard(3);
   view.flavor = gtid::Flavor::kMariadb;

@@ -27,7 +27,9 @@ class Look {
   std::vector<Problem> All() {
     for (const TabletSight& tablet : view_.tablets) Remember(tablet);
     OfPrimary();
-    if (primary_ != nullptr && Up(*primary_)) {
+    // Where nobody leads, whom should they follow?
+    bool leads = primary_ != nullptr && Up(*primary_) && primary_->type == TabletType::kPrimary;
+    if (leads) {
       for (const TabletSight& tablet : view_.tablets) {
         if (&tablet != primary_) OfReplica(tablet);
       }
@@ -116,6 +118,9 @@ class Look {
     if (primary_->demoted || (primary_->read_only && given_up)) {
       AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kReparentAnew,
                    "a reparent demoted it and did not end");
+    } else if (primary_->type != TabletType::kPrimary) {
+      AddPatiently("PrimaryCurrentTypeMismatch", leader_, Remedy::kPromoteAnew,
+                   "its promotion was overtaken by a later term that nobody led");
     } else if (primary_->read_only) {
       AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kMakeWritable,
                    "it leads, and is read-only");
@@ -290,6 +295,8 @@ std::string_view RemedyName(Remedy remedy) {
       return "fail over";
     case Remedy::kReparentAnew:
       return "reparent anew";
+    case Remedy::kPromoteAnew:
+      return "promote anew";
     case Remedy::kRepoint:
       return "repoint";
     case Remedy::kMakeReadOnly:

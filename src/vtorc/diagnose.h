@@ -23,6 +23,7 @@ enum class Remedy : uint8_t {
   kWait,          // not yet certain
   kFailOver,      // reparent::Action::kEmergency
   kReparentAnew,  // reparent::Action::kPlanned: a reparent that was left unfinished
+  kPromoteAnew,   // reparent::Action::kPlanned to `tablet`, which leads already
   kRepoint,       // reparent::Action::kReparentTablet of `tablet`
   kMakeReadOnly,  // SetReadOnly on `tablet`
   kMakeWritable,  // SetReadWrite on the primary

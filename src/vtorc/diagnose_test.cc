@@ -145,6 +145,14 @@ TEST_F(DiagnoseTest, ALeaderThatFollowsIsReparentedAnewAndNotOpened) {
   EXPECT_EQ(First(1500), "PrimaryIsReadOnly: reparent anew");
 }
 
+TEST_F(DiagnoseTest, ALeaderWhosePromotionWasOvertakenIsPromotedAnew) {
+  At(0).type = TabletType::kReplica;  // its journal row was acknowledged, and its term was over
+  At(0).promised_term = 4;
+  At(0).serving = false;
+  EXPECT_EQ(First(0), "PrimaryCurrentTypeMismatch: wait");
+  EXPECT_EQ(First(1500), "PrimaryCurrentTypeMismatch: promote anew");
+}
+
 TEST_F(DiagnoseTest, AnUnfinishedReparentIsRunAgain) {
   At(0).demoted = At(0).read_only = true;
   EXPECT_EQ(First(0), "PrimaryIsReadOnly: wait");

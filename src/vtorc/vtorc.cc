@@ -370,6 +370,10 @@ io::Task<Status> Vtorc::Mend(std::shared_ptr<Shard> shard, Problem problem, int6
     case Remedy::kReparentAnew:
       request.action = reparent::Action::kPlanned;
       break;
+    case Remedy::kPromoteAnew:
+      request.action = reparent::Action::kPlanned;
+      request.new_primary = problem.tablet;
+      break;
     case Remedy::kRepoint:
       request.action = reparent::Action::kReparentTablet;
       request.new_primary = problem.tablet;

@@ -7,16 +7,33 @@
 
 namespace paceline::vttablet {
 
-// Whoever the record names, if that tablet has journaled a later term than this one led. Its own
-// word counts, not the hosts' clocks.
+// Whoever the record names, or else a tablet of the shard that the record does not name yet, if it
+// has journaled a later term than this one led. Its own word counts, not the hosts' clocks.
 io::Task<std::optional<Manager::LaterLeader>> Manager::FindLaterLeader(Deadline deadline) {
   auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard, deadline);
   if (shard) shard_ = shard->value;
   record::TabletAlias alias = shard_.primary_alias;
-  if (alias.empty() || alias == tablet_.alias || !needs_.call_tablet) co_return std::nullopt;
-  auto recorded = co_await needs_.topo->GetTablet(alias, deadline);
-  if (!recorded) co_return std::nullopt;
-  std::shared_ptr<port::TabletManager> manager = needs_.call_tablet(recorded->value);
+  if (!needs_.call_tablet) co_return std::nullopt;
+  std::optional<LaterLeader> leader;
+  if (!alias.empty() && alias != tablet_.alias) {
+    auto recorded = co_await needs_.topo->GetTablet(alias, deadline);
+    if (recorded) leader = co_await AskWhetherLater(recorded->value, deadline);
+  }
+  std::vector<LeaseMember> members = state_.members;
+  for (size_t i = 0; i < members.size() && !leader; ++i) {
+    if (members[i].alias == alias || members[i].alias == tablet_.alias) continue;
+    record::Tablet other;
+    other.alias = members[i].alias;
+    other.hostname = members[i].hostname;
+    other.port_map["grpc"] = members[i].grpc_port;
+    leader = co_await AskWhetherLater(other, Deadline::In(300ms).EarlierOf(deadline));
+  }
+  co_return leader;
+}
+
+io::Task<std::optional<Manager::LaterLeader>> Manager::AskWhetherLater(record::Tablet other,
+                                                                       Deadline deadline) {
+  std::shared_ptr<port::TabletManager> manager = needs_.call_tablet(other);
   if (manager == nullptr) co_return std::nullopt;
   agent::TabletStateRequest request;
   agent::TabletStateResponse state;
@@ -26,7 +43,7 @@ io::Task<std::optional<Manager::LaterLeader>> Manager::FindLaterLeader(Deadline 
   if (!leads) co_return std::nullopt;
   Result<gtid::Set> has = gtid::Set::ParseEncoded(state.executed_position());
   if (!has) co_return std::nullopt;
-  co_return LaterLeader{alias, state.journal_term(), std::move(*has)};
+  co_return LaterLeader{other.alias, state.journal_term(), std::move(*has)};
 }
 
 io::Task<Status> Manager::ComeBackUnder(LaterLeader leader, bool held, Deadline deadline) {

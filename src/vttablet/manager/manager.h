@@ -150,6 +150,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   // How many acknowledgements a commit waits for; remembered before it is set.
   io::Task<Status> SetAcknowledgements(uint32_t count, Deadline deadline);
   io::Task<std::optional<LaterLeader>> FindLaterLeader(Deadline deadline);
+  io::Task<std::optional<LaterLeader>> AskWhetherLater(record::Tablet other, Deadline deadline);
   io::Task<Status> ComeBackUnder(LaterLeader leader, bool held, Deadline deadline);
   static io::Task<void> DecideHeld(Manager& self);
   io::Task<bool> LaterTermPromised(Deadline deadline);

@@ -27,6 +27,7 @@ Mysqlctld::Mysqlctld(io::Loop& loop, Options options, mysqld::InstanceOptions in
       options_(std::move(options)),
       instance_(loop, std::move(instance)),
       role_(ReadRole(instance_.layout())),
+      history_(ReadHistory(instance_.layout())),
       backoff_(kBackoffMin) {
   instance_.SetDeathHandler([this](const std::string& how) { OnDeath(how); });
 }

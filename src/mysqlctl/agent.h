@@ -39,6 +39,7 @@ class Mysqlctld final : public port::Mysqlctl {
   // Ends watches and waits for what runs; mysqld goes on.
   io::Task<Status> Stop(Deadline deadline);
   port::MysqldState state() const;
+  const History& history() const { return history_; }
 
   io::Task<Status> Start(const ::mysqlctl::StartRequest& request,
                          ::mysqlctl::StartResponse& response, Deadline deadline) override;

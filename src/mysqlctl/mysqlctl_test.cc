@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+
 #include "mysqlctl.pb.h"
 #include "mysqlctl/agent.h"
 #include "mysqlctl/command.h"
@@ -127,6 +129,16 @@ TEST_P(AgentTest, RestartsAReplicaHoldsAPrimaryAndOutlivesItself) {
   EXPECT_FALSE(agent->state().held);
   ASSERT_OK(servers.Await(agent->Start(start, started, InTest())));
   EXPECT_TRUE(agent->state().running);
+}
+
+TEST_P(AgentTest, RemembersWhetherItsLogMayBeCut) {
+  std::filesystem::create_directories(instance.config.layout.dir);
+  EXPECT_FALSE(agent->history().AllowsRewind());
+  port::SemiSyncNote on{.on = true, .acknowledgements = 1, .durable = true};
+  ASSERT_TRUE(servers.Await(agent->NoteSemiSync(on, InTest(10s))));
+  ASSERT_TRUE(servers.Await(agent->NoteSemiSync({.confirmed = true}, InTest(10s))));
+  Mysqlctld next(servers.loop, Options(), instance);
+  EXPECT_TRUE(next.history().AllowsRewind());
 }
 
 TEST_P(AgentTest, CommandLineMakesStopsAndRemoves) {

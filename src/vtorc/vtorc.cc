@@ -304,8 +304,9 @@ io::Task<Status> Vtorc::Reparent(std::shared_ptr<Shard> shard, reparent::Request
     Enter(recovery, std::move(stage), reparent::Describe(step));
   };
   std::string name = shard->name.ToString();
+  // The driver logs what it tells.
   drive::ReparentDriver driver(topo_, connect_, options,
-                               [this, name](std::string line) { Tell(name, std::move(line)); });
+                               [this, name](std::string line) { Remember(name, std::move(line)); });
   driver.StartFrom(shard->observer);
   Result<TabletAlias> primary = co_await driver.Run(Deadline::In(options_.recovery_limit));
   if (!primary) co_return Fail(primary.error());
@@ -417,6 +418,10 @@ io::Task<Status> Vtorc::Mend(std::shared_ptr<Shard> shard, Problem problem, int6
 
 void Vtorc::Tell(const std::string& shard, std::string text) {
   LOG_INFO("{}: {}", shard, text);
+  Remember(shard, std::move(text));
+}
+
+void Vtorc::Remember(const std::string& shard, std::string text) {
   timeline_.push_back({io::Loop::Current().clock().WallNow(), shard, std::move(text)});
   if (timeline_.size() > kTimeline) timeline_.pop_front();
 }

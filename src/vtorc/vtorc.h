@@ -84,6 +84,7 @@ class Vtorc {
   static io::Task<void> SeeFirstWrite(Vtorc& self, std::shared_ptr<Shard> shard, int64_t recovery);
   void Enter(int64_t recovery, std::string stage, std::string text);
   void Tell(const std::string& shard, std::string text);
+  void Remember(const std::string& shard, std::string text);
 
   topo::Server& topo_;
   drive::Connect connect_;

@@ -135,6 +135,7 @@ class FileStorage final : public Storage {
 
  private:
   static Status CheckPath(const std::string& path) {
+    if (path.empty()) return CheckPathPart("object", path);
     for (std::string_view part : Split(path, '/')) RETURN_IF_ERROR(CheckPathPart("object", part));
     return {};
   }

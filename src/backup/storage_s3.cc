@@ -411,6 +411,7 @@ class S3Storage final : public Storage {
     return {};
   }
   static Status CheckPath(const std::string& path) {
+    if (path.empty()) return CheckPathPart("object", path);
     for (std::string_view part : Split(path, '/')) RETURN_IF_ERROR(CheckPathPart("object", part));
     return {};
   }

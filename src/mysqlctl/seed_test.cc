@@ -43,9 +43,9 @@ class SeedTest : public testing::TestWithParam<gtid::Flavor> {
     options = servers.Options(101);
     donor = std::make_unique<Mysqlctld>(servers.loop, Options(), donor_options);
     donor_tablet = std::make_shared<Donor>(*donor);
-    ASSERT_OK(servers.Await(donor->Begin(InTest())));
+    ASSERT_OK(servers.Await(donor->Begin(InTest(240s))));
     NewAgent();
-    ASSERT_OK(servers.Await(agent->Begin(InTest())));
+    ASSERT_OK(servers.Await(agent->Begin(InTest(240s))));
     donor_dba = Dba(donor_options);
     dba = Dba(options);
     Run(*donor_dba, {"SET GLOBAL read_only = OFF", "CREATE DATABASE d",
@@ -105,7 +105,7 @@ class SeedTest : public testing::TestWithParam<gtid::Flavor> {
 TEST_P(SeedTest, TakesTheDonorsDataAndKeepsTheOldAside) {
   Run(*dba, {"SET GLOBAL read_only = OFF", "CREATE DATABASE mine"});
   std::string server_id = Ask(*dba, "SELECT @@server_id");
-  auto position = servers.Await(agent->Seed(Order(), progress, InTest(120s)));
+  auto position = servers.Await(agent->Seed(Order(), progress, InTest(240s)));
   ASSERT_OK(position);
   EXPECT_EQ(*position, Position(*donor_dba));
   dba->CloseIdle();
@@ -131,7 +131,7 @@ TEST_P(SeedTest, LostDataIsToldAndSeededAnew) {
     ASSERT_OK(mysqld::RemoveTree(Dir(part)));
   kill(pid, SIGKILL);
   ASSERT_TRUE(servers.Until([this] { return !agent->state().unusable.empty(); }));
-  auto position = servers.Await(agent->Seed(Order(), progress, InTest(120s)));
+  auto position = servers.Await(agent->Seed(Order(), progress, InTest(240s)));
   ASSERT_OK(position);
   EXPECT_EQ(agent->state().unusable, "");
   dba->CloseIdle();
@@ -145,7 +145,7 @@ TEST_P(SeedTest, APrimaryWithoutDataIsHeldAndNeverMadeAnew) {
   ASSERT_TRUE(servers.Until([this] { return agent->state().pid == 0; }));
   ASSERT_OK(mysqld::RemoveTree(Dir("/data")));
   NewAgent();
-  ASSERT_OK(servers.Await(agent->Begin(InTest())));
+  ASSERT_OK(servers.Await(agent->Begin(InTest(240s))));
   EXPECT_TRUE(agent->state().held);
   EXPECT_NE(agent->state().unusable, "");
   auto rewound = servers.Await(agent->Rewind({Position(*donor_dba), true}, InTest()));
@@ -161,7 +161,7 @@ TEST_P(SeedTest, AnUnwantedSeedLeavesAllAsItWas) {
        "INSERT INTO d.big (v) VALUES (REPEAT('x', 8000000))",
        "INSERT INTO d.big (v) SELECT v FROM d.big", "INSERT INTO d.big (v) SELECT v FROM d.big"});
   progress.wanted = false;
-  auto position = servers.Await(agent->Seed(Order(), progress, InTest(120s)));
+  auto position = servers.Await(agent->Seed(Order(), progress, InTest(240s)));
   if (!position) {
     EXPECT_EQ(position.error().code(), Code::kCanceled) << position.error().ToString();
   }
@@ -175,7 +175,7 @@ TEST_P(SeedTest, AnUnwantedSeedLeavesAllAsItWas) {
 
 TEST_P(SeedTest, ASeedThatStoodReadyIsCompletedByTheNextAgent) {
   // As a crash between its completion and the exchange leaves it: the marker, and the files.
-  ASSERT_OK(servers.Await(agent->Seed(Order(), progress, InTest(120s))));
+  ASSERT_OK(servers.Await(agent->Seed(Order(), progress, InTest(240s))));
   dba->CloseIdle();
   std::string position = Position(*dba);
   ASSERT_OK(servers.Await(agent->Stop(InTest())));
@@ -189,7 +189,7 @@ TEST_P(SeedTest, ASeedThatStoodReadyIsCompletedByTheNextAgent) {
   ASSERT_OK(
       mysqld::WriteFileDurably(Dir("/seed.ready"), (mariadb ? position : "") + "\n", options.user));
   NewAgent();
-  ASSERT_OK(servers.Await(agent->Begin(InTest())));
+  ASSERT_OK(servers.Await(agent->Begin(InTest(240s))));
   EXPECT_EQ(Ask(*dba, "SELECT COUNT(*) FROM d.t"), "2");
   EXPECT_EQ(Position(*dba), position);
   EXPECT_FALSE(std::filesystem::exists(Dir("/seed.ready")));

@@ -1,7 +1,9 @@
 #include "mysql/server/server_connection.h"
 
+#include "mysql/server/compressed_stream.h"
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
+#include "mysql/wire/proxy_header.h"
 #include "mysql/wire/rows.h"
 
 namespace paceline::mysql {
@@ -119,8 +121,37 @@ io::Task<Status> ServerConnection::Handshake(wire::ServerHandshakeOptions option
   wire::ServerHandshake::Step first = machine.Start();
   Status done = co_await RunMachine(&machine, first, deadline);
   if (!done) co_return Fail(done.error());
+  // From the first command on, and what came early with the login is compressed already.
+  wire::Compression compression = wire::Compression::kNone;
+  if (session_.capabilities & wire::kClientCompress) {
+    compression = wire::Compression::kZlib;
+  } else if (session_.capabilities & wire::kClientZstd) {
+    compression = wire::Compression::kZstd;
+  }
+  if (compression != wire::Compression::kNone) {
+    std::string early = std::exchange(pending_, {});
+    stream_ = std::make_unique<CompressedStream>(std::move(stream_), compression, std::move(early));
+  }
   writer_ = std::make_unique<io::Writer>(*stream_);
   co_return Status();
+}
+
+io::Task<Status> ServerConnection::ReadProxyHeader(Deadline deadline) {
+  std::string head;
+  for (;;) {
+    Result<wire::ProxyHeader> header = wire::ParseProxyHeader(head);
+    if (!header) co_return Fail(header.error().Context(peer_));
+    if (header->whole) {
+      pending_ = head.substr(header->consumed);
+      bool named = !header->source_ip.empty();
+      if (named) peer_ = io::Address::Tcp(header->source_ip, header->source_port).ToString();
+      co_return Status();
+    }
+    char piece[wire::kMostProxyHeaderBytes];
+    Result<size_t> got = co_await stream_->Read(piece, sizeof piece, deadline);
+    if (!got) co_return Fail(got.error());
+    head.append(piece, *got);
+  }
 }
 
 io::Task<Status> ServerConnection::Refuse(Error error, Deadline deadline) {
@@ -235,6 +266,12 @@ void ServerConnection::WriteRows(std::string_view bytes) {
   Commit();
 }
 
+void ServerConnection::WriteBufferedRows(std::string_view packets) {
+  patcher_.Reset(sequence_);
+  AppendPatched(packets);
+  Commit();
+}
+
 void ServerConnection::WritePrepared(const wire::PrepareOk& ok, std::string_view parameters,
                                      std::string_view columns, uint16_t status_flags) {
   wire::AppendPrepareOk(&writer_->buffer(), ok, session_.capabilities, &sequence_);
@@ -275,6 +312,28 @@ Status ServerConnection::WriteResult(const std::vector<value::Field>& fields,
   last.kind = wire::Terminator::Kind::kEof;
   WriteTerminator(last);
   return {};
+}
+
+io::Task<Result<std::string>> ServerConnection::ReadLocalFile(std::string name, size_t most_bytes,
+                                                              Deadline deadline) {
+  wire::AppendPacket(&writer_->buffer(), "\xfb" + name, &sequence_);
+  Commit();
+  std::string content;
+  bool too_large = false;
+  for (;;) {
+    commands_.ExpectSequence(sequence_);
+    Result<std::string_view> body = co_await ReadPacket(&commands_, deadline);
+    if (!body) co_return Fail(body.error());
+    sequence_ = static_cast<uint8_t>(commands_.sequence() + 1);
+    if (body->empty()) break;
+    too_large = too_large || content.size() + body->size() > most_bytes;
+    if (!too_large) content.append(*body);
+  }
+  if (too_large) {
+    co_return Fail(Code::kResourceExhausted, "the file exceeds {} bytes: load it in parts",
+                   most_bytes);
+  }
+  co_return content;
 }
 
 io::Task<Status> ServerConnection::WaitBelow(size_t bytes, Deadline deadline) {

@@ -41,6 +41,9 @@ class ServerConnection {
   ~ServerConnection();
   ServerConnection(const ServerConnection&) = delete;
 
+  // Before Handshake, where a load balancer speaks first: peer() is then the client's own address.
+  // Errors: kInvalidArgument when it is no PROXY header, kUnavailable, kDeadlineExceeded.
+  io::Task<Status> ReadProxyHeader(Deadline deadline);
   // Greets, upgrades to TLS where the client asks and `tls` is given, logs the client in.
   // unix_socket, peer and tls_available of the options are filled in here. Errors: kUnauthenticated
   // (the client has been told), kUnavailable, kDeadlineExceeded, kInvalidArgument.
@@ -53,6 +56,7 @@ class ServerConnection {
   // Answers a COM_CHANGE_USER packet; on success session() is the new one. After an error the
   // caller closes.
   io::Task<Status> ChangeUser(std::string body, Deadline deadline);
+  bool unix_socket() const { return options_.unix_socket; }
   const wire::ServerSession& session() const { return session_; }
 
   // The next command. Errors: kUnavailable (the client went away), kCanceled (Shutdown),
@@ -77,9 +81,17 @@ class ServerConnection {
   // sequence bytes. `packets` begins with the column count packet.
   void WriteColumns(uint64_t column_count, std::string_view packets, uint16_t status_flags);
   void WriteRows(std::string_view bytes);
+  // Whole row packets, as an answer of their own (COM_STMT_FETCH).
+  void WriteBufferedRows(std::string_view packets);
   // `parameters` and `columns` are definitions without EOF packets.
   void WritePrepared(const wire::PrepareOk& ok, std::string_view parameters,
                      std::string_view columns, uint16_t status_flags);
+
+  // As part of an answer: asks the client for a file of its own (LOAD DATA LOCAL) and takes what it
+  // sends. Errors: kResourceExhausted when it is larger (it has been read to its end), those of
+  // ReadCommand.
+  io::Task<Result<std::string>> ReadLocalFile(std::string name, size_t most_bytes,
+                                              Deadline deadline);
 
   // Bytes the client has not taken yet.
   size_t backlog() const { return writer_ ? writer_->backlog() : 0; }

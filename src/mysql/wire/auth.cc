@@ -84,6 +84,15 @@ std::string CachingSha2Scramble(std::string_view password, std::string_view salt
   return Xor(once, Sha256({Sha256({once}), salt}));
 }
 
+std::string CachingSha2Hash(std::string_view password) { return Sha256({Sha256({password})}); }
+
+bool CheckCachingSha2Scramble(std::string_view scramble, std::string_view salt,
+                              std::string_view hash) {
+  if (scramble.size() != kCachingSha2HashBytes || hash.size() != kCachingSha2HashBytes)
+    return false;
+  return SameSecret(Sha256({Xor(scramble, Sha256({hash, salt}))}), hash);
+}
+
 std::string NativeHash(std::string_view password) { return Sha1({Sha1({password})}); }
 
 std::optional<std::string> ParseNativeHash(std::string_view text) {

@@ -18,6 +18,8 @@ inline constexpr std::string_view kCachingSha2Plugin = "caching_sha2_password";
 inline constexpr std::string_view kSha256Plugin = "sha256_password";
 inline constexpr std::string_view kClearPlugin = "mysql_clear_password";
 inline constexpr size_t kSaltBytes = 20;
+inline constexpr size_t kNativeHashBytes = 20;
+inline constexpr size_t kCachingSha2HashBytes = 32;
 
 // 20 random bytes without zero and '$', as servers send them.
 std::string NewSalt();
@@ -33,6 +35,12 @@ std::optional<std::string> ParseNativeHash(std::string_view text);
 // Whether `scramble` was made from a password with this hash. Takes the same time for all wrong
 // answers.
 bool CheckNativeScramble(std::string_view scramble, std::string_view salt, std::string_view hash);
+
+// SHA256(SHA256(password)), 32 bytes: enough to check a caching_sha2_password scramble, which is
+// what mysqld keeps in its cache.
+std::string CachingSha2Hash(std::string_view password);
+bool CheckCachingSha2Scramble(std::string_view scramble, std::string_view salt,
+                              std::string_view hash);
 
 // Equal length and bytes, compared in constant time.
 bool SameSecret(std::string_view a, std::string_view b);

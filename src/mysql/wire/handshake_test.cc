@@ -16,6 +16,7 @@ class Users final : public UserStore {
   std::vector<UserEntry> Find(std::string_view user) const override {
     if (user == "plain") return {{.plain = "pw", .groups = {"readers"}, .user_data = "Plain"}};
     if (user == "hashed") return {{.native_hash = NativeHash("pw")}};
+    if (user == "sha2") return {{.sha2_hash = CachingSha2Hash("pw")}};
     if (user == "open") return {{.plain = ""}};
     if (user == "rotating") return {{.plain = "old"}, {.plain = "pw"}};
     if (user == "local") return {{.plain = "pw", .local_only = true}};
@@ -89,7 +90,7 @@ ServerHandshakeOptions ServerFor(std::string_view plugin) {
 
 TEST(Handshake, EveryUserByEveryPluginOverEveryTransport) {
   for (std::string_view plugin : {kNativePlugin, kCachingSha2Plugin, kClearPlugin}) {
-    for (std::string_view user : {"plain", "hashed", "rotating"}) {
+    for (std::string_view user : {"plain", "hashed", "sha2", "rotating"}) {
       for (int transport = 0; transport < 3; ++transport) {
         for (std::string password : {"pw", "wrong", ""}) {
           ServerHandshakeOptions server = ServerFor(plugin);

@@ -34,11 +34,9 @@ bool ParseOk(Reader reader, Capabilities capabilities, Terminator* out) {
   out->status_flags = reader.U16();
   out->warnings = reader.U16();
   if (!reader.ok()) return false;
-  if (!(capabilities & kClientSessionTrack)) {
-    out->info = reader.TakeRest();
-    return true;
-  }
+  // With its length, whatever MySQL's page on the packet says: so both servers send it.
   if (!reader.empty()) out->info = reader.LenencBytes();
+  if (!(capabilities & kClientSessionTrack)) return reader.ok();
   if (out->status_flags & kStatusSessionStateChanged && !reader.empty()) {
     out->session_state = reader.LenencBytes();
     if (out->session_state.find(static_cast<char>(SessionStateType::kGtids)) != std::string::npos) {
@@ -60,10 +58,6 @@ void AppendOkBody(std::string* out, const Terminator& t, uint8_t header,
   PutU16(out, status);
   PutU16(out, t.warnings);
   std::string_view info = std::string_view(t.info).substr(0, kMaxMessageBytes);
-  if (!track) {
-    out->append(info);
-    return;
-  }
   if (changed || !info.empty()) PutLenencBytes(out, info);
   if (changed) PutLenencBytes(out, t.session_state);
 }

@@ -5,6 +5,7 @@
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 #include "mysql/wire/packet.h"
+#include "mysql/wire/session_state.h"
 
 namespace paceline::mysql::wire {
 namespace {
@@ -25,7 +26,9 @@ bool Known(std::string_view plugin) {
 
 bool MatchesPassword(const UserEntry& entry, std::string_view password) {
   if (entry.plain) return SameSecret(*entry.plain, password);
-  return !password.empty() && SameSecret(entry.native_hash, NativeHash(password));
+  if (password.empty()) return false;
+  if (!entry.sha2_hash.empty()) return SameSecret(entry.sha2_hash, CachingSha2Hash(password));
+  return SameSecret(entry.native_hash, NativeHash(password));
 }
 
 std::string_view WithoutTrailingZero(std::string_view text) {
@@ -162,26 +165,34 @@ ServerHandshake::Step ServerHandshake::CheckResponse(std::string_view plugin,
     }
     return Deny();
   }
-  bool only_hash = false;
+  bool needs_password = false, needs_sha2 = false;
   for (const UserEntry& entry : entries_) {
     bool matches = false;
     if (plugin == kClearPlugin) {
       matches = secure() && MatchesPassword(entry, WithoutTrailingZero(response));
     } else if (plugin == kNativePlugin) {
       if (entry.plain && entry.plain->empty()) continue;
+      if (!entry.plain && entry.native_hash.empty()) {
+        needs_sha2 = true;
+        continue;
+      }
       matches = CheckNativeScramble(response, salt_,
                                     entry.plain ? NativeHash(*entry.plain) : entry.native_hash);
-    } else if (entry.plain) {
-      matches =
-          !entry.plain->empty() && SameSecret(response, CachingSha2Scramble(*entry.plain, salt_));
+    } else if (entry.plain || !entry.sha2_hash.empty()) {
+      std::string hash = entry.plain ? CachingSha2Hash(*entry.plain) : entry.sha2_hash;
+      bool has_password = !entry.plain || !entry.plain->empty();
+      matches = has_password && CheckCachingSha2Scramble(response, salt_, hash);
       if (matches) Send(std::string{static_cast<char>(kMoreData), kFastAuthSuccess});
     } else {
-      only_hash = true;
+      needs_password = true;
     }
     if (matches) return Accept(entry);
   }
   // A scramble of caching_sha2 says nothing about a SHA1 hash: the password itself is needed.
-  return only_hash ? AskFullPassword() : Deny();
+  if (needs_password) return AskFullPassword();
+  // Nor a scramble of the old plugin about a SHA256 hash; mysqld asks for the account's own plugin.
+  bool can_switch = session_.capabilities & kClientPluginAuth;
+  return needs_sha2 && can_switch ? SwitchTo(kCachingSha2Plugin) : Deny();
 }
 
 ServerHandshake::Step ServerHandshake::AskFullPassword() {
@@ -225,6 +236,10 @@ ServerHandshake::Step ServerHandshake::Accept(const UserEntry& entry) {
   state_ = State::kEnded;
   Terminator ok;
   ok.status_flags = kStatusAutocommit;
+  if ((session_.capabilities & kClientSessionTrack) && !session_.database.empty()) {
+    AppendSessionState(&ok.session_state, {SessionStateType::kSchema, "", session_.database});
+    ok.status_flags |= kStatusSessionStateChanged;
+  }
   AppendTerminator(&output_, ok, session_.capabilities, &sequence_);
   return Step::kDone;
 }

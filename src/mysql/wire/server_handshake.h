@@ -28,6 +28,7 @@ namespace paceline::mysql::wire {
 struct UserEntry {
   std::optional<std::string> plain;  // the password; an empty one lets in without
   std::string native_hash;           // SHA1(SHA1(password)) in bytes, where `plain` is not known
+  std::string sha2_hash;             // SHA256(SHA256(password)), likewise
   std::vector<std::string> groups;
   std::string user_data;    // the name shown to the layers below; empty: the login name
   bool local_only = false;  // only over a unix socket

@@ -25,7 +25,8 @@ struct GateFlags {
   int mysql_port = 0;
   std::string mysql_bind, mysql_socket, auth = "static", users_file, server_version;
   std::string ssl_cert, ssl_key, ssl_ca;
-  bool require_tls = false;
+  bool require_tls = false, proxy_protocol = false;
+  Duration reload_interval{0};
   std::string local_copy;
   int64_t threads = 0, connections = 10'000;
   Duration query_timeout = 1h, idle_timeout = 8h, lag_low = 30s, lag_high = 2h, drain = 5s;
@@ -86,7 +87,12 @@ void Declare(FlagSet& flags, GateFlags& f) {
              "version that clients are told; empty: that of the servers behind");
   flags.Text("mysql-server-ssl-cert", &f.ssl_cert, "certificate for MySQL clients");
   flags.Text("mysql-server-ssl-key", &f.ssl_key, "its key");
-  flags.Text("mysql-server-ssl-ca", &f.ssl_ca, "CA of client certificates");
+  flags.Text("mysql-server-ssl-ca", &f.ssl_ca,
+             "CA of client certificates; when given, clients over TLS must have one");
+  flags.Bool("proxy-protocol", &f.proxy_protocol,
+             "MySQL clients come through a load balancer that speaks the PROXY protocol, 1 or 2");
+  flags.Time("mysql-auth-static-reload-interval", &f.reload_interval,
+             "how often users and certificates are read anew; 0: only on SIGHUP");
   flags.Bool("mysql-server-require-secure-transport", &f.require_tls, "refuse clients without TLS");
   flags.Text("local-copy", &f.local_copy,
              "file with a copy of the topology, to start from while it is away");
@@ -102,10 +108,13 @@ void Declare(FlagSet& flags, GateFlags& f) {
   flags.Ignored("tablet-types-to-wait", true);
 }
 
-Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(const GateFlags& f) {
+Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(
+    const GateFlags& f, std::shared_ptr<const mysql::wire::RsaKey> rsa_key) {
   auto options = std::make_shared<vtgate::MysqlFrontOptions>();
+  options->rsa_key = std::move(rsa_key);
   options->server_version = f.server_version;
   options->require_tls = f.require_tls;
+  options->proxy_protocol = f.proxy_protocol;
   options->idle_timeout = f.idle_timeout;
   options->most_connections = static_cast<size_t>(std::max<int64_t>(1, f.connections));
   if (f.auth == "none") {
@@ -134,6 +143,7 @@ Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(const Gate
     tls.cert_file = f.ssl_cert;
     tls.key_file = f.ssl_key;
     tls.ca_file = f.ssl_ca;
+    tls.require_peer_certificate = !f.ssl_ca.empty();
     ASSIGN_OR_RETURN(options->tls, io::TlsContext::Server(tls));
   }
   return options;
@@ -164,6 +174,7 @@ io::Task<bool> StopGate(GateThread* t, Deadline deadline) {
 
 struct Process {
   GateFlags flags;
+  std::shared_ptr<const mysql::wire::RsaKey> rsa_key;
   vtgate::SessionTable table;
   std::vector<std::unique_ptr<GateThread>> threads;
   std::vector<std::unique_ptr<io::Listener>> listeners;
@@ -174,6 +185,20 @@ struct Process {
   std::unique_ptr<rpc::Server> grpc;
   StatusPages web;
 };
+
+// Users and certificates as the files have them now; what cannot be read leaves all as it was.
+void Reload(Process& p) {
+  Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> fresh = FrontOptions(p.flags, p.rsa_key);
+  if (!fresh) {
+    LOG_ERROR("users and certificates stay as they were: {}", fresh.error().ToString());
+    return;
+  }
+  for (auto& thread : p.threads) {
+    vtgate::Gate* gate = thread->gate.get();
+    thread->thread.loop().Post([gate, options = *fresh] { gate->front().SetOptions(options); });
+  }
+  LOG_DEBUG("users and certificates have been read anew");
+}
 
 io::Task<bool> StartFront(Process* p) {
   p->grpc_front->Start();
@@ -323,7 +348,14 @@ io::Task<int> Serve(Process& p, io::Loop& loop, io::SignalWatch& signals,
     code = FailWith(started.error().Context("vtgate"));
   } else {
     std::optional<int> number;
-    while (!number) number = co_await signals.Wait(Deadline::Never());
+    while (!number) {
+      Duration every = p.flags.reload_interval;
+      Deadline next = every > Duration(0) ? Deadline::In(every) : Deadline::Never();
+      number = co_await signals.Wait(next);
+      if (number && *number != SIGHUP) break;
+      Reload(p);
+      number.reset();
+    }
     LOG_INFO("stopping on signal {}", *number);
   }
   co_await Stop(p);
@@ -341,10 +373,15 @@ int VtgateMain(const std::vector<std::string>& arguments) {
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   Status cell = record::ValidateName("cell", f.common.cell);
   if (!cell) return FailWith(cell.error().Context("--cell"));
-  auto front = FrontOptions(f);
+  if (f.auth == "static") {
+    auto rsa_key = mysql::wire::RsaKey::Generate();
+    if (!rsa_key) return FailWith(rsa_key.error());
+    process.rsa_key = *rsa_key;
+  }
+  auto front = FrontOptions(f, process.rsa_key);
   if (!front) return FailWith(front.error());
   io::Loop loop;
-  io::SignalWatch signals(loop, {SIGINT, SIGTERM});
+  io::SignalWatch signals(loop, {SIGINT, SIGTERM, SIGHUP});
   StartProgramLog("vtgate", f.common.log_level);
   return io::RunUntilDone(loop, Serve(process, loop, signals, *front));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "sql/lexer.h"
 
 namespace paceline::plan {
 namespace {
@@ -13,9 +14,9 @@ using sql::Kind;
 using sql::Show;
 using vschema::KeyspaceEntry;
 
-constexpr ErrorSpec kUnknownDatabase{"VT05003", Code::kNotFound, 1049, "42000",
+constexpr ErrorSpec kUnknownDatabase{"", Code::kNotFound, 1049, "42000",
                                      "The keyspace does not exist, or no VSchema names it."};
-constexpr ErrorSpec kNoDatabase{"VT09005", Code::kFailedPrecondition, 1046, "3D000",
+constexpr ErrorSpec kNoDatabase{"", Code::kFailedPrecondition, 1046, "3D000",
                                 "The statement needs a keyspace, and none is selected."};
 constexpr ErrorSpec kTwoKeyspaces{"VT12001", Code::kUnimplemented, 1235, "42000",
                                   "One statement reaches into two keyspaces."};
@@ -89,7 +90,8 @@ class Planner {
     Pins();
     if (plan_.route == Route::kGate) {
       plan_.cacheable = false;
-      if (plan_.gate != GateTask::kSet) return std::move(plan_);
+      const bool edited = plan_.gate == GateTask::kSet || outline().show == Show::kDatabases;
+      if (!edited) return std::move(plan_);
     }
     RETURN_IF_ERROR(Where());
     if (session_.type != record::TabletType::kPrimary &&
@@ -182,7 +184,11 @@ class Planner {
       default:
         break;
     }
-    if (outline().Has(sql::kReadsDiagnostics)) plan_.reads_previous = true;
+    if (outline().kind == Kind::kDiagnostics) plan_.reads_previous = true;
+    plan_.rows_name_databases =
+        outline().kind == Kind::kShow || outline().kind == Kind::kExplain ||
+        outline().kind == Kind::kTableCare || outline().kind == Kind::kAdmin ||
+        outline().Has(sql::kSystemSchema) || vschema::IsSystemSchema(session_.keyspace);
     // An INSERT or UPDATE reports the value in its OK packet.
     plan_.fetch_last_insert_id = outline().Has(sql::kSetsLastInsertId) && plan_.returns_rows;
     plan_.fetch_found_rows = outline().Has(sql::kCalcFoundRows);
@@ -303,6 +309,13 @@ class Planner {
         if (const KeyspaceEntry* entry = vschema_.FindByDatabase(database)) database = entry->name;
       }
       const std::string name = NameAt(table.name);
+      const bool reaches =
+          table.access == sql::Access::kRead || table.access == sql::Access::kWrite;
+      if (!database.empty() && reaches && dialect_.flavor == sql::Flavor::kMariadb &&
+          vschema_.Find(database) == nullptr) {
+        return Fail(Error::FromMysql(1146, "42S02",
+                                     fmt::format("Table '{}.{}' doesn't exist", database, name)));
+      }
       ASSIGN_OR_RETURN(const vschema::TableRoute route,
                        vschema_.Resolve(database, name, session_.type));
       RETURN_IF_ERROR(TakeKeyspace(route.keyspace));
@@ -329,8 +342,7 @@ class Planner {
     if (keyspace_ == nullptr && NeedsDatabase() && !system_default && outline().databases.empty()) {
       keyspace_ = vschema_.Only();
       if (keyspace_ == nullptr) {
-        return Fail(kNoDatabase,
-                    "No database selected: USE <keyspace>, or name it in the statement");
+        return Fail(kNoDatabase, "No database selected");
       }
     }
     if (plan_.route == Route::kGate) {  // SET, whose subqueries name tables
@@ -408,7 +420,10 @@ class Planner {
         if (!table.database.empty()) continue;
         Put({table.name.offset, 0}, QuoteIdentifier(session_.keyspace) + ".");
       }
+      if (outline().kind == Kind::kShow && outline().databases.empty()) ShowFromSystemSchema();
     }
+    if (outline().show == Show::kTables && keyspace_ != nullptr) RenameShowTablesColumn();
+    if (outline().show == Show::kDatabases) RenameShowDatabasesValues();
     for (const auto& [table, name] : renamed_) {
       std::string text = QuotedLike(table->name.In(text_), name);
       // Columns may be qualified by the name that the client knows.
@@ -418,6 +433,57 @@ class Planner {
         text += " AS " + std::string(table->name.In(text_));
       }
       Put(table->name, std::move(text));
+    }
+  }
+
+  // SHOW TABLES without FROM, in a session whose database no tablet's connection has.
+  void ShowFromSystemSchema() {
+    switch (outline().show) {
+      case Show::kTables:
+      case Show::kTableStatus:
+      case Show::kOpenTables:
+      case Show::kTriggers:
+      case Show::kEvents:
+        break;
+      default:
+        return;
+    }
+    sql::Lexer lexer(text_, dialect_);
+    for (sql::Token token = lexer.Next(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.Next()) {
+      const std::string_view word = text_.substr(token.begin, token.size());
+      const bool last = EqualsIgnoreCase(word, "tables") || EqualsIgnoreCase(word, "status") ||
+                        EqualsIgnoreCase(word, "triggers") || EqualsIgnoreCase(word, "events");
+      if (!last) continue;
+      Put({token.end, 0}, " FROM " + QuoteIdentifier(session_.keyspace));
+      return;
+    }
+  }
+
+  // SHOW DATABASES WHERE `Database` = '<keyspace>'
+  void RenameShowDatabasesValues() {
+    sql::Lexer lexer(text_, dialect_);
+    bool where = false;
+    for (sql::Token token = lexer.Next(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.Next()) {
+      where = where || token.Is(sql::Keyword::kWhere);
+      if (!where || token.kind != sql::TokenKind::kString) continue;
+      const sql::Span at{token.begin, token.size()};
+      if (const KeyspaceEntry* entry = vschema_.Find(NameAt(at)))
+        Put(at, StringLiteral(entry->database, dialect_));
+    }
+  }
+
+  // SHOW TABLES WHERE Tables_in_<keyspace> = ...
+  void RenameShowTablesColumn() {
+    if (keyspace_->database == keyspace_->name) return;
+    const std::string known = "Tables_in_" + keyspace_->name;
+    sql::Lexer lexer(text_, dialect_);
+    for (sql::Token token = lexer.Next(); token.kind != sql::TokenKind::kEnd;
+         token = lexer.Next()) {
+      const sql::Span at{token.begin, token.size()};
+      if (!token.IsName() || !EqualsIgnoreCase(NameAt(at), known)) continue;
+      Put(at, QuotedLike(at.In(text_), "Tables_in_" + keyspace_->database));
     }
   }
 
@@ -528,6 +594,8 @@ std::string_view PinReasonName(PinReason reason) {
       return "XA";
     case PinReason::kGlobalReadLock:
       return "FLUSH TABLES WITH READ LOCK";
+    case PinReason::kDiagnostics:
+      return "diagnostics";
   }
   return "none";
 }

@@ -62,6 +62,7 @@ enum class PinReason : uint8_t {
   kHandler,
   kXa,
   kGlobalReadLock,
+  kDiagnostics,  // until LAST_INSERT_ID() and FOUND_ROWS() have been asked for
 };
 std::string_view PinReasonName(PinReason reason);
 
@@ -97,6 +98,9 @@ struct Plan {
   bool replica_ok = false;  // may run on a replica, and twice
   bool implicit_commit = false;
   bool returns_rows = false;
+  // Its rows are about databases (SHOW, EXPLAIN, information_schema): names in them are to be shown
+  // as the client knows them.
+  bool rows_name_databases = false;
   // Reads what the statement before it left (SHOW WARNINGS, GET DIAGNOSTICS, @@warning_count): must
   // not disturb it.
   bool reads_previous = false;

@@ -5,10 +5,10 @@
 namespace paceline::vschema {
 namespace {
 
-constexpr ErrorSpec kUnknownDatabase{"VT05003", Code::kNotFound, 1049, "42000",
+constexpr ErrorSpec kUnknownDatabase{"", Code::kNotFound, 1049, "42000",
                                      "The keyspace does not exist, or no VSchema names it."};
 constexpr ErrorSpec kNoDatabase{
-    "VT09005", Code::kFailedPrecondition, 1046, "3D000",
+    "", Code::kFailedPrecondition, 1046, "3D000",
     "A statement names a table without a keyspace, and none is selected."};
 
 // Vitess spells the type of a rule's table behind an '@', primary included.
@@ -116,11 +116,7 @@ Result<TableRoute> Snapshot::Resolve(std::string_view keyspace, std::string_view
     return TableRoute{Find(global->second), table};
   }
   if (const KeyspaceEntry* only = Only()) return TableRoute{only, table};
-  return Fail(kNoDatabase,
-              "No database selected: table {} is in no keyspace that the session named; USE "
-              "<keyspace> or write "
-              "<keyspace>.{}",
-              table, table);
+  return Fail(kNoDatabase, "No database selected");
 }
 
 }  // namespace paceline::vschema

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "sql/lexer.h"
 #include "vtgate/like.h"
 
 namespace paceline::vtgate {
@@ -92,6 +93,14 @@ OwnTable Shards(const OwnAnswerInput& input) {
   return table;
 }
 
+bool HasWhere(const OwnAnswerInput& input) {
+  sql::Lexer lexer(input.text, sql::Dialect());
+  for (sql::Token token = lexer.Next(); token.kind != sql::TokenKind::kEnd; token = lexer.Next()) {
+    if (token.Is(sql::Keyword::kWhere)) return true;
+  }
+  return false;
+}
+
 OwnTable Databases(const OwnAnswerInput& input, bool with_system) {
   OwnTable table;
   table.columns = {"Database"};
@@ -105,7 +114,32 @@ OwnTable Databases(const OwnAnswerInput& input, bool with_system) {
   for (std::string& name : names) {
     if (MatchesLike(name, pattern)) table.rows.push_back({std::move(name)});
   }
+  table.server_columns = with_system;
   return table;
+}
+
+// LIMIT [offset,] count at the end of SHOW WARNINGS.
+void ApplyLimit(const OwnAnswerInput& input, OwnTable* table) {
+  sql::Lexer lexer(input.text, sql::Dialect());
+  std::vector<uint64_t> numbers;
+  bool limited = false, offset_last = false;
+  for (sql::Token token = lexer.Next(); token.kind != sql::TokenKind::kEnd; token = lexer.Next()) {
+    std::string_view word = input.text.substr(token.begin, token.size());
+    if (EqualsIgnoreCase(word, "limit")) limited = true;
+    if (EqualsIgnoreCase(word, "offset")) offset_last = true;
+    if (limited && token.kind == sql::TokenKind::kInteger)
+      numbers.push_back(ParseUint(word).value_or(0));
+  }
+  if (numbers.empty()) return;
+  uint64_t offset = 0, count = numbers[0];
+  if (numbers.size() > 1) {
+    offset = offset_last ? numbers[1] : numbers[0];
+    count = offset_last ? numbers[0] : numbers[1];
+  }
+  auto& rows = table->rows;
+  rows.erase(rows.begin(),
+             rows.begin() + static_cast<long>(std::min<uint64_t>(offset, rows.size())));
+  if (rows.size() > count) rows.resize(count);
 }
 
 OwnTable Warnings(const OwnAnswerInput& input, bool errors_only) {
@@ -115,6 +149,8 @@ OwnTable Warnings(const OwnAnswerInput& input, bool errors_only) {
     if (errors_only && warning.level != "Error") continue;
     table.rows.push_back({warning.level, std::to_string(warning.code), warning.message});
   }
+  ApplyLimit(input, &table);
+  table.server_columns = true;
   return table;
 }
 
@@ -144,6 +180,13 @@ OwnTable Sessions(const OwnAnswerInput& input) {
   return table;
 }
 
+OwnTable Count(uint64_t value) {
+  OwnTable table;
+  table.rows.push_back({std::to_string(value)});
+  table.server_columns = true;
+  return table;
+}
+
 OwnTable One(std::string_view column, std::string value) {
   OwnTable table;
   table.columns = {std::string(column)};
@@ -168,6 +211,7 @@ std::optional<Result<OwnTable>> OwnAnswer(const OwnAnswerInput& input) {
     case Show::kKeyspaces:
       return Databases(input, false);
     case Show::kDatabases:
+      if (HasWhere(input)) return std::nullopt;  // only a server can say which rows it keeps
       return Databases(input, true);
     case Show::kVschemaTables:
       return VschemaTables(input);
@@ -183,13 +227,9 @@ std::optional<Result<OwnTable>> OwnAnswer(const OwnAnswerInput& input) {
     case Show::kErrors:
       return Warnings(input, true);
     case Show::kCountWarnings:
-      return One("@@session.warning_count", std::to_string(input.warnings.size()));
-    case Show::kCountErrors: {
-      long errors =
-          std::count_if(input.warnings.begin(), input.warnings.end(),
-                        [](const port::Warning& warning) { return warning.level == "Error"; });
-      return One("@@session.error_count", std::to_string(errors));
-    }
+      return Count(input.warning_count);
+    case Show::kCountErrors:
+      return Count(input.error_count);
     case Show::kVitessMetadata: {
       OwnTable table;
       table.columns = {"Key", "Value"};

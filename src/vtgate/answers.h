@@ -16,6 +16,7 @@ struct OwnAnswerInput {
   const std::vector<port::Warning>& warnings;
   const plan::Plan& plan;
   std::string_view text;
+  uint64_t warning_count = 0, error_count = 0;
 };
 
 // Nothing: a tablet must answer.

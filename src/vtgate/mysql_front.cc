@@ -3,8 +3,12 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/strings.h"
+#include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 #include "value/charset.h"
+#include "vtgate/cursor_sink.h"
+#include "vtgate/field_list_sink.h"
 
 namespace paceline::vtgate {
 
@@ -54,6 +58,18 @@ size_t SessionTable::size() const {
   return entries_.size();
 }
 
+namespace {
+
+constexpr mysql::wire::Capabilities kOffered =
+    mysql::wire::kServerCapabilities | mysql::wire::kClientCompress | mysql::wire::kClientZstd |
+    mysql::wire::kClientLocalFiles;
+// Those of them that MariaDB does not know.
+constexpr mysql::wire::Capabilities kMysqlOnly = mysql::wire::kClientOptionalMetadata |
+                                                 mysql::wire::kClientZstd |
+                                                 mysql::wire::kClientQueryAttributes;
+
+}  // namespace
+
 // One connected client, for as long as its coroutine runs.
 class MysqlFront::Client {
  public:
@@ -80,6 +96,7 @@ class MysqlFront::Client {
     std::vector<mysql::wire::ParameterType> types;
     std::vector<std::string> long_data;
     std::vector<bool> has_long_data;
+    std::unique_ptr<Cursor> cursor;
   };
 
   io::Task<Status> Login();
@@ -87,6 +104,10 @@ class MysqlFront::Client {
   io::Task<Status> OnQuery(std::string_view body);
   io::Task<Status> OnPrepare(std::string_view text);
   io::Task<Status> OnExecute(std::string_view body);
+  void OnFetch(std::string_view body);
+  void OnProcessKill(std::string_view body);
+  void OnSetOption(std::string_view payload);
+  void WriteUnknownStatement(std::optional<uint32_t> id, std::string_view command);
   io::Task<Status> OnFieldList(std::string_view payload);
   Status OnLongData(std::string_view body);
   void OnInitDb(std::string_view name);
@@ -116,9 +137,14 @@ void MysqlFront::Client::MakeSession() {
   identity.groups = login.groups;
   identity.found_rows = login.capabilities & mysql::wire::kClientFoundRows;
   identity.multi_statements = login.capabilities & mysql::wire::kClientMultiStatements;
+  identity.local_files = login.capabilities & mysql::wire::kClientLocalFiles;
   sql::Dialect dialect;
   dialect.flavor = FlavorOfVersion(front_.ServerVersion());
   session_ = std::make_unique<Session>(front_.gate_, std::move(identity), dialect);
+  sink_.SetAccount(session_->values().current_user);
+  // A collation that the server does not know leaves the session with the server's own default.
+  const bool mysql_only = login.charset == 255 || (login.charset >= 248 && login.charset <= 250);
+  if (mysql_only && dialect.flavor == sql::Flavor::kMariadb) return;
   std::string_view collation = value::CollationName(login.charset);
   if (!collation.empty())
     session_->SetCollation(value::CharsetOfCollation(login.charset), collation);
@@ -129,8 +155,10 @@ io::Task<Status> MysqlFront::Client::Login() {
   mysql::wire::ServerHandshakeOptions options;
   options.server_version = front_.ServerVersion();
   options.connection_id = static_cast<uint32_t>(id_);
-  // Query attributes carry nothing that a tablet's connection could take.
-  options.capabilities = mysql::wire::kServerCapabilities & ~mysql::wire::kClientQueryAttributes;
+  bool mariadb = FlavorOfVersion(options.server_version) == sql::Flavor::kMariadb;
+  options.capabilities = kOffered;
+  if (mariadb) options.capabilities &= ~kMysqlOnly;
+  if (mariadb) options.charset = value::kUtf8mb4GeneralCi;
   options.require_tls = options_->require_tls;
   options.accept_all = options_->accept_all;
   options.users = options_->users.get();
@@ -140,6 +168,10 @@ io::Task<Status> MysqlFront::Client::Login() {
     return CheckDatabase(*topology, database);
   };
   Deadline deadline = Deadline::In(options_->handshake_timeout);
+  if (options_->proxy_protocol && !connection_.unix_socket()) {
+    Status told = co_await connection_.ReadProxyHeader(deadline);
+    if (!told) co_return told;
+  }
   Status done = co_await connection_.Handshake(std::move(options), options_->tls, deadline);
   if (!done) co_return done;
   MakeSession();
@@ -227,9 +259,9 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
       std::optional<uint32_t> statement = mysql::wire::StatementIdOf(packet.body);
       auto found = statement ? statements_.find(*statement) : statements_.end();
       if (found == statements_.end()) {
-        connection_.WriteErr(Error::FromMysql(
-            1243, "HY000", "Unknown prepared statement handler given to COM_STMT_RESET"));
+        WriteUnknownStatement(statement, "mysqld_stmt_reset");
       } else {
+        found->second.cursor.reset();
         found->second.long_data.clear();
         found->second.has_long_data.clear();
         connection_.WriteOk(session_->StatusFlags());
@@ -239,12 +271,22 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
     case Command::kInitDb:
       OnInitDb(packet.payload());
       co_return Status();
-    case Command::kPing:
     case Command::kDebug:
+      connection_.WriteErr(Error::FromMysql(
+          1227, "42000",
+          "Access denied; you need (at least one of) the SUPER privilege(s) for this operation"));
+      co_return Status();
+    case Command::kPing:
       connection_.WriteOk(session_->StatusFlags());
       co_return Status();
     case Command::kSetOption:
-      connection_.WriteEof(session_->StatusFlags());
+      OnSetOption(packet.payload());
+      co_return Status();
+    case Command::kStmtFetch:
+      OnFetch(packet.body);
+      co_return Status();
+    case Command::kProcessKill:
+      OnProcessKill(packet.payload());
       co_return Status();
     case Command::kFieldList: {
       Status done = co_await OnFieldList(packet.payload());
@@ -269,8 +311,14 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
     }
     case Command::kStatistics: {
       // One packet of text, not an OK.
-      std::string text = fmt::format("Threads: {}  Questions: {}", front_.table_.size(),
-                                     front_.gate_.counters.queries);
+      const uint64_t questions = front_.gate_.counters.queries;
+      const long uptime = std::max<long>(1, (front_.loop_.Now() - front_.began_) / 1s);
+      bool mariadb = FlavorOfVersion(front_.ServerVersion()) == sql::Flavor::kMariadb;
+      std::string text = fmt::format(
+          "Uptime: {}  Threads: {}  Questions: {}  Slow queries: 0  Opens: 0  {}Open tables: 0  "
+          "Queries per second avg: {:.3f}",
+          uptime, front_.table_.size(), questions, mariadb ? "" : "Flush tables: 0  ",
+          static_cast<double>(questions) / static_cast<double>(uptime));
       connection_.WriteText(text);
       co_return Status();
     }
@@ -346,8 +394,7 @@ io::Task<Status> MysqlFront::Client::OnExecute(std::string_view body) {
   std::optional<uint32_t> id = mysql::wire::StatementIdOf(body);
   auto found = id ? statements_.find(*id) : statements_.end();
   if (found == statements_.end()) {
-    connection_.WriteErr(
-        Error::FromMysql(1243, "HY000", "Unknown prepared statement handler given to EXECUTE"));
+    WriteUnknownStatement(id, "mysqld_stmt_execute");
     co_return Status();
   }
   Statement& statement = found->second;
@@ -355,7 +402,7 @@ io::Task<Status> MysqlFront::Client::OnExecute(std::string_view body) {
       mysql::wire::ParseExecute(body, statement.prepared.parameter_count, statement.types,
                                 statement.has_long_data, connection_.session().capabilities);
   if (!command) {
-    connection_.WriteErr(command.error());
+    connection_.WriteErr(Error::FromMysql(1835, "HY000", "Malformed communication packet."));
     co_return Status();
   }
   if (command->types_sent) {
@@ -363,29 +410,108 @@ io::Task<Status> MysqlFront::Client::OnExecute(std::string_view body) {
     for (const mysql::wire::Parameter& parameter : command->parameters)
       statement.types.push_back(parameter.type);
   }
-  command->flags &=
-      static_cast<uint8_t>(~mysql::wire::kCursorReadOnly);  // the whole result is sent at once
+  const bool wants_cursor = command->flags & mysql::wire::kCursorReadOnly;
+  command->flags &= static_cast<uint8_t>(~mysql::wire::kCursorReadOnly);  // the cursor is here
   std::string tail = mysql::wire::WriteExecuteTail(*command, statement.long_data);
   statement.long_data.clear();
   statement.has_long_data.clear();
-  Status done = co_await session_->Execute(statement.prepared, tail, sink_);
+  statement.cursor.reset();
+  if (!wants_cursor) {
+    Status done = co_await session_->Execute(statement.prepared, tail, sink_);
+    co_return done;
+  }
+  CursorSink sink(sink_, options_->most_cursor_bytes);
+  Status done = co_await session_->Execute(statement.prepared, tail, sink);
+  statement.cursor = sink.Take();
   co_return done;
 }
 
-void MysqlFront::Client::OnInitDb(std::string_view name) {
-  Status used = session_->Use(name);
-  if (used) {
+void MysqlFront::Client::WriteUnknownStatement(std::optional<uint32_t> id,
+                                               std::string_view command) {
+  bool mariadb = FlavorOfVersion(front_.ServerVersion()) == sql::Flavor::kMariadb;
+  connection_.WriteErr(
+      Error::FromMysql(1243, "HY000",
+                       fmt::format("Unknown prepared statement handler ({}) given to {}",
+                                   id.value_or(0), mariadb ? command : "mysql_stmt_precheck")));
+}
+
+void MysqlFront::Client::OnFetch(std::string_view body) {
+  std::optional<uint32_t> id = mysql::wire::StatementIdOf(body);
+  auto found = id ? statements_.find(*id) : statements_.end();
+  if (found == statements_.end()) {
+    WriteUnknownStatement(id, "mysqld_stmt_fetch");
+    return;
+  }
+  std::unique_ptr<Cursor>& cursor = found->second.cursor;
+  if (cursor == nullptr) {
+    connection_.WriteErr(Error::FromMysql(
+        1421, "HY000", fmt::format("The statement ({}) has no open cursor.", *id)));
+    return;
+  }
+  mysql::wire::Reader reader(body.substr(5));
+  bool ended = false;
+  std::string_view rows = cursor->Fetch(reader.U32(), &ended);
+  connection_.WriteBufferedRows(rows);
+  uint16_t flag = ended ? mysql::wire::kStatusLastRowSent : mysql::wire::kStatusCursorExists;
+  connection_.WriteEof(session_->StatusFlags() | flag);
+  if (ended) cursor.reset();
+}
+
+void MysqlFront::Client::OnProcessKill(std::string_view payload) {
+  mysql::wire::Reader reader(payload);
+  uint32_t id = reader.U32();
+  if (front_.table_.Kill(id, false)) {
     connection_.WriteOk(session_->StatusFlags());
   } else {
-    connection_.WriteErr(used.error());
+    connection_.WriteErr(Error::FromMysql(1094, "HY000", fmt::format("Unknown thread id: {}", id)));
   }
 }
 
+void MysqlFront::Client::OnSetOption(std::string_view payload) {
+  mysql::wire::Reader reader(payload);
+  const uint16_t option = reader.U16();
+  if (!reader.ok() || option > 1) {
+    connection_.WriteErr(Error::FromMysql(1047, "08S01", "Unknown command"));
+    return;
+  }
+  session_->SetMultiStatements(option == 0);
+  connection_.WriteEof(session_->StatusFlags());
+}
+
+void MysqlFront::Client::OnInitDb(std::string_view name) {
+  if (name.empty()) {
+    connection_.WriteErr(Error::FromMysql(1046, "3D000", "No database selected"));
+    return;
+  }
+  Status used = session_->Use(name);
+  if (!used) {
+    connection_.WriteErr(used.error());
+    return;
+  }
+  mysql::wire::Terminator ok;
+  ok.status_flags = session_->StatusFlags();
+  if (session_->tracking().schema) {
+    mysql::wire::AppendSessionState(
+        &ok.session_state, {mysql::wire::SessionStateType::kSchema, "", std::string(name)});
+    bool tracks = connection_.session().capabilities & mysql::wire::kClientSessionTrack;
+    if (tracks) ok.status_flags |= mysql::wire::kStatusSessionStateChanged;
+  }
+  connection_.WriteTerminator(ok);
+}
+
 io::Task<Status> MysqlFront::Client::OnFieldList(std::string_view payload) {
-  (void)payload;
-  connection_.WriteErr(
-      Error(Code::kUnimplemented, "COM_FIELD_LIST is not offered; use SHOW COLUMNS"));
-  co_return Status();
+  const size_t end = std::min(payload.find('\0'), payload.size());
+  std::string table(payload.substr(0, end));
+  std::string wildcard(payload.substr(std::min(end + 1, payload.size())));
+  if (table.empty()) {
+    connection_.WriteErr(Error::FromMysql(
+        1146, "42S02", fmt::format("Table '{}.' doesn't exist", session_->target().keyspace)));
+    co_return Status();
+  }
+  std::string text = "SELECT * FROM " + QuoteIdentifier(table) + " LIMIT 0";
+  FieldListSink sink(sink_, wildcard);
+  Status done = co_await session_->Query(text, sink);
+  co_return done;
 }
 
 MysqlFront::MysqlFront(io::Loop& loop, GateContext& gate, SessionTable& table,
@@ -401,8 +527,20 @@ const std::string& MysqlFront::ServerVersion() const {
 void MysqlFront::Serve(int fd) {
   auto socket = std::make_unique<io::Socket>(loop_, fd);
   std::optional<io::Gate::Pass> pass = gate_pass_.Enter();
-  if (!pass || table_.size() >= options_->most_connections) return;
+  if (!pass) return;
+  if (table_.size() >= options_->most_connections) {
+    io::Detach(TurnAway(std::move(*pass), std::move(socket)));
+    return;
+  }
   io::Detach(Run(*this, std::move(*pass), std::move(socket)));
+}
+
+io::Task<void> MysqlFront::TurnAway(io::Gate::Pass pass, std::unique_ptr<io::Socket> socket) {
+  io::Gate::Pass held(std::move(pass));
+  mysql::ServerConnection connection(std::move(socket));
+  Error full = Error::FromMysql(1040, "08004", "Too many connections");
+  Status told = co_await connection.Refuse(full, Deadline::In(1s));
+  if (!told) LOG_DEBUG("{}: {}", connection.peer(), told.error().ToString());
 }
 
 io::Task<void> MysqlFront::Run(MysqlFront& front, io::Gate::Pass pass,

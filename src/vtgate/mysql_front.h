@@ -51,9 +51,12 @@ struct MysqlFrontOptions {
   std::shared_ptr<const mysql::wire::RsaKey> rsa_key;
   std::shared_ptr<io::TlsContext> tls;
   bool require_tls = false;
+  bool proxy_protocol =
+      false;  // every TCP client comes through a load balancer that says who it is
   Duration handshake_timeout = 10s;
   Duration idle_timeout = 8h;  // wait_timeout of mysqld
   size_t most_connections = 10'000;
+  size_t most_cursor_bytes = 64 << 20;  // rows of an open cursor, for each prepared statement
 };
 
 class MysqlFront {
@@ -72,6 +75,7 @@ class MysqlFront {
 
  private:
   class Client;
+  static io::Task<void> TurnAway(io::Gate::Pass pass, std::unique_ptr<io::Socket> socket);
   static io::Task<void> Run(MysqlFront& front, io::Gate::Pass pass,
                             std::unique_ptr<io::Socket> socket);
 
@@ -81,6 +85,7 @@ class MysqlFront {
   std::shared_ptr<const MysqlFrontOptions> options_;
   std::map<uint64_t, Client*> clients_;
   io::Gate gate_pass_;
+  Time began_ = loop_.Now();
 };
 
 }  // namespace paceline::vtgate

@@ -25,6 +25,7 @@ Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect diale
   caller_.groups = identity_.groups;
   values_.connection_id = identity_.connection_id;
   values_.user = identity_.user + "@" + identity_.host;
+  values_.current_user = identity_.user + "@%";
 }
 
 Session::~Session() {
@@ -61,8 +62,12 @@ void Session::SetCollation(std::string_view charset, std::string_view collation)
 }
 
 uint16_t Session::StatusFlags() const {
-  return static_cast<uint16_t>((autocommit_ ? mysql::wire::kStatusAutocommit : 0) |
-                               (in_transaction_ ? mysql::wire::kStatusInTransaction : 0));
+  uint16_t flags = 0;
+  if (autocommit_) flags |= mysql::wire::kStatusAutocommit;
+  if (in_transaction_) flags |= mysql::wire::kStatusInTransaction;
+  if (in_transaction_ && begin_read_only_) flags |= mysql::wire::kStatusInTransactionReadOnly;
+  if (dialect_.no_backslash_escapes) flags |= mysql::wire::kStatusNoBackslashEscapes;
+  return flags;
 }
 
 std::string Session::PinnedBecause() const {
@@ -79,7 +84,14 @@ void Session::Recall(uint64_t last_insert_id, uint64_t found_rows, int64_t row_c
 }
 
 void Session::StartAnswer(const Statement& statement, std::string_view keyspace) {
-  TerminatorContext context{autocommit_, in_transaction_ && pinned_.id == 0, statement.more};
+  TerminatorContext context;
+  context.autocommit = autocommit_;
+  context.in_transaction = in_transaction_ && pinned_.id == 0;
+  context.more_statements = statement.more;
+  context.rename_rows = rename_rows_;
+  context.transaction = explicit_;
+  context.tracking = &tracking_;
+  context.added_state = told_state_;
   const vschema::KeyspaceEntry* entry = gate_.topology->vschema->Find(keyspace);
   if (entry != nullptr && entry->database != entry->name) {
     statement.sink->StartStatement(entry->database, entry->name, context);
@@ -93,6 +105,18 @@ void Session::WriteOk(const Statement& statement) {
   Terminator ok;
   ok.status_flags = StatusFlags();
   statement.sink->WriteTerminator(ok);
+  values_.row_count = 0;
+  if (dialect_.flavor == sql::Flavor::kMariadb) return;  // keeps what it had to say before
+  values_.warning_count = values_.error_count = 0;
+  warnings_.clear();
+  own_diagnostics_ = true;
+}
+
+void Session::TellState(mysql::wire::SessionStateEntry entry) {
+  using mysql::wire::SessionStateType;
+  bool tell =
+      entry.type == SessionStateType::kSchema ? tracking_.schema : tracking_.Tells(entry.name);
+  if (tell) mysql::wire::AppendSessionState(&told_state_, entry);
 }
 
 Status Session::WriteError(const Statement& statement, const Error& error) {
@@ -102,6 +126,8 @@ Status Session::WriteError(const Statement& statement, const Error& error) {
   statement.sink->WriteError(error);
   warnings_.assign(1, {"Error", error.mysql_errno(), error.message()});
   values_.warning_count = values_.error_count = 1;
+  values_.row_count = -1;
+  own_diagnostics_ = true;
   return {};
 }
 
@@ -134,21 +160,21 @@ io::Task<Status> Session::Prepare(std::string_view text, AnswerSink& sink) {
   statement.sink = &sink;
   statement.text = text;
   statement.kind = port::StatementKind::kPrepare;
+  told_state_.clear();
+  rename_rows_ = false;
   statement.deadline = Deadline::In(gate_.query_timeout);
   Result<std::shared_ptr<const plan::Plan>> plan =
       gate_.plans.Get(text, dialect_, target_, gate_.topology->vschema);
   StartAnswer(statement, target_.keyspace);
   if (!plan) co_return WriteError(statement, plan.error());
-  bool own = (*plan)->gate != GateTask::kNone && (*plan)->gate != GateTask::kPrepare &&
-             (*plan)->gate != GateTask::kExecute && (*plan)->gate != GateTask::kDeallocate;
-  if (own && (*plan)->gate != GateTask::kSet && (*plan)->gate != GateTask::kShow) {
+  const bool vitess = (*plan)->gate == GateTask::kVitess || (*plan)->gate == GateTask::kVexplain ||
+                      (*plan)->outline.show >= sql::Show::kVitessTablets;
+  if (vitess) {
     sink.OnPrepared(0, "", 0, "", 0);  // answered here when it is executed
     co_return Status();
   }
-  if (own && (*plan)->route == plan::Route::kGate) {
-    sink.OnPrepared((*plan)->outline.placeholders, "", 0, "", 0);
-    co_return Status();
-  }
+  // All else is prepared on a tablet, what the gate will do by itself too: the server knows which
+  // statements can be prepared, and what columns they have.
   std::string_view rendered = plan::Render(text, **plan, values_, buffer_);
   Status sent = co_await Send(statement, **plan, rendered, "");
   co_return sent;
@@ -168,25 +194,53 @@ io::Task<Status> Session::Execute(const PreparedStatement& prepared, std::string
   co_return done;
 }
 
+Error Session::SecondStatement(std::string_view text) const {
+  std::vector<sql::Span> parts = sql::SplitStatements(text, dialect_);
+  std::string_view rest = parts.size() > 1 ? text.substr(parts[1].offset) : text;
+  long line = 1 + std::count(text.begin(), text.end() - static_cast<long>(rest.size()), '\n');
+  const char* server = dialect_.flavor == sql::Flavor::kMariadb ? "MariaDB" : "MySQL";
+  return Error::FromMysql(
+      1064, "42000",
+      fmt::format("You have an error in your SQL syntax; check the manual that corresponds to your "
+                  "{} server version for the right syntax to use near '{}' at line {}",
+                  server, rest.substr(0, 80), line));
+}
+
 io::Task<Status> Session::RunOne(Statement statement) {
   ++gate_.counters.queries;
+  told_state_.clear();
+  rename_rows_ = false;
   Result<std::shared_ptr<const plan::Plan>> plan =
       gate_.plans.Get(statement.text, dialect_, target_, gate_.topology->vschema);
   StartAnswer(statement, target_.keyspace);
   if (!plan) co_return WriteError(statement, plan.error());
   std::shared_ptr<const plan::Plan> held = std::move(*plan);
-  if (held->outline.Has(sql::kMultiple) && statement.kind == port::StatementKind::kText) {
+  rename_rows_ = held->rows_name_databases;
+  NoteExplicit(*held);
+  bool multiple = held->outline.Has(sql::kMultiple) &&
+                  sql::SplitStatements(statement.text, dialect_).size() > 1;
+  if (multiple && statement.kind == port::StatementKind::kText) {
     // A client without CLIENT_MULTI_STATEMENTS; the tablets' connections would run them all.
-    size_t end = statement.text.find(';');
-    Error error = Error::FromMysql(1064, "42000",
-                                   fmt::format("You have an error in your SQL syntax; check the "
-                                               "manual that corresponds to your server version "
-                                               "for the right syntax to use near '{}' at line 1",
-                                               Trim(statement.text.substr(end + 1)).substr(0, 80)));
-    co_return WriteError(statement, error);
+    co_return WriteError(statement, SecondStatement(statement.text));
   }
   Status done = co_await RunPlan(statement, *held);
+  reads_insert_ids_ = reads_insert_ids_ || held->outline.Has(sql::kReadsLastInsertId);
+  bool settles = done && (!pins_.empty() || held->pin != PinReason::kNone ||
+                          (pinned_.id != 0 && WantsProbe(*held)));
+  if (settles) done = co_await Settle(statement, *held);
+  using Explicit = TerminatorContext::Explicit;
+  explicit_ = explicit_ != Explicit::kNone && in_transaction_ ? Explicit::kOpen : Explicit::kNone;
   co_return done;
+}
+
+// Before the statement runs: whether it begins a transaction that the client is told of.
+void Session::NoteExplicit(const plan::Plan& plan) {
+  using Explicit = TerminatorContext::Explicit;
+  if (dialect_.flavor == sql::Flavor::kMariadb) return;
+  if (plan.gate == GateTask::kBegin && explicit_ == Explicit::kNone) {
+    explicit_ = plan.outline.Has(sql::kConsistentSnapshot) ? Explicit::kBeginsWithSnapshot
+                                                           : Explicit::kBegins;
+  }
 }
 
 io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
@@ -194,13 +248,41 @@ io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
     Status done = co_await RunGateTask(statement, plan);
     co_return done;
   }
+  bool loads_file = plan.outline.kind == sql::Kind::kLoad && plan.outline.Has(sql::kLocalFile);
+  if (loads_file && statement.kind == port::StatementKind::kText &&
+      statement.parameters.data() == nullptr) {
+    Status done = co_await LoadLocal(statement, plan);
+    co_return done;
+  }
   std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
   std::string begin;
+  if (pinned_.id == 0 && in_transaction_ && plan.implicit_commit) {
+    // The transaction that no tablet has yet ends with it, unless it is no statement at all.
+    constexpr uint16_t kSyntaxError = 1064;
+    in_transaction_ = false;
+    std::string begun = std::exchange(begin_text_, {});
+    Status ended = co_await Send(statement, plan, text, "");
+    const Terminator& last = statement.sink->last();
+    if (ended && last.is_error() && last.error_number == kSyntaxError) {
+      in_transaction_ = true;
+      begin_text_ = std::move(begun);
+    }
+    co_return ended;
+  }
+  if (pinned_.id == 0 && !in_transaction_ && autocommit_ && !next_transaction_.empty() &&
+      !plan.outline.tables.empty()) {
+    // SET TRANSACTION is for this statement alone. The isolation of one that writes by itself makes
+    // no difference that others could see, and its loss is told apart by what it begins with.
+    std::string once = std::exchange(next_transaction_, {});
+    if (plan.replica_ok || Lower(once).find("read only") != std::string::npos)
+      begin = std::move(once);
+  }
   if (pinned_.id == 0) {
     if (in_transaction_) {
       begin = begin_text_;
     } else if (!autocommit_ && !plan.implicit_commit && !plan.outline.tables.empty()) {
       begin = BeginText();
+      begin_read_only_ = false;
     }
   }
   Status sent = co_await Send(statement, plan, text, std::move(begin));
@@ -242,6 +324,13 @@ Result<record::Target> Session::TargetOf(const plan::Plan& plan) const {
   return target;
 }
 
+// A connection of the session's own runs its transactions by itself.
+port::SettingsPtr Session::ReservedSettings() const {
+  SessionSettings settings = settings_;
+  settings.SetVariable("autocommit", "0");
+  return settings.Current();
+}
+
 void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryEnd&& query_end,
                      bool had_transaction) {
   if (pinned_.id == 0) {
@@ -259,12 +348,16 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
   }
   if (in_transaction_) next_transaction_.clear();
   if (own_writes_.on()) own_writes_.Wrote(end.gtid);
+  insert_id_before_ = values_.last_insert_id;
   if (plan.reads_previous) return;
   if (end.is_error()) {
     ++gate_.counters.errors;
     values_.row_count = -1;
-    values_.warning_count = values_.error_count = 1;
-    warnings_.assign(1, {"Error", end.error_number, end.message});
+    values_.error_count = 1;
+    own_diagnostics_ = pinned_.id == 0;
+    TakeWarnings(std::move(query_end.warnings), plan);
+    if (warnings_.empty()) warnings_.push_back({"Error", end.error_number, end.message});
+    values_.warning_count = warnings_.size();
     return;
   }
   if (end.kind == Terminator::Kind::kOk) {
@@ -275,9 +368,24 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
     values_.found_rows = end.row_count;
     if (end.last_insert_id != 0) values_.last_insert_id = end.last_insert_id;
   }
+  // MariaDB forgets its diagnostics only for statements that use tables.
+  const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && plan.outline.tables.empty() &&
+                     end.warnings == 0 && own_diagnostics_;
+  if (keeps) return;
   values_.warning_count = end.warnings;
   values_.error_count = 0;
-  warnings_ = std::move(query_end.warnings);
+  own_diagnostics_ = pinned_.id == 0;
+  TakeWarnings(std::move(query_end.warnings), plan);
+}
+
+// With the names that the client knows.
+void Session::TakeWarnings(std::vector<port::Warning> warnings, const plan::Plan& plan) {
+  warnings_ = std::move(warnings);
+  const std::string& keyspace = pinned_.id != 0 ? pinned_.target.keyspace : plan.target.keyspace;
+  const vschema::KeyspaceEntry* entry = gate_.topology->vschema->Find(keyspace);
+  if (entry == nullptr) return;
+  for (port::Warning& warning : warnings_)
+    warning.message = plan::ToClientNames(warning.message, entry->database, entry->name);
 }
 
 io::Task<void> Session::Unpin() {
@@ -286,6 +394,7 @@ io::Task<void> Session::Unpin() {
   in_transaction_ = false;
   begin_text_.clear();
   pins_.clear();
+  ledger_.Clear();
   if (pinned.id == 0) co_return;
   Status released =
       co_await pinned.on.service->Release(pinned.target, pinned.id, Deadline::In(10s));
@@ -300,12 +409,14 @@ io::Task<Status> Session::Reset() {
   settings_ = first_settings_;
   dialect_ = first_dialect_;
   own_writes_.Forget(gate_.read_after_write);
+  tracking_ = TrackingOf(settings_);
   autocommit_ = true;
   next_transaction_.clear();
   warnings_.clear();
   uint64_t id = values_.connection_id;
-  std::string user = values_.user;
+  std::string user = values_.user, account = values_.current_user;
   values_ = plan::SessionValues();
+  values_.current_user = std::move(account);
   values_.connection_id = id;
   values_.user = std::move(user);
   co_return Status();

@@ -24,6 +24,7 @@
 #include "base/time.h"
 #include "io/sync.h"
 #include "io/task.h"
+#include "mysql/wire/session_state.h"
 #include "plan/cache.h"
 #include "plan/plan.h"
 #include "port/query_service.h"
@@ -32,8 +33,10 @@
 #include "vtgate/failover_metrics.h"
 #include "vtgate/gateway.h"
 #include "vtgate/loss.h"
+#include "vtgate/pin_ledger.h"
 #include "vtgate/read_after_write.h"
 #include "vtgate/settings.h"
+#include "vtgate/state_tracking.h"
 #include "vtgate/transcript.h"
 
 namespace paceline::vtgate {
@@ -85,6 +88,7 @@ struct SessionIdentity {
   std::string principal;  // the effective caller of a gRPC client
   bool found_rows = false;
   bool multi_statements = false;
+  bool local_files = false;  // the client sends files for LOAD DATA LOCAL
 };
 
 // A prepared statement as the client knows it; the server-side ones live on the tablets'
@@ -140,6 +144,7 @@ class Session {
   const plan::SessionValues& values() const { return values_; }
   const std::vector<port::Warning>& warnings() const { return warnings_; }
   const SessionSettings& settings() const { return settings_; }
+  const StateTracking& tracking() const { return tracking_; }
   // What the statement before left behind, in a session made anew.
   void Recall(uint64_t last_insert_id, uint64_t found_rows, int64_t row_count);
   void SetFoundRows(bool on) { identity_.found_rows = on; }
@@ -194,12 +199,37 @@ class Session {
               port::QueryEnd&& query_end, bool had_transaction);
 
   io::Task<Status> RunSet(Statement statement, const plan::Plan& plan);
-  // Applies new settings on some connection, so that a wrong one is refused at once.
-  io::Task<Status> TrySettings(Statement statement, SessionSettings settings, bool* accepted);
+  // The statement itself, on a connection that forgets it afterwards: what is wrong is refused, and
+  // the answer is the server's own.
+  io::Task<Status> SendSet(Statement statement, const plan::Plan& plan);
+  io::Task<Status> LoadLocal(Statement statement, const plan::Plan& plan);  // session_load.cc
   io::Task<Status> EndTransaction(Statement statement, const plan::Plan& plan);
   io::Task<Status> Begin(Statement statement, const plan::Plan& plan);
   io::Task<Status> SendIfPinned(Statement statement, const plan::Plan& plan);
 
+  void NoteExplicit(const plan::Plan& plan);
+  port::SettingsPtr ReservedSettings() const;
+  // Ends pins of which nothing is left (session_pins.cc).
+  io::Task<Status> Settle(Statement statement, const plan::Plan& plan);
+  // Why this statement keeps its connection for the session.
+  plan::PinReason PinOf(const Statement& statement, const plan::Plan& plan) const;
+  // Its answer does not tell what LAST_INSERT_ID() and FOUND_ROWS() are now.
+  bool WantsProbe(const plan::Plan& plan) const;
+  io::Task<void> Probe(Deadline deadline);
+  // The rows of a statement of the gate's own on the pinned connection; empty when it fails.
+  io::Task<std::vector<std::vector<std::string>>> Ask(std::string text, Deadline deadline);
+  // A tablet's answer with rows of the gate's own.
+  io::Task<Status> SendSubstituted(Statement statement, const plan::Plan& plan,
+                                   std::vector<std::vector<std::optional<std::string>>> rows);
+  void TakeWarnings(std::vector<port::Warning> warnings, const plan::Plan& plan);
+  Error SecondStatement(std::string_view text) const;
+  // CREATE, DROP DATABASE: what can be said without a change of the topology.
+  Status AnswerDatabaseDdl(const Statement& statement, const plan::Plan& plan);
+  // PREPARE s FROM @text, where the text is known here: with the names of the tablets in it.
+  io::Task<std::optional<std::string>> PrepareFromVariable(Statement statement,
+                                                           const plan::Plan& plan);
+  // Session state that the client is told of together with the next OK.
+  void TellState(mysql::wire::SessionStateEntry entry);
   void StartAnswer(const Statement& statement, std::string_view keyspace);
   void WriteOk(const Statement& statement);
   Status WriteError(const Statement& statement, const Error& error);
@@ -219,11 +249,22 @@ class Session {
   std::string begin_text_;        // what the client began with, while no tablet has it yet
   std::string next_transaction_;  // SET TRANSACTION without a scope
   std::set<plan::PinReason> pins_;
+  PinLedger ledger_;
+  StateTracking tracking_ = TrackingOf(SessionSettings());
+  TerminatorContext::Explicit explicit_ = TerminatorContext::Explicit::kNone;
+  uint64_t insert_id_before_ = 0;  // LAST_INSERT_ID() before the statement under way
+  std::string told_state_;         // of the statement under way
+  bool rename_rows_ = false;       // likewise
+  bool reads_insert_ids_ =
+      false;  // has asked for LAST_INSERT_ID(): the OK of an INSERT is not enough
   Pinned pinned_;
   ReadAfterWrite own_writes_;
   std::unique_ptr<Transcript> transcript_;  // while a tablet has a transaction of this session
   plan::SessionValues values_;
   std::vector<port::Warning> warnings_;
+  // The last statement's diagnostics are in warnings_, and not only on the pinned connection.
+  bool own_diagnostics_ = true;
+  uint64_t probed_found_rows_ = 0, probed_insert_id_ = 0;
   std::string buffer_;  // a rendered statement
   std::string running_;
   Run* run_ = nullptr;  // the one on its way

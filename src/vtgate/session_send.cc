@@ -37,7 +37,8 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
   run.request.kind = statement.kind;
   run.request.text = text;
   run.request.parameters = statement.parameters;
-  run.request.reserve = pins_.empty() && plan.pin != PinReason::kNone;
+  const PinReason pin = PinOf(statement, plan);
+  run.request.reserve = pins_.empty() && pin != PinReason::kNone;
   run.request.cancel = &run.cancel;
   run_ = &run;
   StartAnswer(statement, run.request.target.keyspace);
@@ -79,13 +80,21 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
       const bool had_transaction = run.request.pinned_id != 0 || !run.begin.empty();
       if (end->pinned_id != 0) {
         pinned_ = {end->pinned_id, run.on, run.request.target};
-        if (plan.pin != PinReason::kNone && statement.kind != StatementKind::kPrepare)
-          pins_.insert(plan.pin);
+        if (pin != PinReason::kNone) pins_.insert(pin);
       } else if (had_transaction || pinned_.id != 0) {
         pinned_ = {};
         pins_.clear();
       }
-      TakeUp(statement.sink->last(), plan, std::move(*end), had_transaction);
+      const bool prepared =
+          statement.kind == StatementKind::kPrepare && !statement.sink->last().is_error();
+      if (prepared) {
+        // Which alone changes no answer of LAST_INSERT_ID() and its like.
+        warnings_ = std::move(end->warnings);
+        values_.warning_count = warnings_.size();
+        values_.error_count = 0;
+      } else {
+        TakeUp(statement.sink->last(), plan, std::move(*end), had_transaction);
+      }
       if (pinned_.id != 0 || transcript_ != nullptr) Remember(run, digest ? &*digest : nullptr);
       break;
     }
@@ -109,6 +118,7 @@ void Session::StartTry(Run& run) {
   request.pinned_id = pinned_.id;
   request.begin = run.begin;
   request.settings = pins_.empty() ? settings_.Current() : nullptr;
+  if (request.reserve && !autocommit_) request.settings = ReservedSettings();
   request.attempt = 0;
   if (run.statement.kind == StatementKind::kPrepare || !gate_.failover.resolve) return;
   if (request.target.type != record::TabletType::kPrimary) return;

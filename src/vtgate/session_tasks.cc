@@ -3,10 +3,13 @@
 #include "base/strings.h"
 #include "mysql/wire/ok_packet.h"
 #include "vtgate/answers.h"
+#include "vtgate/quiet_sink.h"
 #include "vtgate/session.h"
+#include "vtgate/substitute_sink.h"
 
 namespace paceline::vtgate {
 
+using mysql::wire::Terminator;
 using plan::GateTask;
 using plan::PinReason;
 using sql::Assignment;
@@ -44,13 +47,57 @@ std::optional<bool> AsSwitch(const Assignment& assignment) {
 // Where one assignment belongs.
 enum class Place : uint8_t {
   kSettings,
+  kInsertId,  // the value of LAST_INSERT_ID()
   kAutocommit,
   kReadAfterWrite,
   kIgnored,
   kNextTransaction,
   kServer,
-  kPin
+  kPin,
+  kForbidden
 };
+
+// What a session must not set: the pool's user has the right to, for the gate's own ends, and a
+// client could hide its writes from the replicas with it.
+bool IsForbidden(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"sql_log_bin",
+                                                "sql_log_off",
+                                                "gtid_next",
+                                                "pseudo_thread_id",
+                                                "pseudo_slave_mode",
+                                                "pseudo_replica_mode",
+                                                "binlog_format",
+                                                "binlog_row_image",
+                                                "server_id",
+                                                "gtid_domain_id",
+                                                "gtid_seq_no",
+                                                "skip_replication",
+                                                "rbr_exec_mode",
+                                                "original_commit_timestamp",
+                                                "immediate_server_version",
+                                                "original_server_version",
+                                                "transaction_write_set_extraction",
+                                                "wsrep_on"};
+  for (std::string_view known : kNames) {
+    if (name == known) return true;
+  }
+  return false;
+}
+
+Error NoRightToSet(bool mariadb, std::string_view name) {
+  if (mariadb) {
+    const bool replays = name.starts_with("pseudo_") || name.starts_with("gtid_") ||
+                         name == "server_id" || name == "skip_replication";
+    return Error::FromMysql(1227, "42000",
+                            fmt::format("Access denied; you need (at least one of) the SUPER, "
+                                        "BINLOG {} privilege(s) for this operation",
+                                        replays ? "REPLAY" : "ADMIN"));
+  }
+  return Error::FromMysql(1227, "42000",
+                          "Access denied; you need (at least one of) the SUPER, "
+                          "SYSTEM_VARIABLES_ADMIN or SESSION_VARIABLES_ADMIN privilege(s) for this "
+                          "operation");
+}
 
 Place PlaceOf(const Assignment& assignment) {
   switch (assignment.scope) {
@@ -66,6 +113,12 @@ Place PlaceOf(const Assignment& assignment) {
         return AsSwitch(assignment) ? Place::kAutocommit : Place::kPin;
       if (ReadAfterWrite::Knows(assignment.name)) return Place::kReadAfterWrite;
       if (IsVitessVariable(assignment.name)) return Place::kIgnored;
+      if (IsForbidden(assignment.name)) return Place::kForbidden;
+      if (assignment.name == "last_insert_id" || assignment.name == "identity")
+        return ParseUint(assignment.constant) ? Place::kInsertId : Place::kPin;
+      // Used up by what comes next: not to be told to one connection after the other.
+      if (assignment.name == "insert_id" || assignment.name.starts_with("rand_seed"))
+        return Place::kPin;
       return assignment.IsConstant() ? Place::kSettings : Place::kPin;
     default:
       return Place::kServer;
@@ -100,6 +153,7 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
       std::string wanted = plan.use_target.ToString();
       Status used = Use(wanted);
       if (!used) co_return WriteError(statement, used.error());
+      TellState({mysql::wire::SessionStateType::kSchema, "", target_.ToString()});
       WriteOk(statement);
       co_return Status();
     }
@@ -130,6 +184,11 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
     case GateTask::kKill: {
       std::string_view id_text = Trim(plan.outline.name.In(statement.text));
       std::optional<uint64_t> id = ParseUint(id_text);
+      if (id_text.empty()) {  // the server words the error
+        std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
+        Status sent = co_await Send(statement, plan, text, "");
+        co_return sent;
+      }
       bool query_only = plan.outline.Has(sql::kKillsQuery);
       if (!id || gate_.registry == nullptr || !gate_.registry->Kill(*id, query_only)) {
         Error error =
@@ -141,32 +200,45 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
     }
     case GateTask::kShow:
     case GateTask::kVexplain: {
-      OwnAnswerInput input{gate_, identity_, target_, warnings_, plan, statement.text};
+      OwnAnswerInput input{gate_,
+                           identity_,
+                           target_,
+                           warnings_,
+                           plan,
+                           statement.text,
+                           values_.warning_count,
+                           values_.error_count};
       std::optional<Result<OwnTable>> own;
       // A pinned connection still has the diagnostics of its last statement itself.
-      if (pinned_.id == 0 || !plan.reads_previous) own = OwnAnswer(input);
+      if (own_diagnostics_ || !plan.reads_previous) own = OwnAnswer(input);
       if (!own) {  // the server's to answer
         std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
         Status sent = co_await Send(statement, plan, text, "");
         co_return sent;
       }
       if (!*own) co_return WriteError(statement, own->error());
+      if ((*own)->server_columns) {
+        Status sent = co_await SendSubstituted(statement, plan, std::move((*own)->rows));
+        co_return sent;
+      }
       StartAnswer(statement, "");
       statement.sink->WriteTable(**own);
       co_return Status();
     }
-    case GateTask::kDatabaseDdl: {
-      Error error(Code::kUnimplemented,
-                  "databases are keyspaces here: create one with vtctldclient CreateKeyspace, "
-                  "remove it with DeleteKeyspace");
-      co_return WriteError(statement, error);
-    }
+    case GateTask::kDatabaseDdl:
+      co_return AnswerDatabaseDdl(statement, plan);
     case GateTask::kVitess: {
       Error error(Code::kUnimplemented, fmt::format("{} is not offered by this vtgate",
                                                     sql::KindName(plan.outline.kind)));
       co_return WriteError(statement, error);
     }
-    case GateTask::kPrepare:
+    case GateTask::kPrepare: {
+      std::optional<std::string> known = co_await PrepareFromVariable(statement, plan);
+      if (!known) break;
+      std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
+      Status sent = co_await Send(statement, plan, *known, std::move(begin));
+      co_return sent;
+    }
     case GateTask::kExecute:
     case GateTask::kDeallocate:
     case GateTask::kNone:
@@ -184,10 +256,6 @@ io::Task<Status> Session::SendIfPinned(Statement statement, const plan::Plan& pl
     std::string begin = pinned_.id == 0 ? begin_text_ : std::string();
     std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
     Status sent = co_await Send(statement, plan, text, std::move(begin));
-    if (plan.gate == GateTask::kUnlockTables && sent && pins_.size() == 1 &&
-        pins_.contains(PinReason::kLockTables) && !in_transaction_) {
-      co_await Unpin();
-    }
     co_return sent;
   }
   if (plan.gate == GateTask::kRollbackTo || plan.gate == GateTask::kReleaseSavepoint) {
@@ -200,6 +268,12 @@ io::Task<Status> Session::SendIfPinned(Statement statement, const plan::Plan& pl
 }
 
 io::Task<Status> Session::Begin(Statement statement, const plan::Plan& plan) {
+  statement.kind = port::StatementKind::kText;
+  statement.parameters = {};
+  if (plan.outline.Has(sql::kTransactionReadOnly) && plan.outline.Has(sql::kTransactionReadWrite)) {
+    Status refused = co_await Send(statement, plan, statement.text, "");  // by the server
+    co_return refused;
+  }
   if (in_transaction_ && pinned_.id != 0) {
     // As mysqld does: the transaction under way is committed first, on the same connection.
     Status sent = co_await Send(statement, plan, statement.text, "");
@@ -224,14 +298,26 @@ io::Task<Status> Session::Begin(Statement statement, const plan::Plan& plan) {
 }
 
 io::Task<Status> Session::EndTransaction(Statement statement, const plan::Plan& plan) {
+  statement.kind = port::StatementKind::kText;
+  statement.parameters = {};
   if (plan.outline.Has(sql::kAndRelease)) closing_ = true;
   if (pinned_.id != 0) {
     Status sent = co_await Send(statement, plan, statement.text, "");
     co_return sent;
   }
-  bool chain = plan.outline.Has(sql::kAndChain) && in_transaction_;
-  in_transaction_ = chain;
+  if (plan.outline.Has(sql::kAndChain) && plan.outline.Has(sql::kAndRelease)) {
+    closing_ = false;
+    Status sent = co_await Send(statement, plan, statement.text, "");  // the server words the error
+    co_return sent;
+  }
+  // A chain begins a transaction also where none has ended.
+  const bool chain = plan.outline.Has(sql::kAndChain);
   if (!chain) begin_text_.clear();
+  if (chain && !in_transaction_) {
+    begin_text_ = "START TRANSACTION";
+    begin_read_only_ = false;
+  }
+  in_transaction_ = chain;
   WriteOk(statement);
   co_return Status();
 }
@@ -242,6 +328,8 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   bool mariadb = dialect_.flavor == sql::Flavor::kMariadb;
   bool settings_differ = false, to_server = !plan.set.understood, pin = false;
   std::optional<bool> autocommit;
+  std::optional<uint64_t> insert_id;
+  std::string_view forbidden;
   std::string next_transaction = next_transaction_;
   for (const Assignment& assignment : plan.set.assignments) {
     switch (PlaceOf(assignment)) {
@@ -257,6 +345,10 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
         if (!set) co_return WriteError(statement, set.error());
         break;
       }
+      case Place::kInsertId:
+        insert_id = ParseUint(assignment.constant);
+        settings_differ = true;
+        break;
       case Place::kIgnored:
         break;
       case Place::kNextTransaction:
@@ -271,11 +363,15 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
       case Place::kServer:
         to_server = true;
         break;
+      case Place::kForbidden:
+        forbidden = assignment.name;
+        break;
       case Place::kPin:
         pin = true;
         break;
     }
   }
+  if (!forbidden.empty()) co_return WriteError(statement, NoRightToSet(mariadb, forbidden));
   if (statement.kind != port::StatementKind::kText && !plan.set.assignments.empty() &&
       plan.outline.placeholders > 0) {
     pin = true;  // its values are in the parameters
@@ -286,20 +382,51 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
     if (pin) sent_plan.pin = PinReason::kUserVariable;
     std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
     std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
+    bool before = std::exchange(autocommit_, autocommit.value_or(autocommit_));
     Status sent = co_await Send(statement, sent_plan, text, std::move(begin));
-    if (!sent || statement.sink->last().is_error()) co_return sent;
+    if (!sent || statement.sink->last().is_error()) {
+      autocommit_ = before;
+      co_return sent;
+    }
   } else if (settings_differ) {
-    bool accepted = false;
-    Status tried = co_await TrySettings(statement, changed, &accepted);
-    if (!tried || !accepted) co_return tried;
+    bool commits = autocommit.value_or(false) && !autocommit_ && in_transaction_;
+    if (commits && pinned_.id != 0) {  // as SET autocommit = 1 does
+      QuietSink quiet;
+      Statement commit = statement;
+      commit.sink = &quiet;
+      commit.kind = port::StatementKind::kText;
+      commit.commits = true;
+      Status committed = co_await Send(commit, plan, "COMMIT", "");
+      if (!committed) co_return committed;
+      if (quiet.last().is_error()) {
+        Error error = mysql::wire::ErrorOf(quiet.last());
+        co_return WriteError(statement, error);
+      }
+    }
+    bool before = std::exchange(autocommit_, autocommit.value_or(autocommit_));
+    Status tried = co_await SendSet(statement, plan);
+    if (!tried || statement.sink->last().is_error()) {
+      autocommit_ = before;
+      co_return tried;
+    }
   }
+  if (insert_id) values_.last_insert_id = *insert_id;
   settings_ = changed;
   own_writes_ = std::move(own_writes);
+  tracking_ = TrackingOf(settings_);
   if (const std::string* mode = settings_.Find("sql_mode")) {
     sql::ApplySqlMode(sql::Unquote(*mode, first_dialect_), dialect_);
   }
   next_transaction_ = next_transaction;
-  if (autocommit && *autocommit && !autocommit_ && pinned_.id != 0 && in_transaction_) {
+  bool told = statement.sink->ended();
+  if (autocommit && !told) {
+    mysql::wire::SessionStateEntry entry;
+    entry.type = mysql::wire::SessionStateType::kSystemVariable;
+    entry.name = "autocommit";
+    entry.value = *autocommit ? "ON" : "OFF";
+    TellState(std::move(entry));
+  }
+  if (autocommit && *autocommit && !autocommit_ && !told && pinned_.id != 0 && in_transaction_) {
     // Switching autocommit on commits what is open (manual: SET autocommit).
     autocommit_ = true;
     statement.commits = true;
@@ -311,52 +438,83 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   co_return Status();
 }
 
-namespace {
-
-// Takes an answer that the client shall not see.
-class QuietAnswer final : public AnswerSink {
- public:
-  void StartStatement(std::string_view, std::string_view, const TerminatorContext&) override {}
-  void OnColumns(uint64_t, std::string_view) override {}
-  void OnRows(std::string_view) override {}
-  void OnEnd(const mysql::wire::Terminator& end, bool last) override {
-    last_ = end;
-    ended_ = last;
-  }
-  void OnPrepared(uint16_t, std::string_view, uint16_t, std::string_view, uint16_t) override {}
-  void WriteTerminator(const mysql::wire::Terminator& end) override { OnEnd(end, true); }
-  void WriteError(const Error& error) override { OnEnd(mysql::wire::TerminatorOf(error), true); }
-  void WriteTable(const OwnTable&) override {}
-  bool begun() const override { return ended_; }
-  bool ended() const override { return ended_; }
-  const mysql::wire::Terminator& last() const override { return last_; }
-
- private:
-  mysql::wire::Terminator last_;
-  bool ended_ = false;
-};
-
-}  // namespace
-
-io::Task<Status> Session::TrySettings(Statement statement, SessionSettings settings,
-                                      bool* accepted) {
-  plan::Plan anywhere;
+io::Task<Status> Session::SendSet(Statement statement, const plan::Plan& plan) {
+  plan::Plan anywhere = plan;
+  anywhere.gate = GateTask::kNone;
   anywhere.target = target_;
   anywhere.route = target_.has_database() ? plan::Route::kShard : plan::Route::kAnyKeyspace;
   anywhere.replica_ok = true;
-  QuietAnswer quiet;
-  Statement tried = statement;
-  tried.text = "DO 0";
-  tried.kind = port::StatementKind::kText;
-  tried.sink = &quiet;
-  std::swap(settings_, settings);
-  Status sent = co_await Send(tried, anywhere, tried.text, "");
-  std::swap(settings_, settings);
-  if (!sent) co_return sent;
-  *accepted = !quiet.last().is_error();
-  if (*accepted) co_return Status();
-  Error refused = mysql::wire::ErrorOf(quiet.last());
-  co_return WriteError(statement, refused);
+  std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
+  Status sent = co_await Send(statement, anywhere, text, "");
+  co_return sent;
+}
+
+io::Task<Status> Session::SendSubstituted(
+    Statement statement, const plan::Plan& plan,
+    std::vector<std::vector<std::optional<std::string>>> rows) {
+  bool binary = statement.kind == port::StatementKind::kExecute;
+  SubstituteSink sink(*statement.sink, std::move(rows), binary);
+  statement.sink = &sink;
+  Status sent = co_await Send(statement, plan, statement.text, "");
+  co_return sent;
+}
+
+Status Session::AnswerDatabaseDdl(const Statement& statement, const plan::Plan& plan) {
+  std::string name = sql::Unquote(plan.outline.name.In(statement.text), dialect_);
+  const bool exists =
+      gate_.topology->vschema->Find(name) != nullptr || vschema::IsSystemSchema(name);
+  const bool lenient = plan.outline.Has(sql::kIfExists);
+  Error known = Error::FromMysql(1007, "HY000",
+                                 fmt::format("Can't create database '{}'; database exists", name));
+  Error unknown = Error::FromMysql(
+      1008, "HY000", fmt::format("Can't drop database '{}'; database doesn't exist", name));
+  const bool creates = plan.outline.verb == sql::Verb::kCreate;
+  const bool drops = plan.outline.verb == sql::Verb::kDrop;
+  if ((creates && exists) || (drops && !exists)) {
+    const Error& told = creates ? known : unknown;
+    if (!lenient) return WriteError(statement, told);
+    StartAnswer(statement, "");
+    Terminator ok;
+    ok.status_flags = StatusFlags();
+    ok.affected_rows = creates && dialect_.flavor == sql::Flavor::kMysql ? 1 : 0;
+    ok.warnings = 1;
+    statement.sink->WriteTerminator(ok);
+    values_.row_count = static_cast<int64_t>(ok.affected_rows);
+    values_.warning_count = 1;
+    values_.error_count = 0;
+    warnings_.assign(1, {"Note", told.mysql_errno(), told.message()});
+    own_diagnostics_ = true;
+    return {};
+  }
+  return WriteError(statement, Error(Code::kUnimplemented,
+                                     "databases are keyspaces here: create one with vtctldclient "
+                                     "CreateKeyspace, remove it with DeleteKeyspace"));
+}
+
+io::Task<std::optional<std::string>> Session::PrepareFromVariable(Statement statement,
+                                                                  const plan::Plan& plan) {
+  std::optional<std::string> none;
+  std::string written(plan.outline.argument.In(statement.text));
+  if (!written.starts_with('@') || statement.kind != port::StatementKind::kText) co_return none;
+  std::string literal;
+  if (!pins_.empty()) {  // the connection has it
+    std::string ask = "SELECT " + written;
+    std::vector<std::vector<std::string>> rows = co_await Ask(std::move(ask), statement.deadline);
+    if (rows.size() != 1 || rows[0].size() != 1) co_return none;
+    literal = QuoteText(rows[0][0]);
+  } else {
+    const auto& variables = settings_.user_variables();
+    auto found = variables.find(sql::Unquote(written, dialect_));
+    if (found == variables.end()) co_return none;
+    literal = found->second;
+  }
+  std::string text(statement.text.substr(0, plan.outline.argument.offset));
+  text += literal;
+  Result<plan::Plan> inner = plan::MakePlan(text, dialect_, target_, *gate_.topology->vschema);
+  if (!inner) co_return none;
+  std::string buffer;
+  none = std::string(plan::Render(text, *inner, values_, buffer));
+  co_return none;
 }
 
 }  // namespace paceline::vtgate

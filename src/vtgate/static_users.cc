@@ -22,8 +22,8 @@ Result<std::shared_ptr<const StaticUsers>> StaticUsers::Parse(const std::string&
       UserEntry entry;
       for (const auto& [key, field] : one.items()) {
         if (key == "Password" && field.is_string()) {
-          if (!one.contains("MysqlNativePassword") || !field.get<std::string>().empty())
-            entry.plain = field.get<std::string>();
+          bool hashed = one.contains("MysqlNativePassword") || one.contains("CachingSha2Password");
+          if (!hashed || !field.get<std::string>().empty()) entry.plain = field.get<std::string>();
         } else if (key == "MysqlNativePassword" && field.is_string()) {
           std::string hash = field.get<std::string>();
           std::optional<std::string> bytes =
@@ -33,6 +33,15 @@ Result<std::shared_ptr<const StaticUsers>> StaticUsers::Parse(const std::string&
                         "user \"{}\": MysqlNativePassword must be '*' and 40 hex digits", name);
           }
           if (!hash.empty()) entry.native_hash = *bytes;
+        } else if (key == "CachingSha2Password" && field.is_string()) {
+          std::string hash = field.get<std::string>();
+          std::optional<std::string> bytes =
+              HexDecode(hash.starts_with("*") ? hash.substr(1) : hash);
+          if (!hash.empty() && (!bytes || bytes->size() != mysql::wire::kCachingSha2HashBytes)) {
+            return Fail(Code::kInvalidArgument,
+                        "user \"{}\": CachingSha2Password must be '*' and 64 hex digits", name);
+          }
+          if (!hash.empty()) entry.sha2_hash = *bytes;
         } else if (key == "UserData" && field.is_string()) {
           entry.user_data = field.get<std::string>();
         } else if (key == "SourceHost" && field.is_string()) {
@@ -45,7 +54,7 @@ Result<std::shared_ptr<const StaticUsers>> StaticUsers::Parse(const std::string&
         } else if (key == "Groups" && field.is_array()) {
           for (const auto& group : field)
             entry.groups.push_back(group.is_string() ? group.get<std::string>() : "");
-        } else if (key != "CachingSha2Password") {
+        } else {
           return Fail(Code::kInvalidArgument,
                       "user \"{}\": field \"{}\" is unknown or of the wrong type", name, key);
         }

@@ -1,6 +1,7 @@
 // vtgate/static_users.h - the users of --mysql-auth-server-static-file, in Vitess's JSON: {"name":
-// [{"Password": "...", "MysqlNativePassword": "*HEX", "UserData": "...", "Groups": [...],
-// "SourceHost": "localhost"}]}. Threads: any; immutable.
+// [{"Password": "...", "MysqlNativePassword": "*HEX", "CachingSha2Password": "*HEX", "UserData":
+// "...", "Groups": [...], "SourceHost": "localhost"}]}. Hashes: SHA1(SHA1(password)) and
+// SHA256(SHA256(password)). Threads: any; immutable.
 #pragma once
 
 #include <map>

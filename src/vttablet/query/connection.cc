@@ -75,6 +75,7 @@ io::Task<Status> Connection::Login(const MysqldOptions& options, bool found_rows
   login.password = options.password;
   login.database = options.database;
   login.unix_socket = options.address.is_unix();
+  login.capabilities |= mysql::wire::kClientLocalFiles;  // the files are those of clients
   if (found_rows) login.capabilities |= mysql::wire::kClientFoundRows;
   mysql::wire::ClientHandshake handshake(std::move(login));
   mysql::wire::ClientHandshake::Step step = mysql::wire::ClientHandshake::Step::kRead;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
+#include "mysql/wire/packet.h"
 
 namespace paceline::vttablet {
 
@@ -23,10 +24,22 @@ std::string IdBytes(uint32_t id) {
   return bytes;
 }
 
-// MariaDB does not tell of variables set with two at signs ("SET @@sql_mode = ...", 10.11), so the
-// text has to.
+// What a LOAD DATA LOCAL loads, as the packets that mysqld has asked for.
+std::string FilePackets(std::string_view content, uint8_t* sequence) {
+  constexpr size_t kPiece = 1 << 20;
+  std::string packets;
+  for (; !content.empty(); content.remove_prefix(std::min(kPiece, content.size())))
+    mysql::wire::AppendPacket(&packets, content.substr(0, kPiece), sequence);
+  mysql::wire::AppendPacket(&packets, {}, sequence);
+  return packets;
+}
+
+constexpr Code kWantsFile = Code::kUnimplemented;
+
+// MariaDB does not tell of user variables, nor of system variables set with two at signs ("SET
+// @@sql_mode = ...", 10.11), so the text has to.
 bool MaySetUnseen(std::string_view text) {
-  if (text.find("@@") == std::string_view::npos) return false;
+  if (text.find('@') == std::string_view::npos) return false;
   auto same = [](char a, char b) { return (a | 0x20) == b; };
   constexpr std::string_view kSet = "set";
   return std::search(text.begin(), text.end(), kSet.begin(), kSet.end(), same) != text.end();
@@ -101,14 +114,26 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
   Status pumped;
   if (request.kind == StatementKind::kText) {
     std::string begin;
-    if (!request.begin.empty()) {
+    const bool several = request.begin.find(';') != std::string_view::npos;
+    if (several) {  // SET TRANSACTION ...; START TRANSACTION
+      pumped = co_await RunBegin(run, request.begin);
+    } else if (!request.begin.empty()) {
       // As one command of two statements: when BEGIN fails, mysqld does not run the other.
       begin.append(request.begin).append("; ");
       run.skip_first = true;
     }
-    pumped = begin.empty() ? run.connection->Send(Command::kQuery, request.text)
-                           : run.connection->Send(Command::kQuery, begin, request.text);
-    if (pumped) pumped = co_await Pump(run);
+    const bool begun = pumped && !run.failed;
+    if (begun && begin.empty()) pumped = run.connection->Send(Command::kQuery, request.text);
+    if (!begin.empty()) pumped = run.connection->Send(Command::kQuery, begin, request.text);
+    if (begun && pumped) pumped = co_await Pump(run);
+    if (!pumped && pumped.error().code() == kWantsFile) {
+      // It came with the statement; none is an empty one.
+      uint8_t sequence = run.connection->scanner().next_sequence();
+      std::string packets = FilePackets(request.parameters, &sequence);
+      run.connection->scanner().ResumeAfterInfile(sequence);
+      pumped = co_await run.connection->stream().WriteAll(packets, run.limit);
+      if (pumped) pumped = co_await Pump(run);
+    }
   } else {
     pumped = co_await RunPrepared(run, request);
   }
@@ -328,7 +353,7 @@ io::Task<Status> QueryServer::Pump(Running& run) {
     Running::Outcome outcome = run.Deliver(&input);
     if (outcome == Running::Outcome::kDone) co_return Status();
     if (outcome == Running::Outcome::kInfile) {
-      co_return Fail(Code::kUnimplemented, "LOAD DATA LOCAL INFILE is not supported");
+      co_return Fail(kWantsFile, "LOAD DATA LOCAL: the file did not come with the statement");
     }
     if (outcome == Running::Outcome::kBroken || input.size() > sizeof held) {
       co_return Fail(Code::kInternal, "mysqld's answer does not follow the protocol");

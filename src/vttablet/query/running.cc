@@ -57,10 +57,10 @@ Running::Outcome Running::Deliver(std::string_view* input) {
     if (!rows.empty() || ended) {
       // Columns are complete once something follows them.
       const bool failed_here = ended && scanner.terminator().is_error();
-      if (preparing) {
-        if (ended && !failed_here) DeliverPrepared(fresh);
-      } else if (!failed_here || !rows.empty()) {
+      if (!preparing) {
         DeliverColumns(fresh);
+      } else if (ended && !failed_here) {
+        DeliverPrepared(fresh);
       }
       meta.clear();
       if (!rows.empty() && sink != nullptr) {

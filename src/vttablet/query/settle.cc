@@ -115,7 +115,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
   port::QueryEnd end{0, options_.alias, {}};
   end.pinned_id = Keep(lent, request);
   if (lent.connection != nullptr) {
-    if (!last.is_error() && last.warnings > 0) co_await FetchWarnings(connection, &end.warnings);
+    if (last.is_error() || last.warnings > 0) co_await FetchWarnings(connection, &end.warnings);
     PutBack(std::move(lent.connection));
   }
   if (!state_.LeaseHolds(loop_.Now())) {

@@ -1,0 +1,17 @@
+"""The statements of *.test beside this file, on a plain mysqld and through vtgate, in every way to run them."""
+
+import pathlib
+
+import pytest
+
+import logic
+
+FILES = sorted(pathlib.Path(__file__).parent.glob("*.test"))
+
+
+@pytest.mark.parametrize("mode", logic.MODES)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_same_answers(twins, path, mode):
+    count, differences = logic.run_file(path, twins, mode)
+    assert count > 0
+    assert not differences, f"{len(differences)} of {count} statements differ\n" + "\n".join(differences[:20])

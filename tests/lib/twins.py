@@ -62,14 +62,14 @@ class PlainServer:
         script.chmod(0o644)
         if self.flavor == "mariadb":
             run(["mariadb-install-db", config, "--skip-test-db", "--skip-name-resolve",
-                 "--auth-root-authentication-method=normal"], **as_user)
+                 "--auth-root-authentication-method=normal"], seconds=300, **as_user)
             script.write_text(script.read_text().replace("CREATE USER", "FLUSH PRIVILEGES;\nDROP USER IF EXISTS ''@'localhost';\nCREATE USER", 1))
         else:
-            run([server, config, "--initialize-insecure"], **as_user)
+            run([server, config, "--initialize-insecure"], seconds=300, **as_user)
         log = open(self.folder / "out.log", "w")
         self.process = subprocess.Popen([server, config, f"--init-file={script}"], stdin=subprocess.DEVNULL, stdout=log,
                                         stderr=log, **as_user)
-        wait_until(lambda: raw_mysql.Client(self.port, "app", database=KEYSPACE).close() or True, 60, "the plain mysqld")
+        wait_until(lambda: raw_mysql.Client(self.port, "app", database=KEYSPACE).close() or True, 180, "the plain mysqld")
 
     def stop(self):
         if self.process:

@@ -49,6 +49,8 @@ io::Task<bool> PutBack(io::Loop& loop, std::string file) {
   record::Keyspace semi_sync;
   semi_sync.durability_policy = "semi_sync";
   record::CellInfo cell;
+  cell.server_address = "here";
+  cell.root = "/zone1";
   Status made = co_await topo.CreateCellInfo("zone1", cell, Soon());
   NEED(made);
   made = co_await topo.CreateKeyspace("ks", semi_sync, Soon());

@@ -28,10 +28,12 @@ void WatchQueue::Absent(const Path& path) {
 }
 
 void WatchQueue::Replace(std::vector<File> files, bool other_store) {
+  if (other_store) {  // the old one's versions say nothing here, nor of what is still to come
+    for (auto& [path, version] : known_) version = Version{-1};
+  }
   std::map<Path, Version> before = known_;
   for (File& file : files) {
     before.erase(file.path);
-    if (other_store) known_.erase(file.path);  // its versions say nothing there
     Value(std::move(file));
   }
   if (other_store) return;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <optional>
 
 #include "io/blocking.h"
@@ -106,30 +107,32 @@ io::Task<bool> Story(io::Loop& loop) {
     HealthGateway gateway(watcher, service_of, buffer, metrics);
     watcher.Start();
     // Three wait, a fourth is refused.
-    Waiter one(gateway), replay(gateway), killed(gateway), late(gateway);
-    replay.place.BeginReplay();
-    io::Detach(WaitUntilPicked(&one));
-    io::Detach(WaitUntilPicked(&replay));
-    io::Detach(WaitUntilPicked(&killed));
-    io::Detach(WaitUntilPicked(&late));
-    EXPECT_TRUE(late.ended && !*late.ended);
-    if (late.ended && !*late.ended) {
-      EXPECT_NE(late.ended->error().message().find("buffer is full"), std::string::npos);
-      EXPECT_NE(late.ended->error().message().find("no healthy tablet"), std::string::npos);
+    auto one = std::make_unique<Waiter>(gateway), replay = std::make_unique<Waiter>(gateway),
+         killed = std::make_unique<Waiter>(gateway), late = std::make_unique<Waiter>(gateway);
+    replay->place.BeginReplay();
+    io::Detach(WaitUntilPicked(one.get()));
+    io::Detach(WaitUntilPicked(replay.get()));
+    io::Detach(WaitUntilPicked(killed.get()));
+    io::Detach(WaitUntilPicked(late.get()));
+    EXPECT_TRUE(late->ended && !*late->ended);
+    if (late->ended && !*late->ended) {
+      EXPECT_NE(late->ended->error().message().find("buffer is full"), std::string::npos);
+      EXPECT_NE(late->ended->error().message().find("no healthy tablet"), std::string::npos);
     }
-    killed.place.Interrupt();
+    killed->place.Interrupt();
     co_await Soon();
-    EXPECT_TRUE(killed.ended && !*killed.ended);
+    EXPECT_TRUE(killed->ended && !*killed->ended);
     // A primary comes: what is to be replayed goes first.
     while (watcher.view().size() == 0) co_await Soon();
     health.serving = true;
     dialer.tablet->news.Pulse();
-    while (!replay.ended) co_await Soon();
-    EXPECT_TRUE(*replay.ended);
-    EXPECT_FALSE(one.ended);
-    replay.place.EndReplay();
+    while (!replay->ended) co_await Soon();
+    EXPECT_TRUE(*replay->ended);
+    EXPECT_FALSE(one->ended);
+    replay->place.EndReplay();
     co_await Soon();
-    EXPECT_TRUE(one.ended && *one.ended);
+    EXPECT_TRUE(one->ended && *one->ended);
+    one.reset(), replay.reset(), killed.reset(), late.reset();  // with their places
     BufferPlace place(1);
     std::optional<Chosen> chosen = gateway.Pick(kTarget, place);
     EXPECT_TRUE(chosen && chosen->primary->term.term == 3);

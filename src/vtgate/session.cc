@@ -370,8 +370,7 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
   }
   // MariaDB forgets its diagnostics only for statements that use tables.
   const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && plan.outline.tables.empty() &&
-                     plan.outline.kind != sql::Kind::kShow &&
-                     end.warnings == 0 && own_diagnostics_;
+                     plan.outline.kind != sql::Kind::kShow && end.warnings == 0 && own_diagnostics_;
   if (keeps) return;
   values_.warning_count = end.warnings;
   values_.error_count = 0;

@@ -35,7 +35,7 @@ TEST(Help, ListsGroupsAndWhatComesLater) {
   std::string list = CommandList();
   EXPECT_THAT(list, HasSubstr("\nCells:\n  AddCellInfo                  Makes a cell known.\n"));
   EXPECT_THAT(list, HasSubstr("\nNames of older clients:\n  ListAllTablets "));
-  EXPECT_THAT(list, HasSubstr("Of a later version: CopySchemaShard, OnlineDDL, MoveTables"));
+  EXPECT_THAT(list, HasSubstr("Of a later version: OnlineDDL, MoveTables"));
 }
 
 TEST(Completion, ForBothShells) {

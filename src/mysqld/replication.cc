@@ -95,6 +95,23 @@ io::Task<Status> Replication::SetSource(SourceOptions options, Deadline deadline
   co_return done;
 }
 
+io::Task<Status> Replication::StopIo(Deadline deadline) {
+  // A thread that waits for its source takes up to two seconds to notice that it is to stop; one
+  // that is killed ends at once, and leaves the relay log as a stop does.
+  std::string list = "SHOW PROCESSLIST";
+  Result<mysql::QueryResult> threads = co_await admin_.Query(std::move(list), deadline);
+  for (size_t row = 0; threads && row < threads->rows.size(); ++row) {
+    std::string state = threads->Text(row, "State");
+    if (!state.starts_with("Waiting for ") || !state.ends_with(" to send event")) continue;
+    std::string end = "KILL " + threads->Text(row, "Id");
+    Result<mysql::QueryResult> killed = co_await admin_.Query(std::move(end), deadline);
+    (void)killed;  // it may have ended by itself
+  }
+  std::string stop = flavor_.StopIo();
+  Status stopped = co_await One("stopping the IO thread", std::move(stop), deadline);
+  co_return stopped;
+}
+
 io::Task<Status> Replication::StartUntil(gtid::Set set, Deadline deadline) {
   std::string sql = flavor_.StartUntil(set);
   Status started = co_await One("starting replication up to a position", std::move(sql), deadline);

@@ -69,9 +69,8 @@ class Replication {
   io::Task<Status> StartIo(Deadline deadline) {
     return One("starting the IO thread", flavor_.StartIo(), deadline);
   }
-  io::Task<Status> StopIo(Deadline deadline) {
-    return One("stopping the IO thread", flavor_.StopIo(), deadline);
-  }
+  // At once, also where the source is frozen or cut off.
+  io::Task<Status> StopIo(Deadline deadline);
   io::Task<Status> StartApplier(Deadline deadline) {
     return One("starting the applier", flavor_.StartApplier(), deadline);
   }

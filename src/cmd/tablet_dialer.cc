@@ -32,6 +32,18 @@ class NativeTablet final : public port::QueryService {
     co_return released;
   }
 
+  io::Task<Result<std::vector<port::AttemptOutcome>>> Resolve(
+      record::Target target, std::vector<port::AttemptQuestion> questions,
+      Deadline deadline) override {
+    std::shared_ptr<native::Client> client = client_;
+    if (client == nullptr) {
+      co_return Fail(Code::kClusterEvent, "no connection to tablet {}", options_.tablet.ToString());
+    }
+    Result<std::vector<port::AttemptOutcome>> outcomes =
+        co_await client->Resolve(std::move(target), std::move(questions), deadline);
+    co_return outcomes;
+  }
+
   io::Task<Status> StreamHealth(port::HealthSink& sink, Deadline deadline) override {
     Result<std::unique_ptr<native::Client>> connected =
         co_await native::Client::Connect(options_, Deadline::In(3s).EarlierOf(deadline));

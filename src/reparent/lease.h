@@ -5,7 +5,7 @@
 // Who must grant: as many of its acknowledgers as a commit of it waits for. A successor opens only
 // after a fence that leaves fewer acknowledgers than that (FenceHolds), so at least one that
 // granted was fenced, and its grant is waited out. Then reads hold by the same quorum as writes.
-// See docs/decisions/0007-who-grants-the-lease.md.
+// See docs/decisions/0013-who-grants-the-lease.md.
 #pragma once
 
 #include <cstdint>

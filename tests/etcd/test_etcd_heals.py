@@ -90,7 +90,7 @@ def test_all_disks_lost_at_once(cluster):
     cluster.vtctldclient("ApplyRoutingRules", "--rules", rules)
     before = records(cluster)
     # Two of them were begun after the rules were there.
-    wait_until(lambda: len(set(snapshots(cluster)) - known) >= 4, 90, "snapshots")
+    wait_until(lambda: len(set(snapshots(cluster)) - known) >= 4, 180, "snapshots")
     old = membership(cluster).values()
     with Ledger(cluster, writers=3) as ledger:
         write_on(ledger)

@@ -10,7 +10,7 @@ SEQUENCES = int(os.environ.get("PACELINE_FUZZ_SEQUENCES", "1000"))  # of each fl
 FIRST = int(os.environ.get("PACELINE_FUZZ_SEED", "1"))
 
 
-@pytest.mark.parametrize("path", sorted(fuzz.FOUND.glob("*.txt")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(fuzz.FOUND.glob("*.txt")), ids=str)
 def test_kept_sequence(twins, path):
     if not path.name.startswith(twins.flavor):
         pytest.skip("found on the other flavor")

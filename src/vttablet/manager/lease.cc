@@ -47,6 +47,7 @@ void Lease::SetMembers(const std::vector<LeaseMember>& members) {
 
 void Lease::Lead(uint64_t term, uint32_t acknowledgements) {
   bool news = book_.term() != term || book_.needed() != acknowledgements;
+  if (book_.term() != term) held_ = false;
   book_.Lead(term, acknowledgements);
   if (!news) return;
   asked_at_ = Time{0};
@@ -74,10 +75,11 @@ void Lease::Judge() {
   holds_ = book_.Holds(loop_.Now());
   if (holds_ == told_) return;
   told_ = holds_;
-  if (!holds_) {
+  if (!holds_ && held_) {
     lapses_.Add();
     LOG_WARNING("{} serves nothing: {}", self_.ToString(), WhyNot());
-  } else {
+  } else if (holds_) {
+    held_ = book_.leased();
     LOG_INFO("{} has its lease in term {}", self_.ToString(), book_.term());
   }
   needs_.changed();

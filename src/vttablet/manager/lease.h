@@ -68,7 +68,8 @@ class Lease {
   std::map<record::TabletAlias, std::shared_ptr<Peer>> peers_;
   std::vector<LeaseMember> members_;
   bool holds_ = false;
-  bool told_ = true;  // what `changed` told last
+  bool told_ = true;   // what `changed` told last
+  bool held_ = false;  // once in this term: only then is it lost
   Time asked_at_{0};
   io::Event ask_now_;
   Counter& lapses_;

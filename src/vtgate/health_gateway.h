@@ -32,7 +32,7 @@ class HealthGateway final : public Gateway {
   std::vector<TabletLine> Tablets() const override;
 
  private:
-  static constexpr Duration kReplaysFirst = 200ms;
+  static constexpr Duration kReplaysFirst = 500ms;
   struct Shard {
     std::optional<Chosen> primary;
     io::Event changed;   // pulsed when the primary came, went or moved, or the last replay ended

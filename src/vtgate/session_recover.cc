@@ -23,6 +23,8 @@ io::Task<Remedy> Session::Recover(Run* run, Loss loss) {
   Remedy remedy = RemedyFor(loss);
   if (transcript_ != nullptr) run->why_not_replayed = transcript_->why_not();
   LoseConnection(loss, remedy);
+  // What may have to be replayed goes first from the start: others' writes would take its ids.
+  if (loss.in_transaction && loss.can_replay) run->place.BeginReplay();
   if (remedy == Remedy::kResolve) {
     run->outcome = co_await ResolveAttempt(run);
     remedy = RemedyAfter(loss, run->outcome.fate);
@@ -37,8 +39,9 @@ io::Task<Remedy> Session::Recover(Run* run, Loss loss) {
       begin_text_ = transcript_->begin();
     }
   }
-  if (remedy == Remedy::kReplay) {
-    run->place.BeginReplay();
+  if (remedy != Remedy::kReplay) {
+    run->place.EndReplay();
+  } else {
     Status replayed = co_await Replay(run);
     run->place.EndReplay();
     if (replayed) co_return Remedy::kAgain;

@@ -368,9 +368,12 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
     values_.found_rows = end.row_count;
     if (end.last_insert_id != 0) values_.last_insert_id = end.last_insert_id;
   }
-  // MariaDB forgets its diagnostics only for statements that use tables.
-  const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && plan.outline.tables.empty() &&
-                     plan.outline.kind != sql::Kind::kShow && end.warnings == 0 && own_diagnostics_;
+  // MariaDB forgets its diagnostics only for statements that use tables, as most of SHOW do.
+  const bool uses_tables =
+      !plan.outline.tables.empty() ||
+      (plan.outline.kind == sql::Kind::kShow && plan.outline.show != sql::Show::kCreateDatabase);
+  const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && !uses_tables &&
+                     end.warnings == 0 && own_diagnostics_;
   if (keeps) return;
   values_.warning_count = end.warnings;
   values_.error_count = 0;

@@ -27,6 +27,11 @@ def cluster(request):
         cluster.failed = request.session.testsfailed > failed
 
 
+def errors_of(result):
+    """Without transactions that were rolled back and are told to be run again (1213); docs/verification.md counts them."""
+    return result.errors - sum(int(text.split(" ", 1)[0]) for text in result.texts if ": 1213 " in text)
+
+
 @pytest.mark.parametrize("event", events.events()[:4], ids=lambda event: event.name)
 def test_clients_ride_out_the_loss_of_a_primary(cluster, event):
     for number in range(ROUNDS):
@@ -34,7 +39,7 @@ def test_clients_ride_out_the_loss_of_a_primary(cluster, event):
         told = f"round {number + 1}: {vars(result)}"
         print(told)
         assert result.moved, told
-        assert (result.lost, result.doubled, result.errors) == (0, 0, 0), told
+        assert (result.lost, result.doubled, errors_of(result)) == (0, 0, 0), told
         assert result.two_primaries == 0, told
         assert result.way != "needs a seed", told
         assert result.gap < GAP[event.name], told
@@ -43,4 +48,4 @@ def test_clients_ride_out_the_loss_of_a_primary(cluster, event):
 def test_a_vttablet_that_comes_back_soon_keeps_its_role(cluster):
     event = events.events()[5]
     result = events.play(cluster, event, Load)
-    assert not result.moved and (result.lost, result.doubled, result.errors) == (0, 0, 0), vars(result)
+    assert not result.moved and (result.lost, result.doubled, errors_of(result)) == (0, 0, 0), vars(result)

@@ -11,6 +11,7 @@
 #include "base/flags.h"
 #include "base/strings.h"
 #include "io/blocking.h"
+#include "io/sleep.h"
 #include "local/cluster.h"
 #include "local/commands.h"
 #include "local/demo_load.h"
@@ -81,9 +82,7 @@ io::Task<Status> Demo::WaitForWrites(const DemoLoad* load, Time since) {
   while (!load->AllWroteSince(since)) {
     if (deadline.Passed(io::Loop::Current().Now()))
       co_return Fail(Code::kDeadlineExceeded, "not all writers could write again within 60 s");
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(10ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(10ms));
   }
   co_return Status();
 }
@@ -95,9 +94,7 @@ io::Task<Status> Demo::WaitForOther(int than, Duration limit) {
     if (deadline.Passed(io::Loop::Current().Now()))
       co_return Fail(Code::kDeadlineExceeded, "{} still leads after {}", layout().Alias(than),
                      DurationText(limit));
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(50ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(50ms));
   }
 }
 
@@ -125,9 +122,7 @@ io::Task<Status> Demo::WaitForFollower(int index, Duration limit) {
     if (deadline.Passed(io::Loop::Current().Now()))
       co_return Fail(Code::kDeadlineExceeded, "{} is no replica again after {}",
                      layout().Alias(index), DurationText(limit));
-    io::Event nothing;
-    bool never = co_await nothing.Wait(Deadline::In(20ms));
-    (void)never;
+    co_await io::SleepUntil(Deadline::In(20ms));
   }
 }
 

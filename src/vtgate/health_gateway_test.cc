@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "io/blocking.h"
+#include "io/sleep.h"
 #include "topo/open.h"
 
 namespace paceline::vtgate {
@@ -62,11 +63,7 @@ io::Task<void> WaitUntilPicked(Waiter* waiter) {
   waiter->ended = Status();
 }
 
-io::Task<void> Soon() {
-  io::Event nothing;
-  bool never = co_await nothing.Wait(Deadline::In(10ms));
-  (void)never;
-}
+io::Task<void> Soon() { co_await io::SleepUntil(Deadline::In(10ms)); }
 
 io::Task<bool> Story(io::Loop& loop) {
   topo::OpenOptions open;

@@ -31,6 +31,16 @@ def answers(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
 def free_ports(count):
     """Ports that were free a moment ago; all held until the last is known, so that they differ."""
     held = [socket.socket() for _ in range(count)]

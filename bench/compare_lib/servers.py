@@ -6,7 +6,7 @@ import pathlib
 import shutil
 import subprocess
 
-from compare_lib.process import BenchError, Server, answers, free_ports, identity, listener, owned_folder, wait_until
+from compare_lib.process import BenchError, Server, answers, free_ports, identity, is_free, listener, owned_folder, wait_until
 
 
 @dataclasses.dataclass
@@ -113,9 +113,11 @@ def start_cluster(options, folder, stack):
     if not paceline.exists():
         raise BenchError(f"no {paceline}: build it with tools/build, or give --bin")
     data = folder / "cluster"
-    base = next((b for b in range(30000, 32000, 200) if not any(answers(b + o) for o in (0, 1, 100, 306, 991, 999, 1100, 2100, 3100))), None)
+    # The highest port of a cluster stays below 32768, where the kernel begins to hand out ports to connections.
+    offsets = (0, 1, 306, 790, 991, 999, *(kind + i for kind in (100, 1100, 2100, 3100) for i in range(options.tablets)))
+    base = next((b for b in range(25250, 29500, 250) if all(is_free(b + offset) for offset in offsets)), None)
     if base is None:
-        raise BenchError("no free range of ports between 30000 and 32000")
+        raise BenchError("no free range of ports between 25250 and 32500")
     stack.callback(subprocess.run, [paceline, "down", "--purge", f"--data-dir={data}"], stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, timeout=120, check=False)
     argv = [paceline, "up", "--detach", f"--tablets={options.tablets}", "--flavor=mysql", f"--data-dir={data}", f"--base-port={base}",

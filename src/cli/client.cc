@@ -34,7 +34,10 @@ Result<std::string> ReadLocalFile(const std::string& path) {
 std::string GlobalHelp() {
   return "Administers a cluster through its vtctld.\n\n"
          "Usage: vtctldclient --server <host:port> <command> [flags] [arguments]\n\n"
-         "  --server <host:port>        vtctld's gRPC address (required)\n"
+         "  --server <host:port>        vtctld's gRPC address (required); \"internal\": no vtctld, "
+         "this program does\n"
+         "                              the work itself, and takes vtctld's --topo-* and backup "
+         "flags\n"
          "  --action-timeout <duration> how long the command may take (default 1h)\n"
          "  --json                      print the whole answer as JSON\n"
          "  --compact                   JSON without fields that are not set\n"
@@ -66,6 +69,12 @@ Error WithAdvice(const Error& error, const std::string& server) {
                            error.message(), server));
 }
 
+// Flags of vtctld that --server=internal takes.
+bool IsInternalFlag(std::string_view name) {
+  return name.starts_with("topo-") || name.starts_with("backup-storage-") ||
+         name.starts_with("file-backup-storage-") || name.starts_with("s3-backup-");
+}
+
 using Runner = io::Task<Status> (*)(std::vector<std::string>, Globals, port::Vtctld&,
                                     port::CommandOutput&);
 
@@ -85,6 +94,30 @@ io::Task<Status> Connected(io::Loop& loop, std::vector<std::string> words, Globa
   co_await (*channel)->Close();
   if (!done) co_return Fail(WithAdvice(done.error(), globals.server));
   co_return done;
+}
+
+io::Task<Status> OnTerminal(std::vector<std::string> words, Globals globals, port::Vtctld* vtctld) {
+  Terminal terminal;
+  Status done = co_await RunWords(words, globals, *vtctld, terminal);
+  co_return done;
+}
+
+io::Task<Status> Internal(io::Loop& loop, const UseInternal& use, std::vector<std::string> words,
+                          Globals globals) {
+  std::function<io::Task<Status>(port::Vtctld&)> run = [words, globals](port::Vtctld& vtctld) {
+    return OnTerminal(words, globals, &vtctld);
+  };
+  Status done = co_await use(loop, globals.internal_flags, run);
+  co_return done;
+}
+
+int RunInternally(std::vector<std::string> words, const Globals& globals, const UseInternal& use) {
+  StartLog({.program = "client", .level = LogLevel::kError});
+  io::Loop loop;
+  Status done = io::RunUntilDone(loop, Internal(loop, use, std::move(words), globals));
+  if (!done) return Told(done.error());
+  std::cout << std::flush;
+  return std::cout ? 0 : 1;
 }
 
 int RunConnected(std::vector<std::string> words, const Globals& globals, Runner run) {
@@ -178,6 +211,12 @@ Result<Globals> TakeGlobals(std::vector<std::string>* words) {
     }
     const Flag* flag = std::ranges::find(flags, name, &Flag::name);
     if (ended || flag == std::end(flags)) {
+      if (!command_seen && !ended && IsInternalFlag(name)) {
+        bool alone = value || i + 1 == words->size() || (*words)[i + 1].starts_with('-');
+        globals.internal_flags.push_back(word);
+        if (!alone) globals.internal_flags.push_back((*words)[++i]);
+        continue;
+      }
       if (!command_seen && !ended) {
         return Fail(Code::kInvalidArgument,
                     "unknown flag {} before the command: \"vtctldclient help\" lists them", word);
@@ -216,6 +255,7 @@ std::string CommandList() {
       later += (later.empty() ? "" : ", ") + std::string(command.name);
       continue;
     }
+    if (command.shown == vtctld::Shown::kGone) continue;
     if (command.group != group) text += fmt::format("\n{}:\n", group = command.group);
     text += fmt::format("  {:<28} {}\n", command.name, command.summary);
   }
@@ -231,11 +271,17 @@ Result<std::string> CompletionScript(std::string_view shell) {
   if (shell == "bash") {
     return fmt::format(
         "_vtctldclient() {{\n"
-        "  local word=\"${{COMP_WORDS[COMP_CWORD]}}\" commands=\"{}\" i\n"
+        "  local word=\"${{COMP_WORDS[COMP_CWORD]}}\" commands=\"{}\" command= i\n"
         "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-        "    [[ \" $commands \" == *\" ${{COMP_WORDS[i]}} \"* ]] && return\n"
+        "    [[ \" $commands \" == *\" ${{COMP_WORDS[i]}} \"* ]] && command=${{COMP_WORDS[i]}} && "
+        "break\n"
         "  done\n"
-        "  if [[ $word == -* ]]; then\n"
+        "  if [[ $word == -* && -n $command ]]; then\n"
+        "    COMPREPLY=($(compgen -W \"$(\"${{COMP_WORDS[0]}}\" help \"$command\" 2>/dev/null | "
+        "grep -oE -- '--[a-z0-9-]+')\" -- \"$word\"))\n"
+        "  elif [[ -n $command ]]; then\n"
+        "    COMPREPLY=()\n"
+        "  elif [[ $word == -* ]]; then\n"
         "    COMPREPLY=($(compgen -W \"--server --action-timeout --json --compact --help\" -- "
         "\"$word\"))\n"
         "  else\n"
@@ -261,11 +307,18 @@ Result<std::string> CompletionScript(std::string_view shell) {
               "completion for \"{}\": use \"completion bash\" or \"completion zsh\"", shell);
 }
 
-int VtctldclientMain(const std::vector<std::string>& arguments) {
+int VtctldclientMain(const std::vector<std::string>& arguments, UseInternal internal) {
   std::vector<std::string> words = arguments;
   Result<Globals> globals = TakeGlobals(&words);
   if (!globals) return Told(globals.error());
   if (std::optional<int> code = RunAlone(words, globals->help)) return *code;
+  if (globals->server == "internal") return RunInternally(words, *globals, internal);
+  if (!globals->internal_flags.empty()) {
+    return Told(Error(Code::kInvalidArgument,
+                      fmt::format("{} is vtctld's own: give it with --server=internal, or leave it "
+                                  "to the vtctld at {}",
+                                  globals->internal_flags[0], globals->server)));
+  }
   return RunConnected(words, *globals, RunWords);
 }
 

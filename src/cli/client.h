@@ -3,6 +3,7 @@
 // legacy command go to standard error.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,14 @@
 
 namespace paceline::cli {
 
+// For --server=internal: makes vtctld's logic in this process from the given flags of vtctld, lets
+// `run` use it, and ends it.
+using UseInternal =
+    std::function<io::Task<Status>(io::Loop& loop, std::vector<std::string> flags,
+                                   std::function<io::Task<Status>(port::Vtctld&)> run)>;
+
 // `arguments` without the program's name.
-int VtctldclientMain(const std::vector<std::string>& arguments);
+int VtctldclientMain(const std::vector<std::string>& arguments, UseInternal internal);
 int VtctlclientMain(const std::vector<std::string>& arguments);
 
 // What stands around a command, wherever it was typed.
@@ -23,6 +30,7 @@ struct Globals {
   Duration action_timeout = std::chrono::hours(1);
   bool json = false, compact = false, help = false;
   std::string tls_ca, tls_cert, tls_key, tls_server_name;
+  std::vector<std::string> internal_flags;  // of topology and backups, for --server=internal
 };
 // Takes the global flags out of `words`, before and behind the command's name, up to "--".
 // Errors: kInvalidArgument naming the flag.

@@ -210,6 +210,14 @@ io::Task<bool> StopFront(Process* p, Deadline deadline) {
   co_return true;
 }
 
+// Whether clients should be sent here.
+Status Ready(const vtgate::Gate& gate) {
+  if (gate.context().topology == nullptr || gate.context().topology->shards.empty()) {
+    return Fail(Code::kUnavailable, "vtgate knows no keyspace yet: is the topology reachable?");
+  }
+  return {};
+}
+
 io::Task<Status> StartGrpc(Process& p) {
   GateFlags& f = p.flags;
   GateThread* first = p.threads[0].get();
@@ -236,7 +244,7 @@ io::Task<Status> StartGrpc(Process& p) {
   vtgate::Gate* gate = first->gate.get();
   std::string cell = f.common.cell;
   p.web = MakePages(first->thread.loop(), "vtgate", cell, f.common.bind_address, f.common.port,
-                    [] { return Status(); });
+                    [gate] { return Ready(*gate); });
   if (p.web.server) {
     p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); },
                          [gate] { return VschemaJson(*gate); });
@@ -269,6 +277,7 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
   options.lag_low = f.lag_low;
   options.lag_high = f.lag_high;
   options.front = front;
+  options.local_copy = f.local_copy;
   size_t count = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
   auto share = [count](int64_t all) {
     return (static_cast<size_t>(std::max<int64_t>(all, 0)) + count - 1) / count;
@@ -286,7 +295,7 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
     p.threads.push_back(std::make_unique<GateThread>());
     GateThread* thread = p.threads.back().get();
     vtgate::GateOptions own = options;
-    if (i == 0) own.local_copy = f.local_copy;
+    own.saves_local_copy = i == 0;
     vtgate::SessionTable* table = &p.table;
     std::function<io::Task<Status>()> make = [thread, own, table] {
       return StartGate(thread, own, table);
@@ -312,6 +321,12 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
   co_return grpc;
 }
 
+io::Task<void> StopThread(io::Gate::Pass pass, GateThread* t, Deadline deadline) {
+  io::Gate::Pass held(std::move(pass));
+  std::function<io::Task<bool>()> stop = [t, deadline] { return StopGate(t, deadline); };
+  [[maybe_unused]] bool stopped = co_await t->thread.Call<bool>(std::move(stop));
+}
+
 io::Task<void> Stop(Process& p) {
   for (auto& listener : p.listeners) listener->Close();
   bool left = co_await p.accepting.Close(Deadline::In(2s));
@@ -332,12 +347,10 @@ io::Task<void> Stop(Process& p) {
     (void)stopped;
     p.grpc_front.reset();
   }
-  for (auto& thread : p.threads) {
-    GateThread* raw = thread.get();
-    std::function<io::Task<bool>()> make = [raw, deadline] { return StopGate(raw, deadline); };
-    bool stopped = co_await thread->thread.Call<bool>(std::move(make));
-    (void)stopped;
-  }
+  // All at once: each has the whole time for its sessions.
+  io::Gate stopping;
+  for (auto& thread : p.threads) io::Detach(StopThread(*stopping.Enter(), thread.get(), deadline));
+  [[maybe_unused]] bool stopped = co_await stopping.Close(Deadline::Never());
 }
 
 io::Task<int> Serve(Process& p, io::Loop& loop, io::SignalWatch& signals,

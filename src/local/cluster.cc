@@ -152,7 +152,9 @@ ProcessSpec Cluster::Vtgate() const {
                   "--mysql-auth-server-impl",
                   "none",
                   "--local-copy",
-                  layout_.options().data_dir + "/vtgate.topo"});
+                  layout_.options().data_dir + "/vtgate.topo",
+                  "--threads",
+                  std::to_string(layout_.options().vtgate_threads)});
   std::vector<std::string> topo = layout_.TopoFlags();
   spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
   return spec;

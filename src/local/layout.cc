@@ -49,7 +49,8 @@ std::string OptionsToJson(const ClusterOptions& o) {
                          {"mysqld_path", o.mysqld_path},
                          {"etcd_path", o.etcd_path},
                          {"schema_file", o.schema_file},
-                         {"vtorcs", o.vtorcs}};
+                         {"vtorcs", o.vtorcs},
+                         {"vtgate_threads", o.vtgate_threads}};
   return json.dump(2) + "\n";
 }
 
@@ -67,6 +68,7 @@ Result<ClusterOptions> OptionsFromJson(const std::string& text) {
   o.etcd_path = json.value("etcd_path", o.etcd_path);
   o.schema_file = json.value("schema_file", o.schema_file);
   o.vtorcs = json.value("vtorcs", o.vtorcs);
+  o.vtgate_threads = json.value("vtgate_threads", o.vtgate_threads);
   return o;
 }
 

@@ -21,6 +21,7 @@ struct ClusterOptions {
   std::string mysqld_path;      // empty: searched for
   std::string etcd_path;        // empty: the one in PATH
   int64_t vtorcs = 2;           // heal the shard by themselves; 0: nobody does
+  int64_t vtgate_threads = 0;   // 0: by the number of cores
   bool init = true;             // create the keyspace and elect its first primary
   int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
   std::string greeter;          // the greeter's wrapper script

@@ -58,6 +58,7 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Text("schema", &c.schema_file, "SQL file to apply once the keyspace serves");
   flags.Int("vtorcs", &c.vtorcs,
             "how many vtorc, which heal the shard by themselves; 0: nobody does");
+  flags.Int("vtgate-threads", &c.vtgate_threads, "threads of vtgate; 0: by the number of cores");
   flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
   flags.Int("greeter-seconds", &c.greeter_seconds,
             "run the greeter's load for so long once the cluster serves");
@@ -73,6 +74,9 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   }
   if (c.tablets < 1 || c.tablets > 50)
     return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
+  if (c.vtgate_threads < 0 || c.vtgate_threads > 64) {
+    return Fail(Code::kInvalidArgument, "--vtgate-threads must be 0 to 64");
+  }
   if (c.vtorcs < 0 || c.vtorcs > 9) return Fail(Code::kInvalidArgument, "--vtorcs must be 0 to 9");
   if (c.flavor != "" && c.flavor != "mysql" && c.flavor != "mariadb") {
     return Fail(Code::kInvalidArgument, "--flavor \"{}\": use mysql or mariadb", c.flavor);

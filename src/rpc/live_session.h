@@ -20,6 +20,18 @@ struct VtgateFront::Live {
     session.KillQuery();
     if (!query_only) killed = true;  // ended when its call ends, or by the sweep
   }
+  vtgate::SessionRow Describe() const {
+    bool runs = !session.running().empty();
+    return {id,
+            session.identity().user,
+            "grpc",
+            session.target().ToString(),
+            runs                       ? "running"
+            : session.in_transaction() ? "transaction"
+                                       : "idle",
+            session.PinnedBecause(),
+            session.running()};
+  }
 
   vtgate::Session session;
   std::string uuid;

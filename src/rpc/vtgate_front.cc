@@ -90,22 +90,19 @@ void VtgateFront::Forget(Live& live) {
   sessions_.erase(live.uuid);  // the caller holds a reference
 }
 
-void VtgateFront::Note(const LivePtr& live, const char* state) {
+void VtgateFront::Show(const LivePtr& live) {
   vtgate::SessionTable::Entry entry;
   entry.loop = &loop_;
   entry.kill = [weak = std::weak_ptr<Live>(live)](bool query_only) {
     LivePtr found = weak.lock();
     if (found) found->Kill(query_only);
   };
-  const vtgate::Session& session = live->session;
-  entry.user = session.identity().user;
-  entry.host = "grpc";
-  entry.target = session.target().ToString();
-  entry.state = state;
-  entry.pinned = session.PinnedBecause();
-  entry.statement = session.running();
-  table_.Remove(live->id);
-  table_.Add(live->id, std::move(entry));
+  entry.describe = [weak = std::weak_ptr<Live>(live)]() -> std::optional<vtgate::SessionRow> {
+    LivePtr found = weak.lock();
+    if (!found) return std::nullopt;
+    return found->Describe();
+  };
+  table_.Add(live->id, std::move(entry));  // which may be there already
 }
 
 bool VtgateFront::MakeRoom() {
@@ -238,7 +235,7 @@ io::Task<Result<VtgateFront::LivePtr>> VtgateFront::Enter(const ::vtgate::Sessio
   if (adopted) {
     live->used_at = loop_.Now();
     by_use_.splice(by_use_.end(), by_use_, live->place);
-    Note(live, "query");
+    Show(live);
     co_return live;
   }
   if (fresh) Forget(*live);
@@ -297,11 +294,7 @@ io::Task<void> VtgateFront::Leave(LivePtr live, bool healthy, ::vtgate::Session*
   live->used_at = loop_.Now();
   if (!live->gone) {
     by_use_.splice(by_use_.end(), by_use_, live->place);
-    if (live->Owns()) {
-      Note(live, "transaction");
-    } else {
-      table_.Remove(live->id);
-    }
+    if (!live->Owns()) table_.Remove(live->id);
   }
   live->turn.Unlock();
   --live->users;

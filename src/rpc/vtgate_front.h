@@ -89,7 +89,8 @@ class VtgateFront final : public port::Vtgate {
                          Deadline deadline);
   // Ends the call and writes the state. `healthy`: false when the answer was cut.
   io::Task<void> Leave(LivePtr live, bool healthy, ::vtgate::Session* message);
-  void Note(const LivePtr& live, const char* state);
+  // In SHOW VITESS_SESSIONS, from here on.
+  void Show(const LivePtr& live);
   bool MakeRoom();
   void Forget(Live& live);
   io::Task<void> Sweep(io::Gate::Pass pass);

@@ -86,7 +86,14 @@ void Cache::Remove(std::string_view cell, std::string_view path) {
   if (entries_.erase(KeyOf(cell, path)) > 0) changed_ = true;
 }
 
+std::unique_ptr<Cache> Cache::OpenToRead(std::string file) {
+  std::unique_ptr<Cache> cache = Open(std::move(file));
+  cache->writes_ = false;
+  return cache;
+}
+
 io::Task<Status> Cache::Save() {
+  if (!writes_) co_return Status();
   Status locked = co_await saving_.Lock(Deadline::Never());
   if (!locked) co_return locked;
   if (!changed_) {

@@ -22,6 +22,9 @@ class Cache {
  public:
   // Reads `file` if it is there. Blocks shortly: call at start. Never fails: no file, no entries.
   static std::unique_ptr<Cache> Open(std::string file);
+  // The same entries, for one more loop of the process that has opened the file: Save writes
+  // nothing.
+  static std::unique_ptr<Cache> OpenToRead(std::string file);
   ~Cache();
 
   // Entries are keyed by cell and path (topo/paths.h); the bytes are the stored record's.
@@ -48,6 +51,7 @@ class Cache {
  private:
   explicit Cache(std::string file) : file_(std::move(file)) {}
   std::string file_;
+  bool writes_ = true;
   std::map<std::string, std::string, std::less<>> entries_;  // "<cell>/<path>"
   bool changed_ = false;
   WallTime saved_at_;

@@ -176,7 +176,10 @@ OwnTable VschemaKeyspaces(const OwnAnswerInput& input) {
 OwnTable Sessions(const OwnAnswerInput& input) {
   OwnTable table;
   table.columns = {"Id", "User", "Host", "Target", "State", "Pinned", "Statement"};
-  if (input.gate.registry != nullptr) table.rows = input.gate.registry->List();
+  for (const SessionRow& row : input.sessions) {
+    table.rows.push_back({std::to_string(row.id), row.user, row.host, row.target, row.state,
+                          row.pinned, row.statement});
+  }
   return table;
 }
 

@@ -17,6 +17,7 @@ struct OwnAnswerInput {
   const plan::Plan& plan;
   std::string_view text;
   uint64_t warning_count = 0, error_count = 0;
+  std::vector<SessionRow> sessions = {};  // for SHOW VITESS_SESSIONS
 };
 
 // Nothing: a tablet must answer.

@@ -14,7 +14,10 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(options_.topo);
   if (!topo) co_return Fail(topo.error());
   topo_ = std::move(*topo);
-  if (!options_.local_copy.empty()) cache_ = topo::Cache::Open(options_.local_copy);
+  if (!options_.local_copy.empty()) {
+    cache_ = options_.saves_local_copy ? topo::Cache::Open(options_.local_copy)
+                                       : topo::Cache::OpenToRead(options_.local_copy);
+  }
   if (cache_ != nullptr) {
     // The cell's store is found through the global one, which may be away.
     auto info = cache_->GetRecord<record::CellInfo>("global", topo::CellInfoPath(options_.cell));

@@ -19,7 +19,8 @@ struct GateOptions {
   topo::OpenOptions topo;
   std::string cell;
   std::vector<std::string> cells_to_watch;
-  std::string local_copy;  // file; empty: none. One loop alone writes it
+  std::string local_copy;        // file; empty: none
+  bool saves_local_copy = true;  // one loop alone
   Duration query_timeout = 1h;
   BufferOptions buffer;  // this loop's share
   FailoverOptions failover;

@@ -14,50 +14,6 @@ namespace paceline::vtgate {
 
 using mysql::wire::Command;
 
-void SessionTable::Add(uint64_t id, Entry entry) {
-  std::lock_guard lock(mutex_);
-  entries_.emplace(id, std::move(entry));
-}
-
-void SessionTable::Remove(uint64_t id) {
-  std::lock_guard lock(mutex_);
-  entries_.erase(id);
-}
-
-void SessionTable::Note(uint64_t id, std::string target, std::string state, std::string pinned,
-                        std::string statement) {
-  std::lock_guard lock(mutex_);
-  auto found = entries_.find(id);
-  if (found == entries_.end()) return;
-  found->second.target = std::move(target);
-  found->second.state = std::move(state);
-  found->second.pinned = std::move(pinned);
-  found->second.statement = std::move(statement);
-}
-
-bool SessionTable::Kill(uint64_t connection_id, bool query_only) {
-  std::lock_guard lock(mutex_);
-  auto found = entries_.find(connection_id);
-  if (found == entries_.end()) return false;
-  found->second.loop->Post([kill = found->second.kill, query_only] { kill(query_only); });
-  return true;
-}
-
-std::vector<std::vector<std::optional<std::string>>> SessionTable::List() const {
-  std::lock_guard lock(mutex_);
-  std::vector<std::vector<std::optional<std::string>>> rows;
-  for (const auto& [id, entry] : entries_) {
-    rows.push_back({std::to_string(id), entry.user, entry.host, entry.target, entry.state,
-                    entry.pinned, entry.statement});
-  }
-  return rows;
-}
-
-size_t SessionTable::size() const {
-  std::lock_guard lock(mutex_);
-  return entries_.size();
-}
-
 namespace {
 
 constexpr mysql::wire::Capabilities kOffered =
@@ -77,7 +33,14 @@ class MysqlFront::Client {
       : front_(front),
         options_(front.options_),
         connection_(std::move(socket)),
-        sink_(connection_) {}
+        sink_(connection_),
+        id_(front.table_.NextId()) {
+    front_.clients_->emplace(id_, this);
+  }
+  ~Client() {
+    front_.clients_->erase(id_);
+    front_.table_.Leave();
+  }
 
   io::Task<void> Run();
   void Kill(bool query_only) {
@@ -86,9 +49,8 @@ class MysqlFront::Client {
     if (killed_ && !in_command_) connection_.Shutdown();
   }
   // True when there is nothing that a client would miss.
-  bool Idle() const { return !in_command_ && session_ && !session_->in_transaction(); }
+  bool Idle() const { return !in_command_ && !(logged_in_ && session_->in_transaction()); }
   void Shutdown() { connection_.Shutdown(); }
-  uint64_t id() const { return id_; }
 
  private:
   struct Statement {
@@ -113,7 +75,8 @@ class MysqlFront::Client {
   void OnInitDb(std::string_view name);
   void MakeSession();
   Status UseDatabaseOfLogin();
-  void Note();
+  SessionTable::Entry Entry();
+  SessionRow Describe() const;
 
   MysqlFront& front_;
   std::shared_ptr<const MysqlFrontOptions> options_;
@@ -122,7 +85,8 @@ class MysqlFront::Client {
   std::unique_ptr<Session> session_;
   std::map<uint32_t, Statement> statements_;
   uint32_t next_statement_ = 1;
-  uint64_t id_ = 0;
+  const uint64_t id_;
+  bool logged_in_ = false;
   bool in_command_ = false;
   bool killed_ = false;
 };
@@ -151,7 +115,6 @@ void MysqlFront::Client::MakeSession() {
 }
 
 io::Task<Status> MysqlFront::Client::Login() {
-  id_ = front_.table_.NextId();
   mysql::wire::ServerHandshakeOptions options;
   options.server_version = front_.ServerVersion();
   options.connection_id = static_cast<uint32_t>(id_);
@@ -189,19 +152,8 @@ io::Task<void> MysqlFront::Client::Run() {
   if (!login) {
     LOG_DEBUG("client {}: {}", connection_.peer(), login.error().ToString());
   } else {
-    SessionTable::Entry entry;
-    entry.loop = &front_.loop_;
-    uint64_t id = id_;
-    MysqlFront* front = &front_;
-    entry.kill = [front, id](bool query_only) {
-      auto found = front->clients_.find(id);
-      if (found != front->clients_.end()) found->second->Kill(query_only);
-    };
-    entry.user = session_->identity().user;
-    entry.host = connection_.peer();
-    entry.target = session_->target().ToString();
-    front_.table_.Add(id_, std::move(entry));
-    front_.clients_.emplace(id_, this);
+    logged_in_ = true;
+    front_.table_.Add(id_, Entry());
     while (!killed_ && !session_->closing()) {
       if (front_.gate_pass_.closed() && !session_->in_transaction()) break;
       Deadline idle = Deadline::In(options_->idle_timeout);
@@ -211,10 +163,8 @@ io::Task<void> MysqlFront::Client::Run() {
       in_command_ = true;
       Status done = co_await OnCommand(*packet);
       in_command_ = false;
-      Note();
       if (!done) break;
     }
-    front_.clients_.erase(id_);
     front_.table_.Remove(id_);
   }
   if (session_) co_await session_->Close();
@@ -223,12 +173,33 @@ io::Task<void> MysqlFront::Client::Run() {
   connection_.Shutdown();
 }
 
-void MysqlFront::Client::Note() {
-  // Cheap enough only where something is worth showing; a plain point select leaves nothing behind.
-  if (!session_->in_transaction() && session_->PinnedBecause().empty()) return;
-  front_.table_.Note(id_, session_->target().ToString(),
-                     session_->in_transaction() ? "transaction" : "idle", session_->PinnedBecause(),
-                     session_->running());
+SessionTable::Entry MysqlFront::Client::Entry() {
+  SessionTable::Entry entry;
+  entry.loop = &front_.loop_;
+  std::shared_ptr<Clients> clients = front_.clients_;
+  entry.kill = [clients, id = id_](bool query_only) {
+    auto found = clients->find(id);
+    if (found != clients->end()) found->second->Kill(query_only);
+  };
+  entry.describe = [clients, id = id_]() -> std::optional<SessionRow> {
+    auto found = clients->find(id);
+    if (found == clients->end()) return std::nullopt;
+    return found->second->Describe();
+  };
+  return entry;
+}
+
+SessionRow MysqlFront::Client::Describe() const {
+  SessionRow row;
+  row.id = id_;
+  row.host = connection_.peer();
+  if (!session_) return row;  // between two users
+  row.user = session_->identity().user;
+  row.target = session_->target().ToString();
+  row.state = in_command_ ? "running" : session_->in_transaction() ? "transaction" : "idle";
+  row.pinned = session_->PinnedBecause();
+  if (in_command_) row.statement = session_->running();
+  return row;
 }
 
 io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
@@ -317,7 +288,7 @@ io::Task<Status> MysqlFront::Client::OnCommand(mysql::CommandPacket packet) {
       std::string text = fmt::format(
           "Uptime: {}  Threads: {}  Questions: {}  Slow queries: 0  Opens: 0  {}Open tables: 0  "
           "Queries per second avg: {:.3f}",
-          uptime, front_.table_.size(), questions, mariadb ? "" : "Flush tables: 0  ",
+          uptime, front_.table_.connections(), questions, mariadb ? "" : "Flush tables: 0  ",
           static_cast<double>(questions) / static_cast<double>(uptime));
       connection_.WriteText(text);
       co_return Status();
@@ -528,7 +499,7 @@ void MysqlFront::Serve(int fd) {
   auto socket = std::make_unique<io::Socket>(loop_, fd);
   std::optional<io::Gate::Pass> pass = gate_pass_.Enter();
   if (!pass) return;
-  if (table_.size() >= options_->most_connections) {
+  if (!table_.Enter(options_->most_connections)) {
     io::Detach(TurnAway(std::move(*pass), std::move(socket)));
     return;
   }
@@ -553,12 +524,12 @@ io::Task<void> MysqlFront::Run(MysqlFront& front, io::Gate::Pass pass,
 io::Task<void> MysqlFront::Stop(Deadline deadline) {
   Deadline graceful = deadline.EarlierOf(
       Deadline::In(std::max<Duration>(Duration(0), deadline.Left(loop_.Now()) - 1s)));
-  for (auto& [id, client] : clients_) {
+  for (auto& [id, client] : *clients_) {
     if (client->Idle()) client->Shutdown();
   }
   bool left = co_await gate_pass_.Close(graceful);
   if (left) co_return;
-  for (auto& [id, client] : clients_) {
+  for (auto& [id, client] : *clients_) {
     client->Kill(false);
     client->Shutdown();
   }

@@ -1,11 +1,9 @@
 // vtgate/mysql_front.h - serves MySQL clients on one loop: login, commands, prepared statements;
-// the session does the rest. Threads: its loop; SessionTable: any.
+// the session does the rest. Threads: its loop.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "io/sync.h"
@@ -13,36 +11,9 @@
 #include "mysql/server/server_connection.h"
 #include "vtgate/client_sink.h"
 #include "vtgate/session.h"
+#include "vtgate/session_table.h"
 
 namespace paceline::vtgate {
-
-// Every connected MySQL client of the process, by connection id.
-class SessionTable final : public SessionRegistry {
- public:
-  // `kill` is run on the owning loop.
-  struct Entry {
-    io::Loop* loop = nullptr;
-    std::function<void(bool query_only)> kill;
-    std::function<std::vector<std::optional<std::string>>()>
-        describe;  // run on the owning loop only
-    std::string user, host;
-    std::string target, state, pinned, statement;  // as of the last command
-  };
-  uint64_t NextId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
-  void Add(uint64_t id, Entry entry);
-  void Remove(uint64_t id);
-  // What SHOW VITESS_SESSIONS tells; called after each command.
-  void Note(uint64_t id, std::string target, std::string state, std::string pinned,
-            std::string statement);
-  bool Kill(uint64_t connection_id, bool query_only) override;
-  std::vector<std::vector<std::optional<std::string>>> List() const override;
-  size_t size() const;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<uint64_t, Entry> entries_;
-  std::atomic<uint64_t> next_id_{1};
-};
 
 struct MysqlFrontOptions {
   std::string server_version;  // told to clients; empty: that of the servers behind
@@ -65,7 +36,7 @@ class MysqlFront {
              std::shared_ptr<const MysqlFrontOptions> options);
   // Takes a connected descriptor; call on the loop.
   void Serve(int fd);
-  // Ends sessions between transactions, the rest at the deadline.
+  // Ends logins and sessions between transactions at once, the rest at the deadline.
   io::Task<void> Stop(Deadline deadline);
   void SetOptions(std::shared_ptr<const MysqlFrontOptions> options) {
     options_ = std::move(options);
@@ -83,7 +54,10 @@ class MysqlFront {
   GateContext& gate_;
   SessionTable& table_;
   std::shared_ptr<const MysqlFrontOptions> options_;
-  std::map<uint64_t, Client*> clients_;
+  // By connection id, from accepting to closing. Shared with what SessionTable posts here, which
+  // may come after the end.
+  using Clients = std::map<uint64_t, Client*>;
+  std::shared_ptr<Clients> clients_ = std::make_shared<Clients>();
   io::Gate gate_pass_;
   Time began_ = loop_.Now();
 };

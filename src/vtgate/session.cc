@@ -37,13 +37,30 @@ sql::Flavor FlavorOfVersion(std::string_view version) {
                                                            : sql::Flavor::kMysql;
 }
 
+namespace {
+
+// A shard that does not exist is an error at once, not a primary to wait for.
+Status CheckShard(const TopologyView& topology, std::string_view keyspace, std::string_view shard) {
+  auto found = topology.shards.find(keyspace);
+  if (shard.empty() || found == topology.shards.end()) return {};
+  const std::vector<std::string>& shards = found->second;
+  if (std::find(shards.begin(), shards.end(), shard) != shards.end()) return {};
+  return Fail(Error::FromMysql(1049, "42000",
+                               fmt::format("Unknown database '{0}:{1}': the shards of {0} are {2}",
+                                           keyspace, shard, Join(shards, ", "))));
+}
+
+}  // namespace
+
 Status CheckDatabase(const TopologyView& topology, std::string_view text) {
   ASSIGN_OR_RETURN(plan::SessionTarget target, plan::ParseTarget(text));
   bool known = target.keyspace.empty() || vschema::IsSystemSchema(target.keyspace) ||
                topology.vschema->Find(target.keyspace) != nullptr;
-  if (known) return {};
-  return Fail(
-      Error::FromMysql(1049, "42000", fmt::format("Unknown database '{}'", target.keyspace)));
+  if (!known) {
+    return Fail(
+        Error::FromMysql(1049, "42000", fmt::format("Unknown database '{}'", target.keyspace)));
+  }
+  return CheckShard(topology, target.keyspace, target.shard);
 }
 
 Status Session::Use(std::string_view text) {
@@ -144,15 +161,15 @@ io::Task<Status> Session::Query(std::string_view text, AnswerSink& sink) {
   }
   std::vector<sql::Span> parts = sql::SplitStatements(text, dialect_);
   if (parts.empty()) parts.push_back({0, static_cast<uint32_t>(text.size())});
+  Status done;
   for (size_t i = 0; i < parts.size(); ++i) {
     statement.text = parts[i].In(text);
     statement.more = i + 1 < parts.size();
-    Status done = co_await RunOne(statement);
-    if (!done) co_return done;
-    if (sink.last().is_error() || closing_) break;
+    done = co_await RunOne(statement);
+    if (!done || sink.last().is_error() || closing_) break;
   }
   running_.clear();
-  co_return Status();
+  co_return done;
 }
 
 io::Task<Status> Session::Prepare(std::string_view text, AnswerSink& sink) {
@@ -310,11 +327,12 @@ Result<record::Target> Session::TargetOf(const plan::Plan& plan) const {
     target.keyspace = shards.begin()->first;
     target.shard.clear();
   }
-  if (!target.shard.empty()) return target;
   auto found = shards.find(target.keyspace);
   if (found == shards.end() || found->second.empty()) {
     return Fail(Code::kUnavailable, "keyspace {} has no serving shard yet", target.keyspace);
   }
+  RETURN_IF_ERROR(CheckShard(*gate_.topology, target.keyspace, target.shard));
+  if (!target.shard.empty()) return target;
   if (found->second.size() > 1) {
     return Fail(Code::kUnimplemented,
                 "keyspace {} has {} shards; name one in the target, for example USE `{}:{}`",

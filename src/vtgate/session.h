@@ -51,12 +51,24 @@ struct TopologyView {
 Status CheckDatabase(const TopologyView& topology, std::string_view target);
 
 // Who is connected, over all loops: for KILL and SHOW VITESS_SESSIONS. Threads: any.
+// One line of SHOW VITESS_SESSIONS.
+struct SessionRow {
+  uint64_t id = 0;
+  std::string user, host, target;
+  std::string state;      // running, transaction or idle
+  std::string pinned;     // why its connection is its own; empty: it shares
+  std::string statement;  // what runs now
+};
+
+// The client sessions of the process.
 class SessionRegistry {
  public:
   virtual ~SessionRegistry() = default;
   // False when there is no such connection.
   virtual bool Kill(uint64_t connection_id, bool query_only) = 0;
-  virtual std::vector<std::vector<std::optional<std::string>>> List() const = 0;
+  // As each session's own loop sees it now, by id; those of a loop that is busy until `deadline`
+  // are missing. Call on a loop.
+  virtual io::Task<std::vector<SessionRow>> List(Deadline deadline) = 0;
 };
 
 // What the sessions of one loop share.

@@ -208,6 +208,10 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
                            statement.text,
                            values_.warning_count,
                            values_.error_count};
+      if (plan.outline.show == sql::Show::kVitessSessions && gate_.registry != nullptr) {
+        input.sessions =
+            co_await gate_.registry->List(Deadline::In(2s).EarlierOf(statement.deadline));
+      }
       std::optional<Result<OwnTable>> own;
       // A pinned connection still has the diagnostics of its last statement itself.
       if (own_diagnostics_ || !plan.reads_previous) own = OwnAnswer(input);

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 
@@ -158,6 +159,46 @@ def test_show_vitess(cluster, sql):
     replicas = sql("SHOW VITESS_REPLICATION_STATUS")
     assert len(replicas) == 2 and all('"Healthy":true' in row[6] for row in replicas), replicas
     assert {row[5] for row in replicas} == {f"127.0.0.1:{cluster.port(17000 + cluster.primary())}"}
+
+
+def test_show_sessions(cluster, sql):
+    def others():
+        rows = [row for row in sql("SHOW VITESS_SESSIONS") if row[6] != "SHOW VITESS_SESSIONS"]
+        return {int(row[0]): row[3:] for row in rows}
+    with cluster.connect() as connection, connection.cursor() as cursor:
+        me = connection.thread_id()
+        assert others()[me] == (cluster.keyspace, "idle", "", "")
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO greetings (name) VALUES ('in a transaction')")
+        assert others()[me] == (cluster.keyspace, "transaction", "transaction", "")
+        cursor.execute("ROLLBACK")
+        cursor.execute(f"USE `{cluster.keyspace}@replica`")
+        assert others()[me] == (f"{cluster.keyspace}@replica", "idle", "", "")
+        sleeper = threading.Thread(target=cursor.execute, args=("SELECT SLEEP(60)",))
+        sleeper.start()
+        wait_until(lambda: others()[me][1:] == ("running", "", "SELECT SLEEP(60)"), 10, "the statement that runs")
+        sql(f"KILL QUERY {me}")
+        sleeper.join(30)
+        assert not sleeper.is_alive()
+    wait_until(lambda: me not in others(), 10, "the session to be gone")
+
+
+def test_a_shard_that_does_not_exist(cluster, sql):
+    for say in (lambda: sql(f"USE `{cluster.keyspace}:nosuch`"), lambda: cluster.connect(database=f"{cluster.keyspace}:nosuch")):
+        with pytest.raises(pymysql.MySQLError) as error:
+            say()
+        assert error.value.args == (1049, f"Unknown database '{cluster.keyspace}:nosuch': the shards of {cluster.keyspace} are 0")
+
+
+def test_a_gate_stops_with_a_client_at_its_login(cluster):
+    """A connection that never logs in neither holds the gate nor breaks it."""
+    gate = cluster.pid("vtgate")
+    with socket.create_connection(("127.0.0.1", cluster.port(15306))):
+        os.kill(gate, signal.SIGTERM)
+        wait_until(lambda: not alive(gate), 30, "the gate to end")
+    text = (cluster.data_dir / "log/vtgate.log").read_text()
+    assert "destroyed while held" not in text and "did not end in time" not in text
+    cluster.wait_serving(30)
 
 
 def test_replica_reads(cluster, sql):

@@ -22,7 +22,7 @@ def serving(cluster):
 @pytest.mark.skipif(not shutil.which("etcd"), reason="no etcd in PATH")
 @pytest.mark.parametrize("seconds", [AWAY_SECONDS, pytest.param(70, marks=pytest.mark.long)])
 def test_all_etcd_members_stopped(seconds):
-    with LocalCluster("mysql", topo="etcd") as cluster:
+    with LocalCluster("mysql", topo="etcd", vtgate_threads=3) as cluster:
         with Ledger(cluster, writers=2) as ledger:
             wait_until(lambda: len(ledger.acknowledged) > 20, 20, "the load to be under way")
             assert (cluster.data_dir / "vtgate.topo").stat().st_size > 0, "the gate keeps a local copy"
@@ -37,6 +37,8 @@ def test_all_etcd_members_stopped(seconds):
                 gate = cluster.pid("vtgate")
                 kill(gate)
                 wait_until(lambda: cluster.pid("vtgate") != gate and cluster.serves(), 30, "a gate started from its local copy")
+                for _ in range(6):  # connections go to its threads in turn
+                    assert cluster.serves()
                 # So has a tablet: a replica's, then the primary's.
                 for uid in (102, 100):
                     tablet = cluster.pid(f"vttablet-{uid}")

@@ -64,6 +64,7 @@ enum class Shown : uint8_t {
   kYes,     // in the help of vtctldclient
   kLegacy,  // an old name or a command of the old client only: works, listed apart
   kLater,   // a feature of a later version: refuses by name
+  kGone,    // of older clients: refuses, and says what does its work today; listed nowhere
 };
 
 struct Command {
@@ -146,7 +147,7 @@ io::Task<Status> AddCellInfo(Call&call), AddCellsAlias(Call&call), DeleteCellInf
     RestoreFromBackup(Call&call), LegacyVtctlCommand(Call&call), ListAllTablets(Call&call),
     ListShardTablets(Call&call), ListTablets(Call&call), SetReadWrite(Call&call),
     SetReadOnly(Call&call), DeleteTablet(Call&call), DeleteShard(Call&call), TopoCat(Call&call),
-    GetSrvKeyspace(Call&call), Later(Call&call);
+    GetSrvKeyspace(Call&call), Gone(Call&call), Later(Call&call);
 }  // namespace command
 
 }  // namespace paceline::vtctld

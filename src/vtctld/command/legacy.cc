@@ -11,7 +11,7 @@ std::string LegacyHelp() {
   std::string text = "Commands:\n";
   std::string_view group;
   for (const Command& command : AllCommands()) {
-    if (command.shown == Shown::kLater) continue;
+    if (command.shown >= Shown::kLater) continue;
     if (command.group != group) text += fmt::format("\n{}:\n", group = command.group);
     text += fmt::format("  {} {}\n", command.name, command.usage);
   }

@@ -94,7 +94,7 @@ const Command* FindCommand(std::string_view name) {
 std::vector<std::string> NearestNames(std::string_view typed) {
   std::vector<std::pair<size_t, std::string>> near;
   for (const Command& command : AllCommands()) {
-    if (command.shown == Shown::kLater) continue;
+    if (command.shown >= Shown::kLater) continue;
     size_t distance = Distance(typed, command.name);
     bool begins = typed.size() > 2 && StartsWithIgnoreCase(command.name, typed);
     if (begins) distance = 1;

@@ -239,29 +239,16 @@ std::vector<Command> MakeTable() {
     add(name, run, "Of a later version", "", "Belongs to a later version of Paceline.",
         std::move(aliases), Shown::kLater);
   };
-  for (std::string_view name : {"OnlineDDL",
-                                "MoveTables",
-                                "Reshard",
-                                "Migrate",
-                                "Materialize",
-                                "LookupVindex",
-                                "Workflow",
-                                "VDiff",
-                                "GetWorkflows",
-                                "Mount",
-                                "CheckThrottler",
-                                "GetThrottlerStatus",
-                                "UpdateThrottlerConfig",
-                                "DistributedTransaction",
-                                "CreateLookupVindex",
-                                "ExternalizeVindex",
-                                "VReplicationExec",
-                                "InitTablet",
-                                "UpdateTabletAddrs",
-                                "UpdateSrvKeyspacePartition",
-                                "WaitForFilteredReplication",
-                                "Panic"}) {
+  for (std::string_view name :
+       {"OnlineDDL", "MoveTables", "Reshard", "Migrate", "Materialize", "LookupVindex", "Workflow",
+        "VDiff", "GetWorkflows", "Mount", "CheckThrottler", "GetThrottlerStatus",
+        "UpdateThrottlerConfig", "DistributedTransaction", "CreateLookupVindex",
+        "ExternalizeVindex", "VReplicationExec", "WaitForFilteredReplication"}) {
     later(name, Later);
+  }
+  for (std::string_view name :
+       {"InitTablet", "UpdateTabletAddrs", "UpdateSrvKeyspacePartition", "Panic"}) {
+    add(name, Gone, "Gone", "", "No longer a command.", {}, Shown::kGone);
   }
   return t;
 }

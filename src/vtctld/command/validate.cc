@@ -197,6 +197,21 @@ io::Task<Status> ValidateVersionShard(Call& call) {
   co_return done;
 }
 
+// What older clients had, and what does its work today.
+io::Task<Status> Gone(Call& call) {
+  static constexpr std::pair<std::string_view, std::string_view> kToday[] = {
+      {"InitTablet", "a vttablet registers itself when it starts"},
+      {"UpdateTabletAddrs", "a vttablet writes its addresses itself when it starts"},
+      {"UpdateSrvKeyspacePartition", "use RebuildKeyspaceGraph <keyspace>"},
+      {"Panic", "it crashed vtctld on purpose; end the process by its pid instead"},
+  };
+  for (auto [name, today] : kToday) {
+    if (name == call.command->name)
+      co_return Fail(Code::kUnimplemented, "{} is no longer a command: {}", name, today);
+  }
+  co_return Fail(Code::kUnimplemented, "{} is no longer a command", call.command->name);
+}
+
 io::Task<Status> Later(Call& call) {
   co_return Fail(Code::kUnimplemented, "{} belongs to a later version of Paceline",
                  call.command->name);

@@ -7,19 +7,20 @@ import sys
 import tempfile
 import time
 
-from compare_lib import servers
+from compare_lib import servers, syscalls, workloads
 from compare_lib.process import BenchError, cpu_seconds, machine_busy_seconds, rss_mb, wait_until
 
 
 class Bench:
-    def __init__(self, options, backend):
+    def __init__(self, options, backend, folder):
         self.options, self.backend, self.made = options, backend, False
+        self.load_file = folder / "load.txt"
 
     def sysbench(self, workload, contender, *more):
-        o = self.options
-        return ["sysbench", f"oltp_{workload}", "--db-driver=mysql", "--mysql-host=127.0.0.1", f"--mysql-port={contender.port}",
-                f"--mysql-user={contender.user}", f"--mysql-password={contender.password}", f"--mysql-db={contender.database}",
-                "--mysql-ssl=off", "--db-ps-mode=disable", f"--tables={o.tables}", f"--table-size={o.rows}", *more]
+        return workloads.sysbench(self.options, workloads.ALL[workload], contender, *more)
+
+    def ask(self, sql):
+        return servers.ask(self.options, self.backend.port, sql)
 
     def make_tables(self, lineup):
         """Through mysqld itself. Tables of the same size that an earlier run kept are used again."""
@@ -28,6 +29,10 @@ class Bench:
             self.drop_tables(always=True)
             self.made = True
             run_to_end(self.sysbench("read_write", lineup[0], "prepare"), 300)
+        for kind in {workloads.ALL[name].tables for name in self.options.workloads} - {"sbtest", "none"}:
+            self.made = True
+            workloads.make_tables(self.ask, self.options.database, kind)
+        workloads.make_load_file(self.load_file)
         for contender in lineup:
             probe = self.sysbench("point_select", contender, "--threads=1", "--events=1", "--time=0", "run")
             self.wait_for_answer(contender, probe)
@@ -59,8 +64,8 @@ class Bench:
 
     def drop_tables(self, always=False):
         if always or (self.made and not self.options.keep_tables):
-            names = ",".join(f"{self.options.database}.sbtest{i + 1}" for i in range(self.options.tables))
-            servers.ask(self.options, self.backend.port, f"DROP TABLE IF EXISTS {names}")
+            tables = [f"sbtest{i + 1}" for i in range(self.options.tables)] + ["bench_bulk", "bench_stream"]
+            self.ask("DROP TABLE IF EXISTS " + ",".join(f"{self.options.database}.{table}" for table in tables))
 
     def run_case(self, workload, connections, lineup):
         """All rounds of one workload. The order turns by one each round, so that no one always follows the same neighbour."""
@@ -77,8 +82,13 @@ class Bench:
                     one = self.try_slice(workload, connections, contender, self.options.slice, failures)
                     if one:
                         slices[contender.name].append({"round": turn, **one})
+        counts = {}
+        if self.options.syscalls:
+            for contender in lineup:
+                if contender.name not in failures and contender.processes:
+                    counts[contender.name] = self.count_syscalls(workload, connections, contender)
         progress("")
-        return {"title": title, "workload": workload, "connections": connections, "rounds": self.options.rounds,
+        return {"syscalls": counts, "title": title, "workload": workload, "connections": connections, "rounds": self.options.rounds,
                 "slice_s": self.options.slice, "slices": slices, "failures": failures}
 
     def try_slice(self, workload, connections, contender, seconds, failures):
@@ -100,15 +110,30 @@ class Bench:
                     raise
         raise AssertionError("unreachable")
 
+    def client(self, workload, connections, contender, seconds):
+        if workload == "load_data":
+            return workloads.load_data(servers.mysql_client(self.options), contender, self.load_file)
+        return self.sysbench(workload, contender, f"--threads={connections}", f"--time={seconds}", "--histogram=on", "run")
+
+    def count_syscalls(self, workload, connections, contender):
+        """System calls per query, by process: of a slice of their own, since being counted slows them."""
+        with syscalls.Counter(contender.processes) as counter:
+            parsed = self.try_slice(workload, connections, contender, 1, {})
+        return counter.per(parsed["queries"]) if parsed else {}
+
     def slice(self, workload, connections, contender, seconds):
         watched = {**contender.processes, "mysqld": self.backend.pid}
-        argv = self.sysbench(workload, contender, f"--threads={connections}", f"--time={seconds}", "--histogram=on", "run")
+        if workloads.ALL[workload].tables == "bulk":
+            self.ask(f"TRUNCATE TABLE {self.options.database}.bench_bulk")
+        argv = self.client(workload, connections, contender, seconds)
         cpu_before = {name: cpu_seconds(pid) for name, pid in watched.items()}
         busy_before, steal_before = machine_busy_seconds()
         output, client_cpu, elapsed, again = self.start_again(argv, seconds + 30)
         busy, steal = machine_busy_seconds()
         cpu = {name: cpu_seconds(pid) - cpu_before[name] for name, pid in watched.items()}
-        parsed = parse_sysbench(output)
+        parsed = parse_sysbench(output) if argv[0] == "sysbench" else {
+            "queries": workloads.LOADS, "qps": workloads.LOADS / elapsed, "events": workloads.LOADS, "errors": 0,
+            "histogram_ms": [(1000 * elapsed / workloads.LOADS, workloads.LOADS)]}
         others = max(0.0, busy - busy_before - sum(cpu.values()) - client_cpu)
         capacity = elapsed * os.cpu_count()
         return {**parsed, "failed_starts": again, "cpu_us_per_query": {n: 1e6 * s / parsed["queries"] for n, s in {**cpu, "sysbench": client_cpu}.items()},

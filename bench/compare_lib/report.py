@@ -71,6 +71,17 @@ def noise_note(rows):
     return note + ("; too much to trust small differences" if others + stolen > 15 else "")
 
 
+def syscall_lines(case):
+    return [f"system calls per query, {name}: " + "; ".join(
+        f"{process} {sum(calls.values()):.2f} ({', '.join(f'{call} {times}' for call, times in calls.items())})"
+        for process, calls in processes.items()) for name, processes in case.get("syscalls", {}).items()]
+
+
+def idle_text(rows):
+    return "\n".join(f"{row['connections']:,} idle connections, {row['name']}: " + ", ".join(
+        f"{process} {kb:.1f} KB each" for process, kb in row["kb_per_connection"].items()) for row in rows)
+
+
 def heading(case):
     return f"{case['title']}: {case['rounds']} rounds of {case['slice_s']} s"
 
@@ -86,6 +97,7 @@ def case_text(case):
 def remarks(case, rows):
     lines = [f"{row['name']}: {row['errors']} transactions met a deadlock or lock timeout and ran again" for row in rows if row["errors"]]
     lines += [f"{row['name']}: sysbench failed to log in {row['failed_starts']} times" for row in rows if row["failed_starts"]]
+    lines += syscall_lines(case)
     return lines + [f"{name}: FAILED: {error}" for name, error in case["failures"].items()]
 
 
@@ -100,18 +112,20 @@ def result(options, backend, cases):
         "commit": git("rev-parse", "--short=10", "HEAD"), "changed": bool(git("status", "--porcelain", "--", "src", "proto", "CMakeLists.txt")),
         "machine": f"{os.cpu_count()} x {cpu}, {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GB, "
                    f"Linux {platform.release()}",
-        "server": backend.version, "tables": options.tables, "rows": options.rows, "protocol": "text", "tls": False,
+        "server": backend.version, "tables": options.tables, "rows": options.rows, "tls": False,
         "cases": [{**case, "summary": summarise(case)} for case in cases]}
 
 
 def markdown(outcome):
     lines = [f"## {outcome['date']}, commit {outcome['commit']}{' with local changes' if outcome['changed'] else ''}",
              f"{outcome['machine']}. MySQL {outcome['server']}; {outcome['tables']} tables of {outcome['rows']:,} rows; "
-             "sysbench, text protocol, no TLS.", ""]
+             "sysbench, no TLS.", ""]
     for case in outcome["cases"]:
         rows = case["summary"]
         lines += [f"### {heading(case)}", "| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER)]
         lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
         notes = [*remarks(case, rows), noise_note(rows)]
         lines += ["", " ".join(note[0].upper() + note[1:] + "." for note in notes), ""]
+    if outcome.get("idle"):
+        lines += [idle_text(outcome["idle"]) + ".", ""]
     return "\n".join(lines)

@@ -38,6 +38,16 @@ TEST(Help, ListsGroupsAndWhatComesLater) {
   EXPECT_THAT(list, HasSubstr("Of a later version: OnlineDDL, MoveTables"));
 }
 
+TEST(Globals, InternalTakesFlagsOfVtctld) {
+  std::vector<std::string> words = {"--server=internal", "--topo-implementation", "embedded",
+                                    "--topo-global-root=/p", "GetTablets", "--cell=a"};
+  Result<Globals> globals = TakeGlobals(&words);
+  ASSERT_TRUE(globals.has_value());
+  EXPECT_THAT(globals->internal_flags,
+              ElementsAre("--topo-implementation", "embedded", "--topo-global-root=/p"));
+  EXPECT_THAT(words, ElementsAre("GetTablets", "--cell=a"));
+}
+
 TEST(Completion, ForBothShells) {
   EXPECT_THAT(*CompletionScript("bash"), HasSubstr("PlannedReparentShard"));
   EXPECT_THAT(*CompletionScript("zsh"), HasSubstr("#compdef vtctldclient"));

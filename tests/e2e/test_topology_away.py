@@ -7,7 +7,7 @@ import time
 
 import pytest
 from ledger import Ledger
-from local_cluster import LocalCluster, kill, wait_until
+from local_cluster import BIN, LocalCluster, kill, run, wait_until
 
 AWAY_SECONDS = 10
 
@@ -59,6 +59,24 @@ def test_all_etcd_members_stopped(seconds):
         with cluster.connect() as connection:
             ledger.verify(connection, "after the topology came back")
         wait_until(lambda: serving(cluster) == {100, 101, 102}, 30, "all tablets to serve")
+
+
+def test_vtctldclient_without_a_vtctld():
+    """--server=internal works on the topology and the tablets by itself; here while vtctld is stopped."""
+    with LocalCluster("mariadb", tablets=2) as cluster:
+        internal = [BIN / "vtctldclient", "--server=internal", "--topo-implementation=embedded", "--topo-global-root=/vitess/global",
+                    f"--topo-global-server-address={cluster.data_dir / 'topo/topology.sqlite'}"]
+        vtctld = cluster.pid("vtctld")
+        os.kill(vtctld, signal.SIGSTOP)
+        try:
+            assert len(run([*internal, "GetTablets"]).splitlines()) == 2
+            run([*internal, "PlannedReparentShard", f"{cluster.keyspace}/0", "--new-primary", f"{cluster.cell}-0000000101"])
+        finally:
+            os.kill(vtctld, signal.SIGCONT)
+        assert cluster.primary() == 101
+        cluster.wait_serving(20)
+        refused = run([BIN / "vtctldclient", "--server=127.0.0.1:1", "--topo-global-root=/x", "GetTablets"], check=False)
+        assert "--server=internal" in refused
 
 
 def test_embedded_file_gone():

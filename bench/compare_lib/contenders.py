@@ -6,7 +6,7 @@ import subprocess
 
 from compare_lib.process import BenchError, Server, free_ports, owned_folder
 
-NAMES = ("direct", "ours", "router", "haproxy", "floor")
+NAMES = ("direct", "ours", "ours-one", "router", "haproxy", "floor", "floor-one")
 
 
 @dataclasses.dataclass
@@ -26,7 +26,10 @@ def start(options, backend, folder, stack):
     lineup = [through("direct", backend.port, {})]
     if "ours" in options.only and backend.gate_port:
         lineup.append(Contender("ours", backend.gate_port, options.keyspace, options.gate_user, "", backend.ours))
-    for name, starter in (("router", start_router), ("haproxy", start_haproxy), ("floor", start_floor)):
+    if "ours-one" in options.only and backend.one_port:
+        lineup.append(Contender("ours-one", backend.one_port, options.keyspace, options.gate_user, "", backend.one))
+    for name, starter in (("router", start_router), ("haproxy", start_haproxy), ("floor", start_floor),
+                          ("floor-one", start_floor_one)):
         if name in options.only:
             lineup.append(through(name, *starter(options, backend, folder, stack)))
     return lineup
@@ -71,17 +74,31 @@ def start_haproxy(options, backend, folder, stack):
 
 def start_floor(options, backend, folder, stack):
     """Two byte relays in a row: what two hops cost when nothing is done in them."""
-    source = options.floor_src / "gate.cc"
+    return relays(build_relay(options.floor_src / "gate.cc", folder), ("floor2", "floor1"), options, backend, folder, stack)
+
+
+def start_floor_one(options, backend, folder, stack):
+    """One byte relay: the floor of gate and tablet in one process."""
+    return relays(build_relay(options.floor_src / "gate.cc", folder), ("floor",), options, backend, folder, stack)
+
+
+def build_relay(source, folder):
     if not source.exists():
         raise BenchError(f"no {source}: give the prototype's folder with --floor-src, or leave floor out of --only")
     program = folder / "floor-gate"
+    if program.exists():
+        return program
     done = subprocess.run(["g++", "-O2", "-std=c++20", "-o", str(program), str(source), "-lcrypto", "-pthread"],
                           capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
         raise BenchError(f"cannot build {source}: {done.stderr.strip().splitlines()[-1]}")
     program.chmod(0o755)
+    return program
+
+
+def relays(program, names, options, backend, folder, stack):
     processes, behind = {}, backend.port
-    for name, port in zip(("floor2", "floor1"), free_ports(2)):
+    for name, port in zip(names, free_ports(len(names))):
         server = Server(name, [program, "-m", "blind", "-b", f"127.0.0.1:{behind}", "-l", f"127.0.0.1:{port}"], folder, options.run_as)
         stack.callback(server.stop)
         server.wait_for_port(port)

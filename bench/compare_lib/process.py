@@ -54,8 +54,8 @@ def free_ports(count):
 
 
 def identity(user):
-    """Popen arguments that run a program as `user`; none when we are not root, who alone can change."""
-    if os.geteuid() != 0:
+    """Popen arguments that run a program as `user` (None: as ourselves); none when we are not root, who alone can change."""
+    if os.geteuid() != 0 or user is None:
         return {}
     try:
         entry = pwd.getpwnam(user)

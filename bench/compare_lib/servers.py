@@ -16,6 +16,8 @@ class Backend:
     version: str
     gate_port: int | None = None   # vtgate's MySQL port; None: ours is left out
     ours: dict[str, int] = dataclasses.field(default_factory=dict)  # process name -> pid
+    one_port: int | None = None    # of a gate and tablet that are one process; None: that is left out
+    one: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def find_backend(options, folder, stack):
@@ -23,7 +25,14 @@ def find_backend(options, folder, stack):
         if not options.direct_port:
             options.direct_port = start_mysqld(options, folder, stack)
         return describe(options, options.direct_port, None, {})
-    base = start_cluster(options, folder, stack) if options.cluster == "own" else options.base_port
+    if options.cluster == "own":
+        base = start_cluster(options, folder, stack)
+        one = pid_of("vtgate", base + 306)
+        backend = describe(options, find_primary(options, base), start_gate(options, folder, stack), {})
+        backend.ours = {"vtgate": pid_of("vtgate", backend.gate_port), "vttablet": one}
+        backend.one_port, backend.one = base + 306, {"both": one}
+        return backend
+    base = options.base_port
     gate_port = base + 306
     if not answers(gate_port):
         raise BenchError(f"nothing answers on 127.0.0.1:{gate_port}, vtgate's MySQL port: start a cluster with ./run --detach "
@@ -107,8 +116,20 @@ def start_mysqld(options, folder, stack):
     return port
 
 
+def start_gate(options, folder, stack):
+    """A vtgate of its own before the cluster's tablet, which has one in its process too. Its port."""
+    port = free_ports(1)[0]
+    server = Server("vtgate", [options.bin / "vtgate", "--cell=zone1", "--topo-implementation=embedded",
+                               f"--topo-global-server-address={folder}/cluster/topo/topology.sqlite", "--topo-global-root=/vitess/global",
+                               "--bind-address=127.0.0.1", "--port=0", "--grpc-port=0", f"--mysql-server-port={port}",
+                               "--mysql-auth-server-impl=none"], folder, None)
+    stack.callback(server.stop)
+    server.wait_for_port(port)
+    return port
+
+
 def start_cluster(options, folder, stack):
-    """A local cluster under its own folder and ports; purged when the stack unwinds."""
+    """A local cluster under its own folder and ports, gate and first tablet in one process; purged when the stack unwinds."""
     paceline = options.bin / "paceline"
     if not paceline.exists():
         raise BenchError(f"no {paceline}: build it with tools/build, or give --bin")
@@ -121,7 +142,7 @@ def start_cluster(options, folder, stack):
     stack.callback(subprocess.run, [paceline, "down", "--purge", f"--data-dir={data}"], stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, timeout=120, check=False)
     argv = [paceline, "up", "--detach", f"--tablets={options.tablets}", "--flavor=mysql", f"--data-dir={data}", f"--base-port={base}",
-            f"--keyspace={options.keyspace}", f"--mysqld={options.mysql97 / 'root/bin/mysqld'}"]
+            f"--keyspace={options.keyspace}", "--gate-in-tablet", f"--mysqld={options.mysql97 / 'root/bin/mysqld'}"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     if done.returncode != 0:
         raise BenchError(f"paceline up failed: {' | '.join((done.stdout + done.stderr).strip().splitlines()[-3:])}")

@@ -39,8 +39,9 @@ TEST(Help, ListsGroupsAndWhatComesLater) {
 }
 
 TEST(Globals, InternalTakesFlagsOfVtctld) {
-  std::vector<std::string> words = {"--server=internal", "--topo-implementation", "embedded",
-                                    "--topo-global-root=/p", "GetTablets", "--cell=a"};
+  std::vector<std::string> words = {"--server=internal", "--topo-implementation",
+                                    "embedded",          "--topo-global-root=/p",
+                                    "GetTablets",        "--cell=a"};
   Result<Globals> globals = TakeGlobals(&words);
   ASSERT_TRUE(globals.has_value());
   EXPECT_THAT(globals->internal_flags,

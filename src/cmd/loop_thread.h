@@ -10,6 +10,30 @@
 
 namespace paceline::cmd {
 
+// Runs the coroutine that `make` gives on `loop` and waits for it from a coroutine of another loop.
+template <class T>
+io::Task<T> CallOn(io::Loop& loop, std::function<io::Task<T>()> make) {
+  struct Awaiter {
+    io::Loop& there;
+    io::Loop& here;
+    std::function<io::Task<T>()> make;
+    std::optional<T> value;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+      std::function<void(T)> done = [this, handle](T result) {
+        io::Loop& back = here;
+        value.emplace(std::move(result));
+        back.Post([handle] { handle.resume(); });
+      };
+      io::StartOn<T>(there, std::move(make), std::move(done));
+    }
+    T await_resume() { return std::move(*value); }
+  };
+  Awaiter awaiter{loop, io::Loop::Current(), std::move(make), std::nullopt};
+  T result = co_await awaiter;
+  co_return result;
+}
+
 class LoopThread {
  public:
   LoopThread() : thread_([this] { loop_.Run(); }) {}
@@ -18,31 +42,6 @@ class LoopThread {
     thread_.join();
   }
   io::Loop& loop() { return loop_; }
-
-  // Runs the coroutine that `make` gives on this loop and waits for it from a coroutine of another
-  // loop.
-  template <class T>
-  io::Task<T> Call(std::function<io::Task<T>()> make) {
-    struct Awaiter {
-      io::Loop& there;
-      io::Loop& here;
-      std::function<io::Task<T>()> make;
-      std::optional<T> value;
-      bool await_ready() const { return false; }
-      void await_suspend(std::coroutine_handle<> handle) {
-        std::function<void(T)> done = [this, handle](T result) {
-          io::Loop& back = here;
-          value.emplace(std::move(result));
-          back.Post([handle] { handle.resume(); });
-        };
-        io::StartOn<T>(there, std::move(make), std::move(done));
-      }
-      T await_resume() { return std::move(*value); }
-    };
-    Awaiter awaiter{loop_, io::Loop::Current(), std::move(make), std::nullopt};
-    T result = co_await awaiter;
-    co_return result;
-  }
 
  private:
   io::Loop loop_;

@@ -35,6 +35,7 @@ class QueryThreads final : public vttablet::QuerySide {
 
   io::Task<void> Close() { return group_->Close(); }
   std::vector<native::Server::Shard> Shards();
+  size_t size() const { return threads_.size(); }
   vttablet::QueryGroup& group() { return *group_; }
   vttablet::QueryServer& server(size_t index) { return group_->server(index); }
   io::Loop& loop(size_t index) { return threads_[index]->loop(); }

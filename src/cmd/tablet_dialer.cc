@@ -77,10 +77,63 @@ class NativeTablet final : public port::QueryService {
   bool closed_ = false;
 };
 
+// The tablet of this process: its service itself, which others use too and which outlives the gate.
+class OwnTablet final : public port::QueryService {
+ public:
+  explicit OwnTablet(port::QueryService& service) : service_(service) {}
+
+  io::Task<Result<port::QueryEnd>> Execute(const port::QueryRequest& request,
+                                           port::ResultSink& sink, Deadline deadline) override {
+    return service_.Execute(request, sink, deadline);
+  }
+  io::Task<Status> Release(record::Target target, uint64_t pinned_id, Deadline deadline) override {
+    return service_.Release(std::move(target), pinned_id, deadline);
+  }
+  io::Task<Result<std::vector<port::AttemptOutcome>>> Resolve(
+      record::Target target, std::vector<port::AttemptQuestion> questions,
+      Deadline deadline) override {
+    return service_.Resolve(std::move(target), std::move(questions), deadline);
+  }
+
+  // Beats come at least every 250 ms, so a closed stream is left in that time.
+  io::Task<Status> StreamHealth(port::HealthSink& sink, Deadline deadline) override {
+    struct UntilClosed final : port::HealthSink {
+      void OnHealth(const port::TabletHealth& health) override {
+        if (!*closed) to->OnHealth(health);
+      }
+      std::shared_ptr<bool> closed;
+      port::HealthSink* to = nullptr;
+    } until;
+    until.closed = closed_;
+    until.to = &sink;
+    while (!*closed_ && !deadline.Passed(io::Loop::Current().Now())) {
+      Status ended = co_await service_.StreamHealth(until, Deadline::In(250ms).EarlierOf(deadline));
+      bool beat = !ended && ended.error().code() == Code::kDeadlineExceeded;
+      if (!beat) co_return ended;
+    }
+    co_return Fail(Code::kCanceled, "closed");
+  }
+
+  // What runs ends by itself: the tablet that lost its office drops its connections.
+  io::Task<void> Close() override {
+    *closed_ = true;
+    co_return;
+  }
+
+ private:
+  port::QueryService& service_;
+  std::shared_ptr<bool> closed_ = std::make_shared<bool>(false);
+};
+
 }  // namespace
 
 port::QueryServicePtr TabletDialer::Dial(const record::Tablet& tablet) {
   port::QueryServicePtr service;
+  if (own_ != nullptr && tablet.alias == own_alias_) {
+    service = std::make_shared<OwnTablet>(*own_);
+    last_[tablet.alias] = service;
+    return service;
+  }
   int32_t native_port = tablet.Port("native");
   if (native_port > 0) {
     native::ClientOptions options;

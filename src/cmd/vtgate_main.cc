@@ -1,5 +1,7 @@
 #include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "base/log.h"
@@ -9,6 +11,7 @@
 #include "cmd/mains.h"
 #include "cmd/status_pages.h"
 #include "cmd/tablet_dialer.h"
+#include "cmd/tablet_process.h"
 #include "io/signal.h"
 #include "rpc/server.h"
 #include "rpc/vtgate.h"
@@ -149,16 +152,16 @@ Result<std::shared_ptr<const vtgate::MysqlFrontOptions>> FrontOptions(
   return options;
 }
 
-// One thread of the gate.
+// One thread of the gate: its own, or a query thread of the tablet of this process.
 struct GateThread {
-  LoopThread thread;
+  std::unique_ptr<LoopThread> thread;
+  io::Loop* loop = nullptr;
   std::unique_ptr<TabletDialer> dialer;
   std::unique_ptr<vtgate::Gate> gate;
 };
 
 io::Task<Status> StartGate(GateThread* t, vtgate::GateOptions options,
                            vtgate::SessionTable* table) {
-  t->dialer = std::make_unique<TabletDialer>(io::Loop::Current());
   t->gate =
       std::make_unique<vtgate::Gate>(io::Loop::Current(), std::move(options), *t->dialer, *table);
   Status started = co_await t->gate->Start(Deadline::In(30s));
@@ -176,6 +179,8 @@ struct Process {
   GateFlags flags;
   std::shared_ptr<const mysql::wire::RsaKey> rsa_key;
   vtgate::SessionTable table;
+  TabletProcess* tablet = nullptr;       // of --with-tablet
+  std::optional<Status> tablet_started;  // once its start has ended
   std::vector<std::unique_ptr<GateThread>> threads;
   std::vector<std::unique_ptr<io::Listener>> listeners;
   size_t next = 0;
@@ -195,7 +200,7 @@ void Reload(Process& p) {
   }
   for (auto& thread : p.threads) {
     vtgate::Gate* gate = thread->gate.get();
-    thread->thread.loop().Post([gate, options = *fresh] { gate->front().SetOptions(options); });
+    thread->loop->Post([gate, options = *fresh] { gate->front().SetOptions(options); });
   }
   LOG_DEBUG("users and certificates have been read anew");
 }
@@ -225,14 +230,14 @@ io::Task<Status> StartGrpc(Process& p) {
     rpc::VtgateFrontOptions options;
     if (f.server_version.find("MariaDB") != std::string::npos)
       options.flavor = sql::Flavor::kMariadb;
-    p.grpc_front = std::make_unique<rpc::VtgateFront>(first->thread.loop(), first->gate->context(),
-                                                      p.table, options);
+    p.grpc_front =
+        std::make_unique<rpc::VtgateFront>(*first->loop, first->gate->context(), p.table, options);
     Process* process = &p;
     std::function<io::Task<bool>()> start = [process] { return StartFront(process); };
-    bool started = co_await first->thread.Call<bool>(std::move(start));
+    bool started = co_await CallOn<bool>(*first->loop, std::move(start));
     (void)started;
     p.grpc = std::make_unique<rpc::Server>();
-    rpc::AddVtgate(*p.grpc, first->thread.loop(), *p.grpc_front);
+    rpc::AddVtgate(*p.grpc, *first->loop, *p.grpc_front);
     rpc::ServerOptions listen;
     listen.address = f.common.GrpcListenAddress();
     listen.cert_file = f.common.grpc_cert;
@@ -243,7 +248,7 @@ io::Task<Status> StartGrpc(Process& p) {
   }
   vtgate::Gate* gate = first->gate.get();
   std::string cell = f.common.cell;
-  p.web = MakePages(first->thread.loop(), "vtgate", cell, f.common.bind_address, f.common.port,
+  p.web = MakePages(*first->loop, "vtgate", cell, f.common.bind_address, f.common.port,
                     [gate] { return Ready(*gate); });
   if (p.web.server) {
     p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); },
@@ -261,7 +266,7 @@ io::Task<void> AcceptLoop(Process& p, io::Listener& listener) {
     if (!fd) co_return;
     GateThread* thread = p.threads[p.next++ % p.threads.size()].get();
     int client = *fd;
-    thread->thread.loop().Post([thread, client] { thread->gate->front().Serve(client); });
+    thread->loop->Post([thread, client] { thread->gate->front().Serve(client); });
   }
 }
 
@@ -278,7 +283,9 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
   options.lag_high = f.lag_high;
   options.front = front;
   options.local_copy = f.local_copy;
+  QueryThreads* query = p.tablet == nullptr ? nullptr : p.tablet->query();
   size_t count = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
+  if (query != nullptr) count = query->size();
   auto share = [count](int64_t all) {
     return (static_cast<size_t>(std::max<int64_t>(all, 0)) + count - 1) / count;
   };
@@ -294,13 +301,18 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
   for (size_t i = 0; i < count; ++i) {
     p.threads.push_back(std::make_unique<GateThread>());
     GateThread* thread = p.threads.back().get();
+    if (query == nullptr) thread->thread = std::make_unique<LoopThread>();
+    thread->loop = query == nullptr ? &thread->thread->loop() : &query->loop(i);
+    thread->dialer = query == nullptr ? std::make_unique<TabletDialer>(*thread->loop)
+                                      : std::make_unique<TabletDialer>(
+                                            *thread->loop, p.tablet->alias(), &query->server(i));
     vtgate::GateOptions own = options;
     own.saves_local_copy = i == 0;
     vtgate::SessionTable* table = &p.table;
     std::function<io::Task<Status>()> make = [thread, own, table] {
       return StartGate(thread, own, table);
     };
-    Status started = co_await thread->thread.Call<Status>(std::move(make));
+    Status started = co_await CallOn<Status>(*thread->loop, std::move(make));
     if (!started) co_return started;
   }
   std::vector<io::Address> addresses;
@@ -324,7 +336,7 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
 io::Task<void> StopThread(io::Gate::Pass pass, GateThread* t, Deadline deadline) {
   io::Gate::Pass held(std::move(pass));
   std::function<io::Task<bool>()> stop = [t, deadline] { return StopGate(t, deadline); };
-  [[maybe_unused]] bool stopped = co_await t->thread.Call<bool>(std::move(stop));
+  [[maybe_unused]] bool stopped = co_await CallOn<bool>(*t->loop, std::move(stop));
 }
 
 io::Task<void> Stop(Process& p) {
@@ -343,7 +355,7 @@ io::Task<void> Stop(Process& p) {
     std::function<io::Task<bool>()> stop = [process, deadline] {
       return StopFront(process, deadline);
     };
-    bool stopped = co_await p.threads[0]->thread.Call<bool>(std::move(stop));
+    bool stopped = co_await CallOn<bool>(*p.threads[0]->loop, std::move(stop));
     (void)stopped;
     p.grpc_front.reset();
   }
@@ -353,37 +365,71 @@ io::Task<void> Stop(Process& p) {
   [[maybe_unused]] bool stopped = co_await stopping.Close(Deadline::Never());
 }
 
+// Waits for mysqld as long as it takes; the gate does not wait for it.
+io::Task<void> StartTablet(Process& p, io::Loop& loop, io::Gate::Pass pass) {
+  io::Gate::Pass held(std::move(pass));
+  p.tablet_started = co_await p.tablet->Start(loop);
+  if (*p.tablet_started) LOG_INFO("{}", p.tablet->About());
+}
+
+// Until a signal that ends the process, or the failure of its tablet to start.
+io::Task<int> WaitForEnd(Process& p, io::SignalWatch& signals) {
+  while (true) {
+    Duration every = p.flags.reload_interval;
+    Deadline next = every > Duration(0) ? Deadline::In(every) : Deadline::Never();
+    bool starting = p.tablet != nullptr && !p.tablet_started;
+    std::optional<int> number =
+        co_await signals.Wait(starting ? Deadline::In(200ms).EarlierOf(next) : next);
+    if (p.tablet != nullptr && p.tablet_started && !*p.tablet_started)
+      co_return FailWith(p.tablet_started->error().Context("vtgate --with-tablet"));
+    if (number && *number != SIGHUP) {
+      LOG_INFO("stopping on signal {}", *number);
+      co_return 0;
+    }
+    if (number || !starting) Reload(p);
+  }
+}
+
 io::Task<int> Serve(Process& p, io::Loop& loop, io::SignalWatch& signals,
                     std::shared_ptr<const vtgate::MysqlFrontOptions> front) {
-  Status started = co_await Start(p, loop, std::move(front));
-  int code = 0;
-  if (!started) {
-    code = FailWith(started.error().Context("vtgate"));
-  } else {
-    std::optional<int> number;
-    while (!number) {
-      Duration every = p.flags.reload_interval;
-      Deadline next = every > Duration(0) ? Deadline::In(every) : Deadline::Never();
-      number = co_await signals.Wait(next);
-      if (number && *number != SIGHUP) break;
-      Reload(p);
-      number.reset();
-    }
-    LOG_INFO("stopping on signal {}", *number);
-  }
+  io::Gate starting;
+  if (p.tablet != nullptr) io::Detach(StartTablet(p, loop, *starting.Enter()));
+  Status started;
+  if (p.tablet_started && !*p.tablet_started) started = *p.tablet_started;
+  if (started) started = co_await Start(p, loop, std::move(front));
+  int code = started ? 0 : FailWith(started.error().Context("vtgate"));
+  if (started) code = co_await WaitForEnd(p, signals);
   co_await Stop(p);
+  // A tablet that still waits for its mysqld serves nothing that would need an orderly end.
+  if (p.tablet != nullptr && !p.tablet_started) _exit(code);
+  if (p.tablet != nullptr) co_await p.tablet->Stop();
+  [[maybe_unused]] bool left = co_await starting.Close(Deadline::In(1s));
   co_return code;
 }
 
 }  // namespace
 
 int VtgateMain(const std::vector<std::string>& arguments) {
+  TabletProcess tablet;  // outlives the gate, which runs on its query threads
   Process process;
   GateFlags& f = process.flags;
-  FlagSet flags("vtgate", "--cell <cell> --mysql-server-port <port> [flags]",
-                "The one entry for clients: MySQL and gRPC.");
+  FlagSet flags("vtgate",
+                "--cell <cell> --mysql-server-port <port> [flags] "
+                "[--with-tablet <vttablet's flags>]",
+                "The one entry for clients: MySQL and gRPC. With --with-tablet, which ends its own "
+                "flags, a vttablet runs in the same process and is reached without a hop.");
   Declare(flags, f);
-  if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
+  auto with = std::find(arguments.begin(), arguments.end(), "--with-tablet");
+  if (std::optional<int> code = ParseOrExit(flags, {arguments.begin(), with})) return *code;
+  if (with != arguments.end()) {
+    if (f.threads != 0) {
+      return FailWith(Error(Code::kInvalidArgument,
+                            "vtgate: with --with-tablet the gate runs on the tablet's threads: "
+                            "give --query-threads instead of --threads"));
+    }
+    if (std::optional<int> code = tablet.Parse({with + 1, arguments.end()})) return *code;
+    process.tablet = &tablet;
+  }
   Status cell = record::ValidateName("cell", f.common.cell);
   if (!cell) return FailWith(cell.error().Context("vtgate: --cell"));
   if (f.auth == "static") {
@@ -396,6 +442,7 @@ int VtgateMain(const std::vector<std::string>& arguments) {
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM, SIGHUP});
   StartProgramLog("vtgate", f.common.log_level);
+  if (process.tablet != nullptr) UseBackupCredentials();
   return io::RunUntilDone(loop, Serve(process, loop, signals, *front));
 }
 

@@ -9,6 +9,7 @@
 #include "cmd/mains.h"
 #include "cmd/query_threads.h"
 #include "cmd/status_pages.h"
+#include "cmd/tablet_process.h"
 #include "io/signal.h"
 #include "rpc/mysqlctl.h"
 #include "rpc/query_service.h"
@@ -97,6 +98,8 @@ mysql::ConnectOptions SocketLogin(const std::string& socket, const std::string& 
   return options;
 }
 
+}  // namespace
+
 struct Tablet {
   TabletFlags flags;
   record::Tablet record;
@@ -112,6 +115,8 @@ struct Tablet {
   std::unique_ptr<rpc::Server> grpc;
   StatusPages web;
 };
+
+namespace {
 
 Status Prepare(Tablet& t) {
   TabletFlags& f = t.flags;
@@ -287,41 +292,66 @@ io::Task<void> EndWithoutStart(std::shared_ptr<bool> started, io::SignalWatch& s
   }
 }
 
-io::Task<int> Serve(Tablet& t, io::Loop& loop, io::SignalWatch& signals) {
+io::Task<int> Serve(TabletProcess& tablet, io::Loop& loop, io::SignalWatch& signals) {
   auto is_started = std::make_shared<bool>(false);
   io::Gate starting;
   io::Detach(EndWithoutStart(is_started, signals, starting));
-  Status started = co_await Start(t, loop);
+  Status started = co_await tablet.Start(loop);
   *is_started = true;
   bool left = co_await starting.Close(Deadline::In(1s));
   (void)left;
   int code = 0;
   if (!started) {
-    code = FailWith(started.error().Context("vttablet " + t.flags.tablet_path));
+    code = FailWith(started.error().Context("vttablet"));
   } else {
-    LOG_INFO("tablet {} of {}/{} listens on {}", t.record.alias.ToString(), t.record.keyspace,
-             t.record.shard, t.flags.common.GrpcListenAddress());
+    LOG_INFO("{}", tablet.About());
     std::optional<int> number;
     while (!number) number = co_await signals.Wait(Deadline::Never());
     LOG_INFO("stopping on signal {}", *number);
   }
-  co_await Stop(t);
+  co_await tablet.Stop();
   co_return code;
 }
 
 }  // namespace
 
-int VttabletMain(const std::vector<std::string>& arguments) {
-  Tablet tablet;
+TabletProcess::TabletProcess() : tablet_(std::make_unique<Tablet>()) {}
+TabletProcess::~TabletProcess() = default;
+
+std::optional<int> TabletProcess::Parse(const std::vector<std::string>& arguments) {
   FlagSet flags("vttablet", "--tablet-path <cell>-<uid> --init-keyspace <keyspace> [flags]",
                 "A tablet: serves one mysqld to gates, and keeps its role in the shard.");
-  Declare(flags, tablet.flags);
-  if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
-  Status prepared = Prepare(tablet);
+  Declare(flags, tablet_->flags);
+  if (std::optional<int> code = ParseOrExit(flags, arguments)) return code;
+  Status prepared = Prepare(*tablet_);
   if (!prepared) return FailWith(prepared.error().Context("vttablet"));
+  return std::nullopt;
+}
+
+io::Task<Status> TabletProcess::Start(io::Loop& loop) {
+  Status started = co_await cmd::Start(*tablet_, loop);
+  if (!started) co_return Fail(started.error().Context(tablet_->flags.tablet_path));
+  co_return started;
+}
+
+QueryThreads* TabletProcess::query() { return tablet_->query.get(); }
+const record::TabletAlias& TabletProcess::alias() const { return tablet_->record.alias; }
+const std::string& TabletProcess::log_level() const { return tablet_->flags.common.log_level; }
+
+std::string TabletProcess::About() const {
+  return fmt::format("tablet {} of {}/{} listens on {}", tablet_->record.alias.ToString(),
+                     tablet_->record.keyspace, tablet_->record.shard,
+                     tablet_->flags.common.GrpcListenAddress());
+}
+
+io::Task<void> TabletProcess::Stop() { co_await cmd::Stop(*tablet_); }
+
+int VttabletMain(const std::vector<std::string>& arguments) {
+  TabletProcess tablet;
+  if (std::optional<int> code = tablet.Parse(arguments)) return *code;
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
-  StartProgramLog("vttablet", tablet.flags.common.log_level);
+  StartProgramLog("vttablet", tablet.log_level());
   UseBackupCredentials();
   return io::RunUntilDone(loop, Serve(tablet, loop, signals));
 }

@@ -100,6 +100,10 @@ ProcessSpec Cluster::Mysqlctld(int index) const {
 ProcessSpec Cluster::Vttablet(int index) const {
   ProcessSpec spec{
       fmt::format("vttablet-{}", layout_.Uid(index)), {ProgramDir() + "/vttablet"}, Env()};
+  if (index == 0 && layout_.options().gate_in_tablet) {
+    spec.argv = Vtgate().argv;
+    spec.argv.push_back("--with-tablet");
+  }
   Add(spec.argv, {"--tablet-path",
                   layout_.Alias(index),
                   "--init-keyspace",
@@ -327,9 +331,11 @@ io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::
     Status made = co_await CreateTopology();
     if (!made) co_return made;
   }
-  say("vtgate");
-  kept = supervisor.Keep(Vtgate());
-  if (!kept) co_return kept;
+  if (!o.gate_in_tablet) {
+    say("vtgate");
+    kept = supervisor.Keep(Vtgate());
+    if (!kept) co_return kept;
+  }
   say(fmt::format("{} x vttablet", o.tablets));
   for (int i = 0; i < o.tablets; ++i) {
     kept = supervisor.Keep(Vttablet(i));

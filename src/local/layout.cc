@@ -50,7 +50,8 @@ std::string OptionsToJson(const ClusterOptions& o) {
                          {"etcd_path", o.etcd_path},
                          {"schema_file", o.schema_file},
                          {"vtorcs", o.vtorcs},
-                         {"vtgate_threads", o.vtgate_threads}};
+                         {"vtgate_threads", o.vtgate_threads},
+                         {"gate_in_tablet", o.gate_in_tablet}};
   return json.dump(2) + "\n";
 }
 
@@ -68,6 +69,7 @@ Result<ClusterOptions> OptionsFromJson(const std::string& text) {
   o.etcd_path = json.value("etcd_path", o.etcd_path);
   o.schema_file = json.value("schema_file", o.schema_file);
   o.vtorcs = json.value("vtorcs", o.vtorcs);
+  o.gate_in_tablet = json.value("gate_in_tablet", o.gate_in_tablet);
   o.vtgate_threads = json.value("vtgate_threads", o.vtgate_threads);
   return o;
 }

@@ -22,6 +22,7 @@ struct ClusterOptions {
   std::string etcd_path;        // empty: the one in PATH
   int64_t vtorcs = 2;           // heal the shard by themselves; 0: nobody does
   int64_t vtgate_threads = 0;   // 0: by the number of cores
+  bool gate_in_tablet = false;  // the gate and the first tablet are one process
   bool init = true;             // create the keyspace and elect its first primary
   int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
   std::string greeter;          // the greeter's wrapper script

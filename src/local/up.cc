@@ -59,6 +59,8 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Int("vtorcs", &c.vtorcs,
             "how many vtorc, which heal the shard by themselves; 0: nobody does");
   flags.Int("vtgate-threads", &c.vtgate_threads, "threads of vtgate; 0: by the number of cores");
+  flags.Bool("gate-in-tablet", &c.gate_in_tablet,
+             "vtgate and the first vttablet are one process: a hop less where it is primary");
   flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
   flags.Int("greeter-seconds", &c.greeter_seconds,
             "run the greeter's load for so long once the cluster serves");
@@ -74,6 +76,11 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   }
   if (c.tablets < 1 || c.tablets > 50)
     return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
+  if (c.gate_in_tablet && c.vtgate_threads != 0) {
+    return Fail(Code::kInvalidArgument,
+                "--gate-in-tablet: the gate has the tablet's threads, so "
+                "--vtgate-threads has no meaning");
+  }
   if (c.vtgate_threads < 0 || c.vtgate_threads > 64) {
     return Fail(Code::kInvalidArgument, "--vtgate-threads must be 0 to 64");
   }

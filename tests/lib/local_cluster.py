@@ -106,14 +106,15 @@ def run(argv, seconds=60, check=True, **options):
 class LocalCluster:
     """with LocalCluster("mysql", tablets=3) as cluster: ...   Serves when entered; purged when left."""
 
-    def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace", vtorc=False, vtgate_threads=0):
+    def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace", vtorc=False, vtgate_threads=0,
+                 gate_in_tablet=False):
         if not (BIN / "paceline").exists():
             raise AssertionError(f"no paceline in {BIN}: build it with tools/build")
         self.flavor, self.tablets, self.topo, self.cell, self.keyspace = flavor, tablets, topo, cell, keyspace
         self.base_port = free_base_port()
         self.data_dir = pathlib.Path(tempfile.mkdtemp(prefix="paceline-"))
         self.data_dir.chmod(0o755)  # mysqld runs as another user
-        self.vtorc, self.vtgate_threads = vtorc, vtgate_threads
+        self.vtorc, self.vtgate_threads, self.gate_in_tablet = vtorc, vtgate_threads, gate_in_tablet
         self.failed = False  # set by whoever shares a cluster among tests, when one of them failed
 
     def __enter__(self):
@@ -140,7 +141,8 @@ class LocalCluster:
 
     def flags(self):
         return [f"--flavor={self.flavor}", f"--mysqld={mysqld_of(self.flavor)}", f"--topo={self.topo}",
-                f"--vtorcs={2 if self.vtorc else 0}", f"--vtgate-threads={self.vtgate_threads}"]
+                f"--vtorcs={2 if self.vtorc else 0}", f"--vtgate-threads={self.vtgate_threads}",
+                f"--gate-in-tablet={'true' if self.gate_in_tablet else 'false'}"]
 
     def up_command(self):
         return [BIN / "paceline", "up", "--detach", f"--tablets={self.tablets}", f"--cell={self.cell}",

@@ -1,6 +1,7 @@
 #include "plan/cache.h"
 
 #include <functional>
+#include <utility>
 
 namespace paceline::plan {
 namespace {
@@ -41,6 +42,11 @@ void PlanCache::Evict() {
   }
 }
 
+bool PlanCache::SeenBefore(uint64_t hash) {
+  const uint32_t mark = static_cast<uint32_t>(hash >> 32) | 1;  // never that of an empty place
+  return std::exchange(seen_[hash % seen_.size()], mark) == mark;
+}
+
 Result<std::shared_ptr<const Plan>> PlanCache::Get(
     std::string_view text, const sql::Dialect& dialect, const SessionTarget& target,
     const std::shared_ptr<const vschema::Snapshot>& vschema) {
@@ -64,7 +70,7 @@ Result<std::shared_ptr<const Plan>> PlanCache::Get(
   Result<Plan> made = MakePlan(text, dialect, target, *vschema);
   if (!made) return Fail(made.error());
   auto plan = std::make_shared<const Plan>(std::move(*made));
-  if (!keep || !plan->cacheable) return plan;
+  if (!keep || !plan->cacheable || !SeenBefore(hash)) return plan;
   Entry entry{hash, std::string(text), dialect, target, plan, 0};
   entry.bytes = sizeof(Entry) + 64 + entry.text.capacity() + BytesOf(*plan);
   if (entry.bytes > max_bytes_) return plan;

@@ -215,22 +215,25 @@ TEST(PlanCache, KeepsWithinItsBoundAndFollowsTheSnapshot) {
   auto snapshot = TwoKeyspaces();
   const sql::Dialect dialect;
   const SessionTarget target = At("commerce");
+  ASSERT_TRUE(cache.Get("SELECT 1", dialect, target, snapshot));
+  EXPECT_EQ(cache.size(), 0u) << "what comes once is not kept";
   const auto first = cache.Get("SELECT 1", dialect, target, snapshot);
   const auto again = cache.Get("SELECT 1", dialect, target, snapshot);
   ASSERT_TRUE(first && again);
   EXPECT_EQ(first->get(), again->get());
   EXPECT_EQ(cache.hits(), 1u);
   EXPECT_NE(cache.Get("SELECT 1", dialect, At("same"), snapshot)->get(), first->get());
-  for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(cache.Get("SELECT " + std::to_string(i) + " FROM t", dialect, target, snapshot));
+  for (int i = 0; i < 2000; ++i) {
+    const std::string text = "SELECT " + std::to_string(i / 2) + " FROM t";
+    ASSERT_TRUE(cache.Get(text, dialect, target, snapshot));
     ASSERT_LE(cache.bytes(), 20000u);
   }
   EXPECT_GT(cache.size(), 3u);
   snapshot = TwoKeyspaces();
-  ASSERT_TRUE(cache.Get("SELECT 5", dialect, target, snapshot));
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(cache.Get("SELECT 5", dialect, target, snapshot));
   EXPECT_EQ(cache.size(), 1u);
   EXPECT_FALSE(cache.Get("SELECT * FROM nope.t", dialect, target, snapshot));
-  ASSERT_TRUE(cache.Get("SET a = 1", dialect, target, snapshot));
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(cache.Get("SET a = 1", dialect, target, snapshot));
   EXPECT_EQ(cache.size(), 1u);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "io/loop.h"
 #include "port/vtctld.h"
 
 namespace paceline::cli {

@@ -378,8 +378,8 @@ io::Task<int> WaitForEnd(Process& p, io::SignalWatch& signals) {
     Duration every = p.flags.reload_interval;
     Deadline next = every > Duration(0) ? Deadline::In(every) : Deadline::Never();
     bool starting = p.tablet != nullptr && !p.tablet_started;
-    std::optional<int> number =
-        co_await signals.Wait(starting ? Deadline::In(200ms).EarlierOf(next) : next);
+    if (starting) next = Deadline::In(200ms).EarlierOf(next);
+    std::optional<int> number = co_await signals.Wait(next);
     if (p.tablet != nullptr && p.tablet_started && !*p.tablet_started)
       co_return FailWith(p.tablet_started->error().Context("vtgate --with-tablet"));
     if (number && *number != SIGHUP) {

@@ -1,7 +1,7 @@
 // plan/cache.h - a bounded LRU of plans of one thread, keyed by (text, dialect, target). Dropped
-// whole when the VSchema snapshot changes. A text is kept when it comes for the second time while it
-// is remembered: most texts with literals in them never do, and making a plan costs less than keeping
-// it. Texts over `max_text` are not kept. Threads: one owner.
+// whole when the VSchema snapshot changes. A text is kept when it comes for the second time while
+// it is remembered: most texts with literals in them never do, and making a plan costs less than
+// keeping it. Texts over `max_text` are not kept. Threads: one owner.
 #pragma once
 
 #include <cstddef>

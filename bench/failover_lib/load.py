@@ -7,7 +7,7 @@ import threading
 import time
 
 import pymysql
-from pymysql.constants import COMMAND
+from prepared import Prepared
 
 # What each writer does every 5 ms, in percent. All but the replica read are writes.
 MIX = {"insert": 45, "prepared insert": 20, "counter update": 15, "transaction": 10, "replica read": 10}
@@ -19,36 +19,6 @@ SCHEMA = [
     " PRIMARY KEY (run, writer))",
 ]
 INSERT = "INSERT INTO failover_ledger (run, writer, n, how) VALUES ({}, {}, {}, {})"
-
-
-class PreparedInsert:
-    """A statement of the binary protocol, which pymysql does not speak by itself. Strings and integers only."""
-
-    def __init__(self, connection, statement):
-        self.connection = connection
-        connection._execute_command(COMMAND.COM_STMT_PREPARE, statement)
-        first = connection._read_packet()
-        _, self.number, columns, parameters = struct.unpack_from("<BIHH", first.get_all_data())
-        for count in (columns, parameters):
-            for _ in range(count):
-                connection._read_packet()
-            if count:
-                connection._read_packet()  # EOF
-        self.parameters = parameters
-
-    def execute(self, *values):
-        types, data = b"", b""
-        for value in values:
-            if isinstance(value, int):
-                types += b"\x08\x00"
-                data += struct.pack("<q", value)
-            else:
-                text = value.encode()
-                types += b"\xfe\x00"
-                data += bytes([len(text)]) + text
-        body = struct.pack("<IBI", self.number, 0, 1) + bytes((len(values) + 7) // 8) + b"\x01" + types + data
-        self.connection._execute_command(COMMAND.COM_STMT_EXECUTE, body)
-        self.connection._read_packet()
 
 
 class Writer(threading.Thread):
@@ -122,7 +92,7 @@ class Writer(threading.Thread):
         self.n += 1
         n = self.n
         if kind == "prepared insert" and self.prepared is None:
-            self.prepared = PreparedInsert(self.connection, INSERT.format("?", "?", "?", "?"))
+            self.prepared = Prepared(self.connection, INSERT.format("?", "?", "?", "?"))
         self.open.add(n)
         if kind == "prepared insert":
             self.prepared.execute(load.run, me, n, kind)

@@ -228,8 +228,7 @@ io::Task<Status> StartGrpc(Process& p) {
   GateThread* first = p.threads[0].get();
   if (f.common.grpc_port != 0) {
     rpc::VtgateFrontOptions options;
-    if (f.server_version.find("MariaDB") != std::string::npos)
-      options.flavor = sql::Flavor::kMariadb;
+    if (!f.server_version.empty()) options.flavor = vtgate::FlavorOfVersion(f.server_version);
     p.grpc_front =
         std::make_unique<rpc::VtgateFront>(*first->loop, first->gate->context(), p.table, options);
     Process* process = &p;

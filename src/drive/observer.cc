@@ -14,6 +14,8 @@ using record::TabletAlias;
 
 // Follows somebody whom no record of the shard names: not nobody.
 const TabletAlias kStranger{"unknown", 0};
+// How long the first look waits for records where older ones were recalled.
+constexpr Duration kRecalled = std::chrono::seconds(1);
 
 reparent::TabletSight Unseen(TabletAlias alias, record::TabletType type) {
   reparent::TabletSight sight;
@@ -110,15 +112,15 @@ void Observer::Recall() {
 }
 
 io::Task<Status> Observer::Observe(Deadline deadline) {
+  bool first = members_.empty();
+  if (options_.outlive_topology && first) Recall();
   bool may_go_on = options_.outlive_topology && !members_.empty();
-  Deadline patience = may_go_on ? Deadline::In(kTopologyAway).EarlierOf(deadline) : deadline;
+  Deadline patience = deadline;
+  // What was recalled may be old.
+  if (may_go_on) patience = Deadline::In(first ? kRecalled : kTopologyAway).EarlierOf(deadline);
   Status read = co_await ReadRecords(patience);
   topology_away_ = !read && (read.error().code() == Code::kUnavailable ||
                              read.error().code() == Code::kDeadlineExceeded);
-  if (topology_away_ && options_.outlive_topology && !may_go_on) {
-    Recall();
-    may_go_on = !members_.empty();
-  }
   if (!read && !(may_go_on && topology_away_)) co_return read;
 
   view_ = reparent::View();

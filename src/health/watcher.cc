@@ -10,7 +10,7 @@ namespace paceline::health {
 namespace {
 
 constexpr Duration kTick = 100ms;
-constexpr Duration kSaveEvery = 1s;
+constexpr Duration kSaveEvery = 250ms;  // soon: a process may be killed young
 
 }  // namespace
 

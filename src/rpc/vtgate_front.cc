@@ -9,6 +9,7 @@
 #include "rpc/live_session.h"
 #include "rpc/session_message.h"
 #include "rpc/typed_sink.h"
+#include "vtgate/version_probe.h"
 #include "vtrpc.pb.h"
 
 namespace paceline::rpc {
@@ -132,7 +133,7 @@ Result<VtgateFront::LivePtr> VtgateFront::Make(const vtrpc::CallerID& caller) {
   if (trusted) identity.groups.assign(caller.groups().begin(), caller.groups().end());
   identity.host = "grpc";
   sql::Dialect dialect;
-  dialect.flavor = options_.flavor;
+  dialect.flavor = options_.flavor.value_or(vtgate::FlavorOfVersion(gate_.server_version));
   auto live = std::make_shared<Live>(gate_, std::move(identity), dialect);
   live->uuid = NewUuid();
   live->id = live->session.identity().connection_id;
@@ -223,6 +224,11 @@ io::Task<Result<VtgateFront::LivePtr>> VtgateFront::Enter(const ::vtgate::Sessio
     co_return Fail(NotFound(message));
   }
   if (lost) state.set_in_transaction(false);  // what the client wants has happened already
+  if (fresh && !options_.flavor && gate_.server_version.empty()) {
+    Deadline patience = Deadline::In(vtgate::kVersionPatience).EarlierOf(deadline);
+    bool known = co_await vtgate::WaitForVersion(gate_, patience);
+    (void)known;
+  }
   if (fresh) {
     Result<LivePtr> made = Make(caller);
     if (!made) co_return Fail(made.error());

@@ -37,7 +37,7 @@ struct VtgateFrontOptions {
   // nothing, so it counts only where `trust_caller_id` is set.
   std::string user = "unsecure_grpc_client";
   bool trust_caller_id = false;
-  sql::Flavor flavor = sql::Flavor::kMysql;
+  std::optional<sql::Flavor> flavor;  // none: that of the servers behind
 };
 
 class VtgateFront final : public port::Vtgate {

@@ -165,6 +165,7 @@ class OneTablet final : public vtgate::Gateway {
 class VtgateFrontTest : public testing::Test {
  protected:
   void Serve(VtgateFrontOptions options) {
+    options.flavor = sql::Flavor::kMysql;
     auto topology = std::make_shared<vtgate::TopologyView>();
     topology->vschema = vschema::Snapshot::Build({}, {"ks", "other"});
     topology->shards = {{"ks", {"0"}}, {"other", {"0"}}};

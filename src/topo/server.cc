@@ -57,7 +57,8 @@ io::Task<Result<Conn*>> Server::Cell(std::string cell, Deadline deadline) {
     RememberCell(cell, info);
   } else {
     remembered = remembered_.find(cell);
-    bool away = read.error().code() == Code::kUnavailable;
+    bool away =
+        read.error().code() == Code::kUnavailable || read.error().code() == Code::kDeadlineExceeded;
     if (!away || remembered == remembered_.end()) co_return Fail(read.error());
     info = remembered->second;
   }

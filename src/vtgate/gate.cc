@@ -52,7 +52,7 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   };
   feed_ = std::make_unique<TopologyFeed>(*topo_, cache_.get(), options_.cell, std::move(take));
   feed_->Start();
-  version_ = std::make_unique<VersionProbe>(context_);
+  version_ = std::make_unique<VersionProbe>(context_, cache_.get());
   version_->Start();
   front_ = std::make_unique<MysqlFront>(loop_, context_, table_, options_.front);
   co_return Status();

@@ -9,6 +9,7 @@
 #include "value/charset.h"
 #include "vtgate/cursor_sink.h"
 #include "vtgate/field_list_sink.h"
+#include "vtgate/version_probe.h"
 
 namespace paceline::vtgate {
 
@@ -77,6 +78,8 @@ class MysqlFront::Client {
   Status UseDatabaseOfLogin();
   SessionTable::Entry Entry();
   SessionRow Describe() const;
+  // True, and the client is told, when its session was made for the wrong kind of server.
+  bool GuessedWrong();
 
   MysqlFront& front_;
   std::shared_ptr<const MysqlFrontOptions> options_;
@@ -89,6 +92,8 @@ class MysqlFront::Client {
   bool logged_in_ = false;
   bool in_command_ = false;
   bool killed_ = false;
+  bool guessed_ = false;  // the session's flavor: no server had told its own yet
+  sql::Flavor flavor_ = sql::Flavor::kMysql;
 };
 
 void MysqlFront::Client::MakeSession() {
@@ -103,7 +108,7 @@ void MysqlFront::Client::MakeSession() {
   identity.multi_statements = login.capabilities & mysql::wire::kClientMultiStatements;
   identity.local_files = login.capabilities & mysql::wire::kClientLocalFiles;
   sql::Dialect dialect;
-  dialect.flavor = FlavorOfVersion(front_.ServerVersion());
+  dialect.flavor = flavor_ = FlavorOfVersion(front_.ServerVersion());
   session_ = std::make_unique<Session>(front_.gate_, std::move(identity), dialect);
   sink_.SetAccount(session_->values().current_user);
   // A collation that the server does not know leaves the session with the server's own default.
@@ -115,6 +120,11 @@ void MysqlFront::Client::MakeSession() {
 }
 
 io::Task<Status> MysqlFront::Client::Login() {
+  // A gate that has just started does not know yet what servers stand behind it.
+  if (front_.VersionIsGuessed()) {
+    bool known = co_await WaitForVersion(front_.gate_, Deadline::In(kVersionPatience));
+    guessed_ = !known;
+  }
   mysql::wire::ServerHandshakeOptions options;
   options.server_version = front_.ServerVersion();
   options.connection_id = static_cast<uint32_t>(id_);
@@ -160,6 +170,7 @@ io::Task<void> MysqlFront::Client::Run() {
       Result<mysql::CommandPacket> packet = co_await connection_.ReadCommand(idle);
       if (!packet) break;
       if (packet->command == Command::kQuit) break;
+      if (guessed_ && GuessedWrong()) break;
       in_command_ = true;
       Status done = co_await OnCommand(*packet);
       in_command_ = false;
@@ -171,6 +182,17 @@ io::Task<void> MysqlFront::Client::Run() {
   Status flushed = co_await connection_.Flush(Deadline::In(1s));
   if (!flushed) LOG_DEBUG("client {}: {}", connection_.peer(), flushed.error().ToString());
   connection_.Shutdown();
+}
+
+bool MysqlFront::Client::GuessedWrong() {
+  guessed_ = front_.VersionIsGuessed();
+  bool right = guessed_ || FlavorOfVersion(front_.ServerVersion()) == flavor_;
+  if (!right) {
+    connection_.WriteErr(Error::FromMysql(
+        1053, "08S01",
+        "The servers behind vtgate turned out to be of another kind: connect again"));
+  }
+  return !right;
 }
 
 SessionTable::Entry MysqlFront::Client::Entry() {
@@ -493,6 +515,10 @@ const std::string& MysqlFront::ServerVersion() const {
   static const std::string before_any_tablet = "8.4.6-Paceline";
   if (!options_->server_version.empty()) return options_->server_version;
   return gate_.server_version.empty() ? before_any_tablet : gate_.server_version;
+}
+
+bool MysqlFront::VersionIsGuessed() const {
+  return options_->server_version.empty() && gate_.server_version.empty();
 }
 
 void MysqlFront::Serve(int fd) {

@@ -42,6 +42,8 @@ class MysqlFront {
     options_ = std::move(options);
   }
   const std::string& ServerVersion() const;
+  // No flag tells the version, and no server has told it yet.
+  bool VersionIsGuessed() const;
   size_t connections() const { return gate_pass_.count(); }
 
  private:

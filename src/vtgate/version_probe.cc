@@ -1,11 +1,15 @@
 #include "vtgate/version_probe.h"
 
 #include "base/log.h"
+#include "io/loop.h"
+#include "io/sleep.h"
 #include "mysql/wire/codec.h"
 #include "mysql/wire/packet.h"
 
 namespace paceline::vtgate {
 namespace {
+
+constexpr std::string_view kCopied = "server_version";  // in the local copy
 
 // The one value of a one-row answer.
 class ValueSink final : public port::ResultSink {
@@ -27,6 +31,21 @@ class ValueSink final : public port::ResultSink {
 
 }  // namespace
 
+void VersionProbe::Start() {
+  std::optional<std::string> before;
+  if (copy_ != nullptr) before = copy_->Get(kCopied, kCopied);
+  if (before && !before->empty()) Tell(std::move(*before));
+  io::Detach(Run(*this));
+}
+
+void VersionProbe::Tell(std::string version) { gate_.server_version = std::move(version); }
+
+io::Task<bool> WaitForVersion(const GateContext& gate, Deadline deadline) {
+  while (gate.server_version.empty() && !deadline.Passed(io::Loop::Current().Now()))
+    co_await io::SleepUntil(Deadline::In(10ms));
+  co_return !gate.server_version.empty();
+}
+
 io::Task<void> VersionProbe::Stop(Deadline deadline) {
   bool left = co_await running_.Close(deadline);
   if (!left) LOG_WARNING("asking for the server's version did not end in time");
@@ -40,10 +59,12 @@ io::Task<void> VersionProbe::Run(VersionProbe& self) {
       // MariaDB's own greeting has this prefix up to 10.x; drivers of MySQL would otherwise take it
       // for a MySQL 10 and ask for collations that it lacks.
       bool prefixed = version->starts_with("10.") && version->find("MariaDB") != std::string::npos;
-      self.gate_.server_version = (prefixed ? "5.5.5-" : "") + *version;
+      std::string told = (prefixed ? "5.5.5-" : "") + *version;
+      if (self.copy_ != nullptr) self.copy_->Put(kCopied, kCopied, told);  // saved with the rest
+      self.Tell(std::move(told));
       co_return;
     }
-    bool open = co_await io::Sleep(self.running_, Deadline::In(200ms));
+    bool open = co_await io::Sleep(self.running_, Deadline::In(50ms));
     if (!open) co_return;
   }
 }

@@ -63,10 +63,10 @@ io::Task<void> Vtorc::Stop(Deadline deadline) {
 
 io::Task<void> Vtorc::FindShards(Vtorc& self) {
   std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  self.RecallShards();  // a topology that is away takes seconds to be known as such
   while (pass) {
     co_await self.ReadMaintenance(Deadline::In(3s));
     auto keyspaces = co_await self.topo_.ListKeyspaces(Deadline::In(3s));
-    if (!keyspaces && self.shards_.empty()) self.RecallShards();
     if (keyspaces) {
       std::set<KeyspaceShard> now;
       bool complete = true;

@@ -2,7 +2,9 @@
 where something must be taken back; what was killed comes back by itself."""
 
 import os
+import pathlib
 import signal
+import struct
 import time
 
 from local_cluster import alive, kill, wait_until
@@ -100,6 +102,41 @@ def choose(cluster, dice, of):
     return dice.choice([uid for uid in cluster.uids() if uid != primary] if of == "replica" else list(cluster.uids()))
 
 
+def full_disk(of="primary"):
+    """Not a byte is left on a tablet's disk, until the hold is over."""
+    def act(cluster, dice, hold):
+        uid = choose(cluster, dice, of)
+        cluster.fill_disk(uid)
+        try:
+            time.sleep(hold + 4)  # that it is full is certain after 3 s
+        finally:
+            cluster.free_disk(uid)
+        return f"{uid} for {hold + 4:.1f} s"
+    return act
+
+
+def clock_jump(seconds, of="primary"):
+    """The wall clock of a tablet's host jumps, and back after the hold."""
+    def act(cluster, dice, hold):
+        uid = choose(cluster, dice, of)
+        pids = pids_of_tablet(cluster, uid, "mysqld", "mysqlctld", "vttablet")
+        move_clocks(cluster, pids, seconds)
+        try:
+            time.sleep(hold)
+        finally:
+            move_clocks(cluster, pids, 0)
+        return f"{uid} by {seconds} s for {hold:.1f} s"
+    return act
+
+
+def move_clocks(cluster, pids, seconds):
+    for pid in pids:
+        offset = pathlib.Path(cluster.environment["PACELINE_CLOCKS"]) / str(pid)
+        if offset.exists():  # not of a process that has just been started
+            with open(offset, "r+b") as file:
+                file.write(struct.pack("q", seconds * 10**9))
+
+
 NEMESES = {
     "kill mysqld of the primary": killed("mysqld"),
     "kill mysqld, mysqlctld and vttablet of the primary": killed("mysqld", "mysqlctld", "vttablet"),
@@ -117,8 +154,18 @@ NEMESES = {
     "kill vtorc": process_killed("vtorc"),
     "freeze vtorc": process_frozen("vtorc"),
     "kill vtctld": process_killed("vtctld"),
+    "freeze vtctld": process_frozen("vtctld"),
     "kill vtgate": process_killed("vtgate"),
     "freeze vtgate": process_frozen("vtgate"),
+}
+DISKS = {
+    "fill the primary's disk": full_disk(),
+    "fill a replica's disk": full_disk(of="replica"),
+}
+CLOCKS = {
+    "the primary's clock jumps an hour ahead": clock_jump(3600),
+    "the primary's clock jumps ten minutes back": clock_jump(-600),
+    "a replica's clock jumps two seconds ahead": clock_jump(2, of="replica"),
 }
 ETCD = {
     "kill a member of etcd": process_killed("etcd"),

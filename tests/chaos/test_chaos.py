@@ -1,4 +1,5 @@
-"""Two minutes of chaos on each flavor, ten in the long run; run_chaos.py says how. The checker is tested in test_history.py."""
+"""Every fault once on each flavor, ten minutes of them in the long run; run_chaos.py says how. The checker is tested in
+test_history.py."""
 
 import os
 import shutil
@@ -7,11 +8,14 @@ import pytest
 from local_cluster import FLAVORS
 from run_chaos import run
 
+ROOT = os.geteuid() == 0  # by whom alone networks are cut
+CC = shutil.which("cc") is not None
 
-@pytest.mark.long  # clean on MySQL, not yet on MariaDB: docs/verification.md
+
+@pytest.mark.long  # until it has been seen to be clean on both: docs/verification.md
 @pytest.mark.parametrize("flavor", FLAVORS)
-def test_two_minutes_are_clean(flavor):
-    wrong = run(flavor, seconds=120, seed=20261127)
+def test_each_fault_once_is_clean(flavor):
+    wrong = run(flavor, seconds=120, seed=20261127, clocks=CC, once=True)
     assert not wrong, "\n".join(wrong[:20])
 
 
@@ -21,6 +25,6 @@ def test_two_minutes_are_clean(flavor):
 def test_ten_minutes_of_everything_are_clean(flavor, topo):
     if topo == "etcd" and not shutil.which("etcd"):
         pytest.skip("no etcd in PATH")
-    network = os.geteuid() == 0 and shutil.which("nft") is not None
-    wrong = run(flavor, topo=topo, seconds=600, seed=20261127, network=network)
+    network = ROOT and shutil.which("nft") is not None
+    wrong = run(flavor, topo=topo, seconds=600, seed=20261127, network=network, clocks=CC)
     assert not wrong, "\n".join(wrong[:20])

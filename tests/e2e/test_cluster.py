@@ -150,6 +150,23 @@ def test_prepared_statements_in_text(cluster, sql):
     sql("DEALLOCATE PREPARE greet")
 
 
+def test_a_gate_that_has_just_started_knows_its_servers(cluster):
+    """What a session means by its words depends on the servers' flavor, so the first client of a new gate waits for it."""
+    def connects():
+        return cluster.connect(connect_timeout=20)
+
+    for copy in ("kept", "lost"):
+        kill(cluster.pid("vtgate"))
+        if copy == "lost":
+            (cluster.data_dir / "vtgate.topo").unlink()
+        with wait_until(connects, 30, "vtgate to be back") as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            cursor.execute("SELECT COUNT(*) FROM greetings")
+            assert cursor.fetchone()[0] >= 0
+            cursor.execute("SELECT VERSION()")
+            assert ("MariaDB" in cursor.fetchone()[0]) == (cluster.flavor == "mariadb")
+
+
 def test_show_vitess(cluster, sql):
     tablets = sql("SHOW VITESS_TABLETS")
     assert sorted(row[5] for row in tablets) == [f"{cluster.cell}-0000000{uid}" for uid in cluster.uids()]

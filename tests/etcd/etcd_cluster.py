@@ -62,8 +62,20 @@ def kill_and_lose(cluster, member, also_snapshots=False):
     lose_disk(cluster, member, also_snapshots)
 
 
-def snapshots(cluster):
-    return sorted(path.name for n in MEMBERS for path in (cluster.data_dir / f"etcd-{n}.snapshots").glob("*.db"))
+def revision(cluster):
+    """How far etcd's data has come."""
+    done = subprocess.run(["etcdctl", f"--endpoints=127.0.0.1:{cluster.port(15790)}", "get", "x", "-w", "json"],
+                          env={**os.environ, "ETCDCTL_API": "3"}, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["header"]["revision"]
 
 
-__all__ = ["MEMBERS", "alive", "etcd_of_peers", "healthy", "identity", "kill_and_lose", "lose_disk", "membership", "snapshots", "wait_whole"]
+def all_have_a_snapshot(cluster, of_revision):
+    """Every member has kept a snapshot that is at least so new; members take none while nothing changes."""
+    def newest(member):
+        names = (path.name for path in (cluster.data_dir / f"etcd-{member}.snapshots").glob("*.db"))
+        return max((int(name.split("-")[2]) for name in names), default=0)  # <taken>-<cluster>-<revision>-<digest>.db
+    return all(newest(member) >= of_revision for member in MEMBERS)
+
+
+__all__ = ["MEMBERS", "alive", "all_have_a_snapshot", "etcd_of_peers", "healthy", "identity", "kill_and_lose", "lose_disk",
+           "membership", "revision", "wait_whole"]

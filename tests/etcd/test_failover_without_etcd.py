@@ -24,19 +24,28 @@ def leader(cluster):
     return found[0] if len(found) == 1 else None
 
 
-# A vtorc that starts while etcd is away does not fail over yet: docs/verification.md.
-@pytest.mark.parametrize("vtorc_too", [pytest.param(False, id="vtorc_lives"),
-                                       pytest.param(True, id="vtorc_starts_anew", marks=pytest.mark.long)])
+def has_copied(cluster, orc):
+    """That vtorc has written down the shard and all of its tablets."""
+    words = (cluster.data_dir / f"{orc}.topo").read_text().split()
+    text = b" ".join(bytes.fromhex(word) for word in words if len(word) % 2 == 0 and set(word) <= set("0123456789abcdef"))
+    names = [f"global/keyspaces/{cluster.keyspace}/shards/0/Shard"]
+    names += [f"{cluster.cell}/tablets/{cluster.cell}-{uid:010d}/Tablet" for uid in cluster.uids()]
+    return all(name.encode() in text for name in names)
+
+
+@pytest.mark.parametrize("vtorc_too", [False, True], ids=["vtorc_lives", "vtorc_starts_anew"])
 def test_primary_killed_while_etcd_is_away(vtorc_too):
     with LocalCluster("mysql", topo="etcd", vtorc=True) as cluster:
         wait_whole(cluster, 30)
         with Ledger(cluster, writers=3) as ledger:
             wait_until(lambda: len(ledger.acknowledged) > 50, 20, "the load to be under way")
             old = leader(cluster)
+            orcs = [name for name in cluster.pids() if name.startswith("vtorc")]
+            wait_until(lambda: all(has_copied(cluster, orc) for orc in orcs), 20, "each vtorc to have a copy of the topology")
             frozen = cluster.freeze_etcd()
             try:
                 if vtorc_too:
-                    for orc in [name for name in cluster.pids() if name.startswith("vtorc")]:
+                    for orc in orcs:
                         pid = cluster.pid(orc)
                         kill(pid)
                         wait_until(lambda: cluster.pid(orc) != pid, 20, "another vtorc")  # noqa: B023

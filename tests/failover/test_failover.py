@@ -15,7 +15,7 @@ GAP = {  # seconds; the goals stand in bench/failover_lib/table.py
     "PlannedReparentShard": 5,
     "kill -9 of mysqld": 8,
     "kill -9 of mysqld, mysqlctld and vttablet": 10,
-    "SIGSTOP of mysqld, mysqlctld and vttablet": 12,
+    "SIGSTOP of mysqld and vttablet": 12,
 }
 
 

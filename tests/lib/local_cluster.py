@@ -1,5 +1,6 @@
 """A local cluster of real processes, for tests: started under its own folder and ports, stopped and removed afterwards."""
 
+import errno
 import fcntl
 import json
 import os
@@ -106,8 +107,10 @@ def run(argv, seconds=60, check=True, **options):
 class LocalCluster:
     """with LocalCluster("mysql", tablets=3) as cluster: ...   Serves when entered; purged when left."""
 
-    def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace", vtorc=False, vtgate_threads=0,
-                 gate_in_tablet=False):
+    def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace", vtorc=False, disk_mb=0,
+                 environment=None, vtgate_threads=0, gate_in_tablet=False):
+        """`disk_mb`: each tablet has a disk of its own, of that size, which fill_disk fills; needs root. `environment`: of all
+        processes, beside this one's."""
         if not (BIN / "paceline").exists():
             raise AssertionError(f"no paceline in {BIN}: build it with tools/build")
         self.flavor, self.tablets, self.topo, self.cell, self.keyspace = flavor, tablets, topo, cell, keyspace
@@ -115,6 +118,7 @@ class LocalCluster:
         self.data_dir = pathlib.Path(tempfile.mkdtemp(prefix="paceline-"))
         self.data_dir.chmod(0o755)  # mysqld runs as another user
         self.vtorc, self.vtgate_threads, self.gate_in_tablet = vtorc, vtgate_threads, gate_in_tablet
+        self.disk_mb, self.environment = disk_mb, {**os.environ, **(environment or {})}
         self.failed = False  # set by whoever shares a cluster among tests, when one of them failed
 
     def __enter__(self):
@@ -136,6 +140,8 @@ class LocalCluster:
         for pid in self.leftovers():
             print(f"process {pid} of {self.data_dir} outlived its cluster and is killed")
             kill(pid)
+        for uid in self.uids() if self.disk_mb else []:
+            run(["umount", self.folder(uid)], check=False)
         shutil.rmtree(self.data_dir, ignore_errors=True)
         release_base_port(self.base_port)
 
@@ -150,7 +156,28 @@ class LocalCluster:
                 f"--schema={REPO / 'schema/greetings.sql'}", *self.flags()]
 
     def up(self):
-        return run(self.up_command(), seconds=300)
+        for uid in self.uids() if self.disk_mb else []:
+            if not self.folder(uid).exists():
+                self.folder(uid).mkdir()
+                run(["mount", "-t", "tmpfs", "-o", f"size={self.disk_mb}m,mode=755", "tmpfs", self.folder(uid)])
+        return run(self.up_command(), seconds=300, env=self.environment)
+
+    def folder(self, uid):
+        return self.data_dir / f"vt_{uid:010d}"
+
+    def fill_disk(self, uid):
+        """Until not a byte is left on that tablet's disk."""
+        with open(self.folder(uid) / "filler", "wb", buffering=0) as filler:
+            for size in (1 << 20, 4096):
+                try:
+                    while True:
+                        filler.write(b"f" * size)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
+
+    def free_disk(self, uid):
+        (self.folder(uid) / "filler").unlink(missing_ok=True)
 
     def down(self, purge=False):
         return run([BIN / "paceline", "down", f"--data-dir={self.data_dir}", *(["--purge"] if purge else [])],

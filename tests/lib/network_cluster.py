@@ -142,7 +142,7 @@ class NetworkCluster(LocalCluster):
     def _start(self, name):
         log = open(self.data_dir / "log" / f"{name}.log", "a")
         self._processes[name] = subprocess.Popen(self._commands[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                 env={**os.environ, "VTDATAROOT": str(self.data_dir)})
+                                                 env={**self.environment, "VTDATAROOT": str(self.data_dir)})
         log.close()
 
     def _restart(self):

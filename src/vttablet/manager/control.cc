@@ -105,6 +105,8 @@ io::Task<Status> Manager::FillFromMysqld(agent::TabletStateResponse& out, Deadli
     out.set_source_host(status.source_host);
     out.set_source_port(status.source_port);
     out.set_io_running(status.io == mysqld::ThreadState::kRunning);
+    // A Fence that was remembered and could not stop the stream has fenced nothing.
+    if (status.io != mysqld::ThreadState::kStopped) out.set_fenced(false);
     out.set_sql_running(status.applier == mysqld::ThreadState::kRunning);
     out.set_replication_error(status.io_error.empty() ? status.applier_error : status.io_error);
     out.set_replication_lag_ms(status.lag ? *status.lag / 1ms : -1);

@@ -80,6 +80,7 @@ io::Task<Result<TabletAlias>> ReparentDriver::Run(Deadline deadline) {
 
 io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
   reparent::Attempt attempt;
+  Deadline patience = Deadline::In(3s);
   Status seen = co_await Observe(deadline);
   for (;;) {
     if (!seen) co_return Fail(seen.error());
@@ -88,6 +89,15 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
                      reparent::ActionName(options_.request.action), options_.shard.ToString());
     }
     Step step = reparent::NextStep(observer_.view(), options_.request, attempt);
+    // Whom a busy host keeps from answering for a moment is not gone: a person would ask again.
+    const auto* refuse = std::get_if<reparent::Refuse>(&step);
+    if (refuse != nullptr && refuse->code == Code::kUnavailable && !options_.outlive_topology &&
+        options_.request.action != reparent::Action::kEmergency &&
+        !patience.Passed(io::Loop::Current().Now())) {
+      co_await Pause(200ms);
+      seen = co_await Observe(deadline);
+      continue;
+    }
     std::string line = reparent::Describe(step);
     LOG_INFO("{}: {}", options_.shard.ToString(), line);
     if (told_) told_(line);
@@ -98,8 +108,7 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
       }
       co_return done->primary;
     }
-    if (const auto* refuse = std::get_if<reparent::Refuse>(&step))
-      co_return Fail(RefusalError(*refuse));
+    if (refuse != nullptr) co_return Fail(RefusalError(*refuse));
     StepResult result = co_await Do(step, deadline);
     for (const auto& [alias, error] : result.errors) {
       if (told_) told_(alias.ToString() + ": " + error);

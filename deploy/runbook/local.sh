@@ -8,6 +8,9 @@ tablets=${PACELINE_TABLETS:-5}
 data=${PACELINE_DATA_DIR:-$repo/data}
 base_port=${PACELINE_BASE_PORT:-15000}
 vtctld=${VTCTLD_SERVER:-localhost:$((base_port + 999))}
+# A cluster under --tls has certificates for its people.
+tls=()
+[ ! -f "$data/tls/client.pem" ] || tls=(--vtctld-grpc-ca "$data/tls/ca.pem" --vtctld-grpc-cert "$data/tls/client.pem" --vtctld-grpc-key "$data/tls/client-key.pem")
 
 # Tries a command each fifth of a second until it succeeds; after the given seconds, says what was waited for.
 wait_for() {

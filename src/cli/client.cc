@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/flags.h"
@@ -43,7 +44,10 @@ std::string GlobalHelp() {
          "  --compact                   JSON without fields that are not set\n"
          "  --vtctld-grpc-ca, --vtctld-grpc-cert, --vtctld-grpc-key <file>, "
          "--vtctld-grpc-server-name <name>\n"
-         "                              TLS to vtctld\n" +
+         "                              TLS to vtctld\n"
+         "  --grpc-auth-static-client-creds <file>\n"
+         "                              {\"Username\": name, \"Password\": token} for a vtctld "
+         "that asks who calls\n" +
          CommandList() +
          "\n\"vtctldclient help <command>\" tells a command's flags; \"completion bash\" and "
          "\"completion zsh\" print a script\n"
@@ -72,7 +76,8 @@ Error WithAdvice(const Error& error, const std::string& server) {
 // Flags of vtctld that --server=internal takes.
 bool IsInternalFlag(std::string_view name) {
   return name.starts_with("topo-") || name.starts_with("backup-storage-") ||
-         name.starts_with("file-backup-storage-") || name.starts_with("s3-backup-");
+         name.starts_with("file-backup-storage-") || name.starts_with("s3-backup-") ||
+         name.starts_with("tablet-manager-grpc-");
 }
 
 using Runner = io::Task<Status> (*)(std::vector<std::string>, Globals, port::Vtctld&,
@@ -86,6 +91,19 @@ io::Task<Status> Connected(io::Loop& loop, std::vector<std::string> words, Globa
   options.cert_file = globals.tls_cert;
   options.key_file = globals.tls_key;
   options.server_name = globals.tls_server_name;
+  if (!globals.credentials_file.empty()) {
+    Result<std::string> text = ReadLocalFile(globals.credentials_file);
+    if (!text) co_return Fail(text.error());
+    const nlohmann::json json = nlohmann::json::parse(*text, nullptr, false);
+    for (const auto& [key, name] : {std::pair("Username", "username"), {"Password", "password"}}) {
+      if (!json.is_object() || !json.contains(key) || !json[key].is_string()) {
+        co_return Fail(Code::kInvalidArgument,
+                       "{}: not a JSON object with the texts Username and Password",
+                       globals.credentials_file);
+      }
+      options.metadata.emplace_back(name, json[key].get<std::string>());
+    }
+  }
   Result<rpc::ChannelPtr> channel = rpc::Channel::Open(loop, globals.server, options);
   if (!channel) co_return Fail(channel.error());
   std::unique_ptr<port::Vtctld> vtctld = rpc::NewVtctldClient(*channel);
@@ -185,6 +203,7 @@ Result<Globals> TakeGlobals(std::vector<std::string>* words) {
                         {"vtctld-grpc-cert", &globals.tls_cert, nullptr},
                         {"vtctld-grpc-key", &globals.tls_key, nullptr},
                         {"vtctld-grpc-server-name", &globals.tls_server_name, nullptr},
+                        {"grpc-auth-static-client-creds", &globals.credentials_file, nullptr},
                         {"vtctl-client-protocol", &ignored, nullptr},
                         {"vtctld-client-protocol", &ignored, nullptr},
                         {"alsologtostderr", nullptr, nullptr},
@@ -337,6 +356,8 @@ int VtctlclientMain(const std::vector<std::string>& arguments) {
   flags.Text("vtctld-grpc-key", &globals.tls_key, "file of its key");
   flags.Text("vtctld-grpc-server-name", &globals.tls_server_name,
              "the name in vtctld's certificate");
+  flags.Text("grpc-auth-static-client-creds", &globals.credentials_file,
+             "file with {\"Username\": name, \"Password\": token}");
   flags.Ignored("vtctl-client-protocol", true);
   flags.Ignored("alsologtostderr", false);
   flags.Ignored("logtostderr", false);

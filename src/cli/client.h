@@ -32,6 +32,7 @@ struct Globals {
   bool json = false, compact = false, help = false;
   std::string tls_ca, tls_cert, tls_key, tls_server_name;
   std::vector<std::string> internal_flags;  // of topology and backups, for --server=internal
+  std::string credentials_file;  // {"Username": ..., "Password": ...}, as Vitess's clients have
 };
 // Takes the global flags out of `words`, before and behind the command's name, up to "--".
 // Errors: kInvalidArgument naming the flag.

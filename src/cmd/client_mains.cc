@@ -15,12 +15,14 @@ io::Task<Status> UseInternal(io::Loop& loop, std::vector<std::string> arguments,
   FlagSet flags("vtctldclient --server=internal", "", "");
   common.AddTo(flags);
   backups.AddTo(flags);
+  PeerTlsFlags tls;
+  tls.AddTo(flags, "tablet-manager-grpc", "tablets");
   Status parsed = flags.ParseFlagsOnly(arguments);
   if (!parsed) co_return parsed;
   UseBackupCredentials();
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(common.topo);
   if (!topo) co_return Fail(topo.error());
-  TabletChannels channels(loop);
+  TabletChannels channels(loop, tls);
   drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };

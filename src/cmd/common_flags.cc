@@ -38,6 +38,68 @@ std::string CommonFlags::GrpcListenAddress() const {
   return fmt::format("{}:{}", host.empty() ? "0.0.0.0" : host, grpc_port);
 }
 
+Status CommonFlags::CheckTls() const {
+  if (grpc_cert.empty() != grpc_key.empty()) {
+    return Fail(Code::kInvalidArgument, "--grpc-cert and --grpc-key need each other");
+  }
+  if (!grpc_ca.empty() && grpc_cert.empty()) {
+    return Fail(Code::kInvalidArgument, "--grpc-ca needs --grpc-cert and --grpc-key");
+  }
+  return {};
+}
+
+Result<std::shared_ptr<io::TlsContext>> CommonFlags::NativeTls() const {
+  if (grpc_cert.empty()) return std::shared_ptr<io::TlsContext>();
+  io::TlsOptions options;
+  options.cert_file = grpc_cert;
+  options.key_file = grpc_key;
+  options.ca_file = grpc_ca;
+  options.require_peer_certificate = !grpc_ca.empty();
+  return io::TlsContext::Server(options);
+}
+
+void PeerTlsFlags::AddTo(FlagSet& flags, const std::string& prefix, const std::string& whom) {
+  flags.Text(prefix + "-ca", &ca, "TLS to " + whom + ": CA that their certificates are signed by");
+  flags.Text(prefix + "-cert", &cert, "certificate to show them");
+  flags.Text(prefix + "-key", &key, "its key");
+  flags.Text(prefix + "-server-name", &server_name,
+             "name in their certificates; empty: the host of their address");
+}
+
+Status PeerTlsFlags::Check(const std::string& prefix) const {
+  if (cert.empty() == key.empty()) return {};
+  return Fail(Code::kInvalidArgument, "--{0}-cert and --{0}-key need each other", prefix);
+}
+
+rpc::ChannelOptions PeerTlsFlags::Channel() const {
+  rpc::ChannelOptions options;
+  options.tls = on();
+  options.ca_file = ca;
+  options.cert_file = cert;
+  options.key_file = key;
+  options.server_name = server_name;
+  return options;
+}
+
+Result<std::shared_ptr<io::TlsContext>> PeerTlsFlags::Native(const std::string& host) const {
+  if (!on()) return std::shared_ptr<io::TlsContext>();
+  io::TlsOptions options;
+  options.ca_file = ca;
+  options.cert_file = cert;
+  options.key_file = key;
+  options.server_name = server_name.empty() ? host : server_name;
+  return io::TlsContext::Client(options);
+}
+
+void AccessFlags::AddTo(FlagSet& flags) {
+  flags.Text("access-users-file", &guard.users_file,
+             "who may do what: names, roles, hashed tokens; empty: this machine and who shows a "
+             "certificate (--grpc-ca), as admin");
+  flags.Text("audit-log-file", &guard.audit_file,
+             "JSON lines of what was done and refused; empty: the log");
+  flags.Bool("access-open", &guard.open, "everybody may do everything: for a laboratory");
+}
+
 std::optional<int> ParseOrExit(FlagSet& flags, const std::vector<std::string>& arguments) {
   Status parsed = flags.ParseFlagsOnly(arguments);
   if (!parsed) {

@@ -5,7 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "access/guard.h"
 #include "base/flags.h"
+#include "io/tls.h"
+#include "rpc/channel.h"
 #include "topo/open.h"
 
 namespace paceline::cmd {
@@ -21,8 +24,31 @@ struct CommonFlags {
   std::string log_level = "info";
 
   void AddTo(FlagSet& flags);
+  // Errors: kInvalidArgument for a certificate without its key, or a CA without a certificate.
+  Status CheckTls() const;
+  // For the native data plane; null without certificate. Errors: unreadable files.
+  Result<std::shared_ptr<io::TlsContext>> NativeTls() const;
   // host for listening; "" is every address.
   std::string GrpcListenAddress() const;
+};
+
+// TLS of this process as a client of others, in Vitess's names: --<prefix>-ca and so on.
+struct PeerTlsFlags {
+  std::string ca, cert, key, server_name;
+  // `prefix`: "tablet-grpc"; `whom`: "tablets".
+  void AddTo(FlagSet& flags, const std::string& prefix, const std::string& whom);
+  bool on() const { return !ca.empty() || !cert.empty(); }
+  // Errors: kInvalidArgument for a key without a certificate, or the other way round.
+  Status Check(const std::string& prefix) const;
+  rpc::ChannelOptions Channel() const;
+  // For the native data plane to `host`; null when off. Errors: unreadable files.
+  Result<std::shared_ptr<io::TlsContext>> Native(const std::string& host) const;
+};
+
+// Who may administer: vtctld's and vtorc's.
+struct AccessFlags {
+  access::GuardOptions guard;
+  void AddTo(FlagSet& flags);
 };
 
 // What main does first: parses, answers --help and --version. Empty: go on. Else the exit code.

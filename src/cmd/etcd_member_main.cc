@@ -54,7 +54,8 @@ int EtcdMemberMain(const std::vector<std::string>& arguments) {
   flags.TextList("etcd-args", &options.etcd_args, "more flags for etcd");
   flags.Text("tls-cert", &options.tls_cert, "certificate of etcd, for clients and peers");
   flags.Text("tls-key", &options.tls_key, "its key");
-  flags.Text("tls-ca", &options.tls_ca, "their CA");
+  flags.Text("tls-ca", &options.tls_ca,
+             "their CA; clients and peers must show a certificate of it");
   flags.Time("hung-after", &options.hung_after, "an etcd silent for so long is started anew");
   flags.Text("log-level", &log_level, "debug, info, warning or error");
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;

@@ -61,6 +61,7 @@ constexpr Role kRoles[] = {
     {"mysqlctl", MysqlctlRole, "one command on one mysqld"},
     {"mysqlctld", MysqlctldMain, "owns one mysqld's process"},
     {"etcd-member", EtcdMemberMain, "one member of etcd, which heals by itself"},
+    {"access-token", AccessTokenMain, "make a token for who administers a cluster"},
 };
 
 int Help(std::ostream& out) {

@@ -15,6 +15,7 @@ int VtctldMain(const std::vector<std::string>& arguments);
 int VtctldclientMain(const std::vector<std::string>& arguments);
 int VtctlclientMain(const std::vector<std::string>& arguments);
 int EtcdMemberMain(const std::vector<std::string>& arguments);
+int AccessTokenMain(const std::vector<std::string>& arguments);
 int MysqlctldMain(const std::vector<std::string>& arguments);
 
 // An environment variable, "" when unset.

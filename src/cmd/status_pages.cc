@@ -5,12 +5,14 @@
 namespace paceline::cmd {
 
 StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about,
-                      const std::string& address, int port, std::function<Status()> ready) {
+                      const std::string& address, int port, std::function<Status()> ready,
+                      std::shared_ptr<access::Guard> guard) {
   StatusPages made;
   if (port == 0) return made;
   web::ServerOptions options;
   options.address = address;
   options.port = static_cast<uint16_t>(port);
+  if (guard != nullptr) options.doorway = web::Doorway{std::move(guard), web::RoleOfPage};
   made.server = std::make_unique<web::Server>(loop, options);
   web::Program named;
   named.name = program;

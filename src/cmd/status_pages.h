@@ -20,7 +20,8 @@ struct StatusPages {
   std::unique_ptr<web::Pages> pages;
 };
 StatusPages MakePages(io::Loop& loop, const std::string& program, const std::string& about,
-                      const std::string& address, int port, std::function<Status()> ready);
+                      const std::string& address, int port, std::function<Status()> ready,
+                      std::shared_ptr<access::Guard> guard = nullptr);
 
 web::Source<web::ClusterView> ClusterSource(topo::Server& topo);
 web::TabletView ViewOf(const vttablet::Manager& manager);

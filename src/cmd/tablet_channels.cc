@@ -8,8 +8,7 @@ namespace paceline::cmd {
 std::shared_ptr<port::TabletManager> TabletChannels::Connect(const record::Tablet& tablet) {
   rpc::ChannelPtr& channel = channels_[tablet.GrpcAddress()];
   if (channel == nullptr) {
-    Result<rpc::ChannelPtr> opened =
-        rpc::Channel::Open(loop_, tablet.GrpcAddress(), rpc::ChannelOptions());
+    Result<rpc::ChannelPtr> opened = rpc::Channel::Open(loop_, tablet.GrpcAddress(), options_);
     if (!opened) {
       LOG_ERROR("tablet {}: {}", tablet.alias.ToString(), opened.error().ToString());
       return std::make_shared<port::TabletManager>();  // answers kUnimplemented to everything

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "cmd/common_flags.h"
 #include "io/loop.h"
 #include "port/tablet_manager.h"
 #include "record/record.h"
@@ -15,12 +16,13 @@ namespace paceline::cmd {
 
 class TabletChannels {
  public:
-  explicit TabletChannels(io::Loop& loop) : loop_(loop) {}
+  TabletChannels(io::Loop& loop, const PeerTlsFlags& tls) : loop_(loop), options_(tls.Channel()) {}
   std::shared_ptr<port::TabletManager> Connect(const record::Tablet& tablet);
   io::Task<void> Close();
 
  private:
   io::Loop& loop_;
+  rpc::ChannelOptions options_;
   std::map<std::string, rpc::ChannelPtr> channels_;
 };
 

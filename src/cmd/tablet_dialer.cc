@@ -139,10 +139,16 @@ port::QueryServicePtr TabletDialer::Dial(const record::Tablet& tablet) {
     native::ClientOptions options;
     options.address = io::Address::Tcp(tablet.hostname, static_cast<uint16_t>(native_port));
     options.tablet = tablet.alias;
+    Result<std::shared_ptr<io::TlsContext>> tls = tls_.Native(tablet.hostname);
+    if (!tls) {
+      LOG_ERROR("tablet {}: {}", tablet.alias.ToString(), tls.error().ToString());
+      return nullptr;
+    }
+    options.tls = *tls;
     service = std::make_shared<NativeTablet>(std::move(options));
   } else {
     Result<rpc::ChannelPtr> channel =
-        rpc::Channel::Open(loop_, tablet.GrpcAddress(), rpc::ChannelOptions());
+        rpc::Channel::Open(loop_, tablet.GrpcAddress(), tls_.Channel());
     if (!channel) {
       LOG_ERROR("tablet {}: {}", tablet.alias.ToString(), channel.error().ToString());
       return nullptr;

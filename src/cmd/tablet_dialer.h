@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 
+#include "cmd/common_flags.h"
 #include "io/loop.h"
 #include "vtgate/gate.h"
 
@@ -14,14 +15,15 @@ namespace paceline::cmd {
 class TabletDialer final : public vtgate::Gate::Dialer {
  public:
   // `own`: the query service that this process itself has for `own_alias` on this loop; null: none.
-  explicit TabletDialer(io::Loop& loop, record::TabletAlias own_alias = {},
-                        port::QueryService* own = nullptr)
-      : loop_(loop), own_alias_(std::move(own_alias)), own_(own) {}
+  TabletDialer(io::Loop& loop, PeerTlsFlags tls, record::TabletAlias own_alias = {},
+               port::QueryService* own = nullptr)
+      : loop_(loop), tls_(std::move(tls)), own_alias_(std::move(own_alias)), own_(own) {}
   port::QueryServicePtr Dial(const record::Tablet& tablet) override;
   port::QueryServicePtr Last(const record::TabletAlias& alias) const override;
 
  private:
   io::Loop& loop_;
+  PeerTlsFlags tls_;
   record::TabletAlias own_alias_;
   port::QueryService* own_;
   std::map<record::TabletAlias, port::QueryServicePtr> last_;

@@ -7,6 +7,7 @@
 #include "cmd/tablet_channels.h"
 #include "io/blocking.h"
 #include "io/signal.h"
+#include "rpc/administration.h"
 #include "rpc/server.h"
 #include "rpc/vtctld.h"
 #include "vtctld/vtctld.h"
@@ -14,11 +15,15 @@
 namespace paceline::cmd {
 namespace {
 
-io::Task<int> Serve(CommonFlags flags, BackupFlags backups, io::Loop& loop,
-                    io::SignalWatch& signals) {
+io::Task<int> Serve(CommonFlags flags, BackupFlags backups, PeerTlsFlags tls, AccessFlags access,
+                    io::Loop& loop, io::SignalWatch& signals) {
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(flags.topo);
   if (!topo) co_return FailWith(topo.error().Context("vtctld"));
-  TabletChannels channels(loop);
+  Result<std::shared_ptr<access::Guard>> guard =
+      access::Guard::Make(access.guard, Metrics::Process());
+  if (!guard) co_return FailWith(guard.error().Context("vtctld"));
+  if (access.guard.open) LOG_WARNING("--access-open: everybody who reaches vtctld is admin");
+  TabletChannels channels(loop, tls);
   drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };
@@ -30,9 +35,11 @@ io::Task<int> Serve(CommonFlags flags, BackupFlags backups, io::Loop& loop,
   listen.cert_file = flags.grpc_cert;
   listen.key_file = flags.grpc_key;
   listen.client_ca_file = flags.grpc_ca;
+  listen.guard = *guard;
+  listen.describe = rpc::DescribeAdministration;
   Status listening = grpc.Start(listen);
-  StatusPages web =
-      MakePages(loop, "vtctld", "", flags.bind_address, flags.port, [] { return Status(); });
+  StatusPages web = MakePages(
+      loop, "vtctld", "", flags.bind_address, flags.port, [] { return Status(); }, *guard);
   if (listening && web.server) {
     web.pages->AddCluster(ClusterSource(**topo));
     listening = web.server->Start();
@@ -66,12 +73,19 @@ int VtctldMain(const std::vector<std::string>& arguments) {
   common.AddTo(flags);
   BackupFlags backups;
   backups.AddTo(flags);
+  PeerTlsFlags tls;
+  tls.AddTo(flags, "tablet-manager-grpc", "tablets");
+  AccessFlags access;
+  access.AddTo(flags);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
+  Status checked = common.CheckTls();
+  if (checked) checked = tls.Check("tablet-manager-grpc");
+  if (!checked) return FailWith(checked.error().Context("vtctld"));
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("vtctld", common.log_level);
   UseBackupCredentials();
-  return io::RunUntilDone(loop, Serve(common, backups, loop, signals));
+  return io::RunUntilDone(loop, Serve(common, backups, tls, access, loop, signals));
 }
 
 }  // namespace paceline::cmd

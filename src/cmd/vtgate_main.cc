@@ -31,6 +31,7 @@ struct GateFlags {
   bool require_tls = false, proxy_protocol = false;
   Duration reload_interval{0};
   std::string local_copy;
+  PeerTlsFlags tablet_tls;
   int64_t threads = 0, connections = 10'000;
   Duration query_timeout = 1h, idle_timeout = 8h, lag_low = 30s, lag_high = 2h, drain = 5s;
   vtgate::BufferOptions buffer;  // of the whole process
@@ -103,6 +104,7 @@ void Declare(FlagSet& flags, GateFlags& f) {
   flags.Int("mysql-server-max-connections", &f.connections, "clients at most");
   flags.Time("query-timeout", &f.query_timeout, "limit for one statement");
   DeclareFailover(flags, f);
+  f.tablet_tls.AddTo(flags, "tablet-grpc", "tablets, by gRPC and the native data plane");
   flags.Time("mysql-server-idle-timeout", &f.idle_timeout, "after which idle clients are closed");
   flags.Time("discovery-low-replication-lag", &f.lag_low, "replicas below it are preferred");
   flags.Time("discovery-high-replication-lag-minimum-serving", &f.lag_high,
@@ -185,6 +187,7 @@ struct Process {
   std::vector<std::unique_ptr<io::Listener>> listeners;
   size_t next = 0;
   io::Gate accepting;
+  std::vector<Metrics::Callback> metrics;
   // The first thread's gate also serves gRPC and the pages.
   std::unique_ptr<rpc::VtgateFront> grpc_front;
   std::unique_ptr<rpc::Server> grpc;
@@ -250,6 +253,11 @@ io::Task<Status> StartGrpc(Process& p) {
   p.web = MakePages(*first->loop, "vtgate", cell, f.common.bind_address, f.common.port,
                     [gate] { return Ready(*gate); });
   if (p.web.server) {
+    Metrics& metrics = Metrics::Process();
+    const vtgate::SessionTable* table = &p.table;
+    p.metrics.push_back(
+        metrics.AddCallback("MysqlServerConnCount", "clients connected now", CallbackKind::kGauge,
+                            [table] { return static_cast<int64_t>(table->connections()); }));
     p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); },
                          [gate] { return VschemaJson(*gate); });
     Status served = p.web.server->Start();
@@ -260,11 +268,13 @@ io::Task<Status> StartGrpc(Process& p) {
 
 io::Task<void> AcceptLoop(Process& p, io::Listener& listener) {
   std::optional<io::Gate::Pass> pass = p.accepting.Enter();
+  Counter& accepted = Metrics::Process().AddCounter("MysqlServerConnAccepted", "clients let in");
   while (pass) {
     Result<int> fd = co_await listener.Accept(Deadline::Never());
     if (!fd) co_return;
     GateThread* thread = p.threads[p.next++ % p.threads.size()].get();
     int client = *fd;
+    accepted.Add();
     thread->loop->Post([thread, client] { thread->gate->front().Serve(client); });
   }
 }
@@ -302,9 +312,10 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
     GateThread* thread = p.threads.back().get();
     if (query == nullptr) thread->thread = std::make_unique<LoopThread>();
     thread->loop = query == nullptr ? &thread->thread->loop() : &query->loop(i);
-    thread->dialer = query == nullptr ? std::make_unique<TabletDialer>(*thread->loop)
-                                      : std::make_unique<TabletDialer>(
-                                            *thread->loop, p.tablet->alias(), &query->server(i));
+    thread->dialer = query == nullptr
+                         ? std::make_unique<TabletDialer>(*thread->loop, f.tablet_tls)
+                         : std::make_unique<TabletDialer>(*thread->loop, f.tablet_tls,
+                                                          p.tablet->alias(), &query->server(i));
     vtgate::GateOptions own = options;
     own.saves_local_copy = i == 0;
     vtgate::SessionTable* table = &p.table;
@@ -345,6 +356,7 @@ io::Task<void> Stop(Process& p) {
   Deadline deadline = Deadline::In(p.flags.drain);
   if (p.web.server) p.web.server->Stop();
   p.web = {};
+  p.metrics.clear();
   if (p.grpc) {
     Status down = co_await p.grpc->Shutdown(deadline);
     if (!down) LOG_WARNING("{}", down.error().ToString());
@@ -431,6 +443,9 @@ int VtgateMain(const std::vector<std::string>& arguments) {
   }
   Status cell = record::ValidateName("cell", f.common.cell);
   if (!cell) return FailWith(cell.error().Context("vtgate: --cell"));
+  Status checked = f.common.CheckTls();
+  if (checked) checked = f.tablet_tls.Check("tablet-grpc");
+  if (!checked) return FailWith(checked.error().Context("vtgate"));
   if (f.auth == "static") {
     auto rsa_key = mysql::wire::RsaKey::Generate();
     if (!rsa_key) return FailWith(rsa_key.error().Context("vtgate"));

@@ -1,5 +1,7 @@
 #include <signal.h>
 
+#include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
@@ -26,6 +28,8 @@ struct OrcFlags {
   vtorc::VtorcOptions options;
   bool allow_recovery = true;
   std::string local_copy;
+  PeerTlsFlags manager_tls, tablet_tls;
+  AccessFlags access;
 };
 
 nlohmann::json ProblemsJson(const vtorc::Vtorc& orc) {
@@ -45,6 +49,20 @@ nlohmann::json ProblemsJson(const vtorc::Vtorc& orc) {
                       {"problems", problems}});
   }
   return shards;
+}
+
+std::vector<MetricSample> ProblemSamples(const vtorc::Vtorc& orc) {
+  std::map<std::vector<std::string>, int64_t> samples;  // one for each set of labels
+  for (const vtorc::ShardReport& report : orc.Report()) {
+    const size_t slash = report.shard.find('/');
+    for (const vtorc::Problem& problem : report.problems) {
+      samples[{problem.analysis, problem.tablet.ToString(), report.shard.substr(0, slash),
+               slash == std::string::npos ? "" : report.shard.substr(slash + 1)}] = 1;
+    }
+  }
+  std::vector<MetricSample> list;
+  for (const auto& [labels, value] : samples) list.push_back(MetricSample{labels, value});
+  return list;
 }
 
 nlohmann::json TimelineJson(const vtorc::Vtorc& orc) {
@@ -87,11 +105,13 @@ void AddApi(web::Server& server, vtorc::Vtorc& orc) {
   // ?name=keyspace/shard narrows both; ?why= is the reason.
   for (bool on : {true, false}) {
     std::string path = on ? "/api/disable-global-recoveries" : "/api/enable-global-recoveries";
-    server.Route(path, [&orc, on](const web::Request& request, web::Completion done) {
+    web::Handler set = [&orc, on](const web::Request& request, web::Completion done) {
       std::string_view asked = request.Query("name");
       std::string name(asked.empty() ? std::string_view("*") : asked);
       io::Detach(SetMaintenance(orc, name, on, std::string(request.Query("why")), done));
-    });
+    };
+    server.Route(path, set);  // as Vitess's; the doorway knows that it acts
+    server.RoutePost(path, set);
   }
 }
 
@@ -103,11 +123,14 @@ io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
     copy = topo::Cache::Open(flags.local_copy);
     (*topo)->KeepCopy(copy.get());
   }
-  TabletChannels channels(loop);
+  Result<std::shared_ptr<access::Guard>> guard =
+      access::Guard::Make(flags.access.guard, Metrics::Process());
+  if (!guard) co_return FailWith(guard.error().Context("vtorc"));
+  TabletChannels channels(loop, flags.manager_tls);
   drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };
-  TabletDialer dialer(loop);
+  TabletDialer dialer(loop, flags.tablet_tls);
   health::WatcherOptions watching;
   bool remembers = copy && !copy->List(topo::kGlobalCell, "cells").empty();
   Deadline patience = Deadline::In(remembers ? 2s : 10s);
@@ -140,8 +163,25 @@ io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
   metrics.push_back(process.AddCallback("EmergencyReparentCounts", "failovers",
                                         CallbackKind::kCounter,
                                         [&orc] { return orc.counts().failovers; }));
-  StatusPages web = MakePages(loop, "vtorc", "", flags.common.bind_address, flags.common.port,
-                              [] { return Status(); });
+  metrics.push_back(process.AddCallback(
+      "DetectedProblems", "1 for each problem that is there now", CallbackKind::kGauge,
+      {"Analysis", "TabletAlias", "Keyspace", "Shard"}, [&orc] { return ProblemSamples(orc); }));
+  auto count = [&](const char* name, const char* help, bool (*is)(const vtorc::ShardReport&)) {
+    metrics.push_back(
+        process.AddCallback(name, help, CallbackKind::kGauge, [&orc, is]() -> int64_t {
+          const std::vector<vtorc::ShardReport> reports = orc.Report();
+          return std::ranges::count_if(reports, is);
+        }));
+  };
+  count("ShardsWatched", "shards that this vtorc looks after",
+        [](const vtorc::ShardReport&) { return true; });
+  count("ShardsUnreadable", "of them, those that could not be looked at",
+        [](const vtorc::ShardReport& report) { return !report.error.empty(); });
+  count("ShardsInMaintenance", "of them, those in which nothing is healed now",
+        [](const vtorc::ShardReport& report) { return !report.maintenance.empty(); });
+  StatusPages web = MakePages(
+      loop, "vtorc", "", flags.common.bind_address, flags.common.port, [] { return Status(); },
+      *guard);
   Status listening;
   if (web.server) {
     web.pages->AddCluster(ClusterSource(**topo));
@@ -187,11 +227,18 @@ int VtorcMain(const std::vector<std::string>& arguments) {
   flags.Text("sqlite-data-file", &f.history_file,
              "where recoveries are remembered; empty: in memory alone");
   flags.Bool("allow-recovery", &f.allow_recovery, "heal; else only diagnose");
+  f.access.AddTo(flags);
+  f.manager_tls.AddTo(flags, "tablet-manager-grpc", "tablets");
+  f.tablet_tls.AddTo(flags, "tablet-grpc", "tablets, for their health");
   flags.Ignored("recovery-poll-duration", true);
   flags.Ignored("prevent-cross-cell-failover", false);
   if (std::optional<int> code = ParseOrExit(flags, arguments)) return *code;
   f.options.keyspaces = {f.clusters.begin(), f.clusters.end()};
   f.options.recoveries = f.allow_recovery;
+  Status checked = f.manager_tls.Check("tablet-manager-grpc");
+  if (checked) checked = f.tablet_tls.Check("tablet-grpc");
+  if (!checked) return FailWith(checked.error().Context("vtorc"));
+  if (!f.tablet_tls.on()) f.tablet_tls = f.manager_tls;
   io::Loop loop;
   io::SignalWatch signals(loop, {SIGINT, SIGTERM});
   StartProgramLog("vtorc", f.common.log_level);

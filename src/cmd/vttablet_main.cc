@@ -11,6 +11,7 @@
 #include "cmd/status_pages.h"
 #include "cmd/tablet_process.h"
 #include "io/signal.h"
+#include "mysqld/passwords.h"
 #include "rpc/mysqlctl.h"
 #include "rpc/query_service.h"
 #include "rpc/tablet_manager.h"
@@ -30,10 +31,12 @@ struct TabletFlags {
   std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs",
               repl_user = "vt_repl";
   std::string dba_password, app_password, allprivs_password, repl_password;
+  std::string credentials_file;
   std::string mysqlctl_socket, native_socket, state_file, mysql_hostname;
   int native_port = 0;
   int mysql_port = 0;
   int64_t threads = 0, pool = 16, transactions = 20;
+  PeerTlsFlags manager_tls;
   Duration query_timeout{0}, transaction_timeout = 30s, start_timeout = 5min;
 };
 
@@ -57,6 +60,8 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   flags.Text("db-allprivs-password", &f.allprivs_password, "its password");
   flags.Text("db-repl-user", &f.repl_user, "user for replication");
   flags.Text("db-repl-password", &f.repl_password, "its password");
+  flags.Text("db-credentials-file", &f.credentials_file,
+             "JSON file with these accounts' passwords: {\"vt_repl\": [\"...\"]}");
   flags.Text("mysqlctl-socket", &f.mysqlctl_socket,
              "unix socket of mysqlctld; empty: mysqld is somebody else's business");
   flags.Port("native-port", &f.native_port, "port of the native data plane; 0: a free one");
@@ -76,6 +81,7 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   flags.Time("start-timeout", &f.start_timeout,
              "how long to wait for mysqld and the topology at the start");
   f.admission.AddTo(flags);
+  f.manager_tls.AddTo(flags, "tablet-manager-grpc", "other tablets");
   flags.Ignored("init-populate-metadata", false);
   flags.Ignored("health-check-interval", true);
   f.backups.AddTo(flags);
@@ -120,6 +126,8 @@ namespace {
 
 Status Prepare(Tablet& t) {
   TabletFlags& f = t.flags;
+  RETURN_IF_ERROR(f.common.CheckTls());
+  RETURN_IF_ERROR(f.manager_tls.Check("tablet-manager-grpc"));
   ASSIGN_OR_RETURN(t.record.alias, record::ParseTabletAlias(f.tablet_path));
   RETURN_IF_ERROR(record::ValidateName("keyspace", f.keyspace));
   RETURN_IF_ERROR(record::ValidateName("shard", f.shard));
@@ -127,6 +135,18 @@ Status Prepare(Tablet& t) {
   if (t.record.type == record::TabletType::kPrimary) {
     return Fail(Code::kInvalidArgument,
                 "--init-tablet-type may not be primary: a reparent makes primaries");
+  }
+  if (!f.credentials_file.empty()) {
+    mysqld::Users users;
+    users.dba = {f.dba_user, f.dba_password};
+    users.app = {f.app_user, f.app_password};
+    users.allprivs = {f.allprivs_user, f.allprivs_password};
+    users.repl = {f.repl_user, f.repl_password};
+    RETURN_IF_ERROR(mysqld::ReadPasswords(f.credentials_file, &users));
+    f.dba_password = users.dba.password;
+    f.app_password = users.app.password;
+    f.allprivs_password = users.allprivs.password;
+    f.repl_password = users.repl.password;
   }
   std::string root = EnvironmentText("VTDATAROOT");
   std::string dir = fmt::format("{}/vt_{:010}", root, t.record.alias.uid);
@@ -142,6 +162,38 @@ Status Prepare(Tablet& t) {
   t.record.port_map["grpc"] = f.common.grpc_port;
   f.common.topo.lock_lease = std::max<Duration>(f.common.topo.lock_lease, 1s);
   return {};
+}
+
+// What monitors ask of a tablet beside its queries.
+void AddTabletMetrics(Tablet& t) {
+  Metrics& process = Metrics::Process();
+  vttablet::Manager* manager = t.manager.get();
+  auto gauge = [&](const char* name, const char* help,
+                   std::function<int64_t(const vttablet::Manager&)> read) {
+    t.metrics.push_back(
+        process.AddCallback(name, help, CallbackKind::kGauge,
+                            [manager, read = std::move(read)] { return read(*manager); }));
+  };
+  // Vitess's name has a small letter in front.
+  gauge("replicationLagSec", "replication lag in seconds", [](const vttablet::Manager& tablet) {
+    return std::chrono::duration_cast<std::chrono::seconds>(tablet.lag().value_or(Duration(0)))
+        .count();
+  });
+  gauge("TabletServing", "1 while it serves",
+        [](const vttablet::Manager& tablet) -> int64_t { return tablet.serving() ? 1 : 0; });
+  gauge("TabletIsPrimary", "1 while it is the shard's primary",
+        [](const vttablet::Manager& tablet) -> int64_t {
+          return tablet.tablet().type == record::TabletType::kPrimary ? 1 : 0;
+        });
+  gauge("PromisedTerm", "the reparent term that it obeys", [](const vttablet::Manager& tablet) {
+    return static_cast<int64_t>(tablet.promised_term());
+  });
+  gauge("MysqldRunning", "1 while its mysqld answers",
+        [](const vttablet::Manager& tablet) -> int64_t { return tablet.mysqld_running() ? 1 : 0; });
+  gauge("ReplicationBroken", "1 while replication is stopped by an error",
+        [](const vttablet::Manager& tablet) -> int64_t {
+          return tablet.replication_error().empty() ? 0 : 1;
+        });
 }
 
 io::Task<Status> Start(Tablet& t, io::Loop& loop) {
@@ -183,6 +235,9 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   if (!f.native_socket.empty())
     native_options.addresses.push_back(io::Address::Unix(f.native_socket));
   native_options.tablet = t.record.alias;
+  Result<std::shared_ptr<io::TlsContext>> native_tls = f.common.NativeTls();
+  if (!native_tls) co_return Fail(native_tls.error());
+  native_options.tls = *native_tls;
   Result<std::unique_ptr<native::Server>> native_server =
       native::Server::Listen(loop, t.query->Shards(), native_options);
   if (!native_server) co_return Fail(native_server.error().Context("native data plane"));
@@ -222,9 +277,10 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   needs.agent = t.agent.get();
   needs.query = t.query.get();
   io::Loop* here = &loop;
-  needs.call_tablet = [here](const record::Tablet& other) -> std::shared_ptr<port::TabletManager> {
-    Result<rpc::ChannelPtr> channel =
-        rpc::Channel::Open(*here, other.GrpcAddress(), rpc::ChannelOptions());
+  rpc::ChannelOptions to_others = f.manager_tls.Channel();
+  needs.call_tablet =
+      [here, to_others](const record::Tablet& other) -> std::shared_ptr<port::TabletManager> {
+    Result<rpc::ChannelPtr> channel = rpc::Channel::Open(*here, other.GrpcAddress(), to_others);
     if (!channel) return nullptr;
     return rpc::NewTabletManagerClient(*channel);
   };
@@ -250,6 +306,7 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
                     f.common.port, ready);
   if (t.web.server) {
     t.web.pages->AddTablet([manager] { return ViewOf(*manager); });
+    AddTabletMetrics(t);
     Status served = t.web.server->Start();
     if (!served) co_return served;
   }

@@ -8,6 +8,7 @@
 #include "etcdmember/seal.h"
 #include "io/blocking.h"
 #include "io/stream.h"
+#include "web/process_metrics.h"
 
 namespace paceline::etcdmember {
 namespace {
@@ -73,6 +74,22 @@ Status Exchange::Start(io::Loop& loop, std::string address, uint16_t port,
   });
   server_->Route("/healthz", [well](const web::Request&, const web::Completion& done) {
     done(web::TextResponse(well() ? 200 : 503, well() ? "ok\n" : "not serving\n"));
+  });
+  server_->Route("/readyz", [well](const web::Request&, const web::Completion& done) {
+    done(web::TextResponse(well() ? 200 : 503, well() ? "ok\n" : "not serving\n"));
+  });
+  server_->Route("/debug/status", [page](const web::Request&, const web::Completion& done) {
+    done(web::TextResponse(200, page()));
+  });
+  serving_ = Metrics::Process().AddCallback("EtcdServing", "1 while this member's etcd answers",
+                                            CallbackKind::kGauge,
+                                            [well]() -> int64_t { return well() ? 1 : 0; });
+  server_->Route("/debug/vars", [](const web::Request&, const web::Completion& done) {
+    done(web::JsonResponse(Metrics::Process().VarsJson()));
+  });
+  server_->Route("/metrics", [](const web::Request&, const web::Completion& done) {
+    done(web::TextResponse(
+        200, Metrics::Process().PrometheusText("etcd_member") + web::ProcessMetricsText()));
   });
   return server_->Start();
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/metrics.h"
 #include "base/time.h"
 #include "etcdmember/decide.h"
 #include "etcdmember/folder.h"
@@ -22,11 +23,14 @@ class Exchange {
   Exchange(std::string secret, std::string members, Snapshots& snapshots)
       : secret_(std::move(secret)), members_(std::move(members)), snapshots_(snapshots) {}
 
-  // Answers on `address`:`port`; "/" shows `page`, "/healthz" is 200 while `well`. Errors: those of
-  // web::Server::Start.
+  // Answers on `address`:`port`; "/" and "/debug/status" show `page`, "/healthz" and "/readyz" are
+  // 200 while `well`; "/metrics" and "/debug/vars". Errors: those of web::Server::Start.
   Status Start(io::Loop& loop, std::string address, uint16_t port, std::function<Sight()> look,
                std::function<std::string()> page, std::function<bool()> well);
-  void Stop() { server_.reset(); }
+  void Stop() {
+    server_.reset();
+    serving_ = {};
+  }
 
   // Errors: kUnavailable, kPermissionDenied = another secret, kFailedPrecondition = another
   // configuration, naming the address.
@@ -43,6 +47,7 @@ class Exchange {
   std::string secret_, members_;
   Snapshots& snapshots_;
   std::unique_ptr<web::Server> server_;
+  Metrics::Callback serving_;
 };
 
 }  // namespace paceline::etcdmember

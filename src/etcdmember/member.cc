@@ -401,6 +401,10 @@ Status MemberKeeper::StartEtcd(std::vector<std::string> more) {
       options.argv.push_back(file);
     }
   }
+  if (!options_.tls_ca.empty()) {
+    for (const char* flag : {"--client-cert-auth", "--peer-client-cert-auth"})
+      options.argv.emplace_back(flag);
+  }
   options.argv.insert(options.argv.end(), more.begin(), more.end());
   options.argv.insert(options.argv.end(), options_.etcd_args.begin(), options_.etcd_args.end());
   options.env["ETCD_UNSUPPORTED_ARCH"] = "arm64";

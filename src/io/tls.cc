@@ -102,8 +102,12 @@ class TlsStream final : public Stream, private WritableListener {
     } else {
       SSL_set_connect_state(ssl_.get());
       if (!options.server_name.empty()) {
-        SSL_set_tlsext_host_name(ssl_.get(), options.server_name.c_str());
-        if (!options.ca_file.empty()) SSL_set1_host(ssl_.get(), options.server_name.c_str());
+        // An address is looked for among the certificate's addresses, and is no SNI.
+        const char* name = options.server_name.c_str();
+        X509_VERIFY_PARAM* verify = SSL_get0_param(ssl_.get());
+        const bool address = X509_VERIFY_PARAM_set1_ip_asc(verify, name) == 1;
+        if (!address) SSL_set_tlsext_host_name(ssl_.get(), name);
+        if (!address && !options.ca_file.empty()) SSL_set1_host(ssl_.get(), name);
       }
     }
     socket_->SetWritableListener(this);

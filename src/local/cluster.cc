@@ -15,6 +15,7 @@
 #include "io/file.h"
 #include "io/sleep.h"
 #include "io/stream.h"
+#include "local/certificates.h"
 #include "mysql/client/connection.h"
 
 namespace paceline::local {
@@ -23,6 +24,9 @@ namespace {
 constexpr const char* kHost = "127.0.0.1";
 
 void Add(std::vector<std::string>& argv, std::initializer_list<std::string> more) {
+  argv.insert(argv.end(), more.begin(), more.end());
+}
+void Add(std::vector<std::string>& argv, const std::vector<std::string>& more) {
   argv.insert(argv.end(), more.begin(), more.end());
 }
 
@@ -57,6 +61,10 @@ ProcessSpec Cluster::Etcd(int member) const {
   Add(spec.argv,
       {"--name", name, "--members", members, "--data-dir", layout_.options().data_dir + "/" + name,
        "--bind-address", kHost, "--secret-file", layout_.EtcdSecretFile()});
+  if (layout_.options().tls) {
+    Add(spec.argv, {"--tls-cert", layout_.TlsFile("node"), "--tls-key", layout_.TlsFile("node-key"),
+                    "--tls-ca", layout_.TlsFile("ca")});
+  }
   if (!layout_.options().etcd_path.empty()) Add(spec.argv, {"--etcd", layout_.options().etcd_path});
   return spec;
 }
@@ -66,10 +74,10 @@ ProcessSpec Cluster::Vtctld() const {
   Add(spec.argv,
       {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
        std::to_string(layout_.VtctldWeb()), "--grpc-port", std::to_string(layout_.VtctldGrpc())});
-  std::vector<std::string> backups = layout_.BackupFlags();
-  spec.argv.insert(spec.argv.end(), backups.begin(), backups.end());
-  std::vector<std::string> topo = layout_.TopoFlags();
-  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  Add(spec.argv, layout_.BackupFlags());
+  Add(spec.argv, layout_.TopoFlags());
+  Add(spec.argv, layout_.TlsServerFlags());
+  Add(spec.argv, layout_.TlsClientFlags("tablet-manager-grpc"));
   return spec;
 }
 
@@ -79,18 +87,20 @@ ProcessSpec Cluster::Vtorc(int index) const {
       {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
        std::to_string(layout_.VtorcWeb(index)), "--sqlite-data-file", layout_.HistoryFile(index),
        "--local-copy", fmt::format("{}/vtorc-{}.topo", layout_.options().data_dir, index)});
-  std::vector<std::string> topo = layout_.TopoFlags();
-  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  Add(spec.argv, layout_.TopoFlags());
+  Add(spec.argv, layout_.TlsClientFlags("tablet-manager-grpc"));
   return spec;
 }
 
 ProcessSpec Cluster::Mysqlctld(int index) const {
   ProcessSpec spec{
       fmt::format("mysqlctld-{}", layout_.Uid(index)), {ProgramDir() + "/mysqlctld"}, Env()};
-  Add(spec.argv, {"--tablet-uid", std::to_string(layout_.Uid(index)), "--mysql-port",
-                  std::to_string(layout_.Mysqld(index)), "--mysql-bind-address", kHost,
-                  "--mysql-socket", layout_.MysqldSocket(index), "--socket-file",
-                  layout_.MysqlctlSocket(index), "--bench-user"});
+  Add(spec.argv,
+      {"--tablet-uid", std::to_string(layout_.Uid(index)), "--mysql-port",
+       std::to_string(layout_.Mysqld(index)), "--mysql-bind-address", kHost, "--mysql-socket",
+       layout_.MysqldSocket(index), "--socket-file", layout_.MysqlctlSocket(index), "--bench-user",
+       "--bind-address", kHost, "--port", std::to_string(layout_.MysqlctldWeb(index))});
+  Add(spec.argv, layout_.TlsClientFlags("tablet-manager-grpc"));
   if (!layout_.options().flavor.empty()) Add(spec.argv, {"--flavor", layout_.options().flavor});
   if (!layout_.options().mysqld_path.empty())
     Add(spec.argv, {"--mysqld", layout_.options().mysqld_path});
@@ -128,10 +138,10 @@ ProcessSpec Cluster::Vttablet(int index) const {
                   layout_.MysqldSocket(index),
                   "--mysqlctl-socket",
                   layout_.MysqlctlSocket(index)});
-  std::vector<std::string> backups = layout_.BackupFlags();
-  spec.argv.insert(spec.argv.end(), backups.begin(), backups.end());
-  std::vector<std::string> topo = layout_.TopoFlags();
-  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  Add(spec.argv, layout_.BackupFlags());
+  Add(spec.argv, layout_.TopoFlags());
+  Add(spec.argv, layout_.TlsServerFlags());
+  Add(spec.argv, layout_.TlsClientFlags("tablet-manager-grpc"));
   return spec;
 }
 
@@ -159,8 +169,13 @@ ProcessSpec Cluster::Vtgate() const {
                   layout_.options().data_dir + "/vtgate.topo",
                   "--threads",
                   std::to_string(layout_.options().vtgate_threads)});
-  std::vector<std::string> topo = layout_.TopoFlags();
-  spec.argv.insert(spec.argv.end(), topo.begin(), topo.end());
+  Add(spec.argv, layout_.TopoFlags());
+  Add(spec.argv, layout_.TlsServerFlags());
+  Add(spec.argv, layout_.TlsClientFlags("tablet-grpc"));
+  if (layout_.options().tls) {
+    Add(spec.argv, {"--mysql-server-ssl-cert", layout_.TlsFile("node"), "--mysql-server-ssl-key",
+                    layout_.TlsFile("node-key")});
+  }
   return spec;
 }
 
@@ -169,7 +184,8 @@ io::Task<Result<std::string>> Cluster::Vtctldclient(std::vector<std::string> arg
   io::ProcessOptions options;
   options.argv = {ProgramDir() + "/vtctldclient", "--server",
                   fmt::format("{}:{}", kHost, layout_.VtctldGrpc())};
-  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  Add(options.argv, layout_.TlsClientFlags("vtctld-grpc", "client"));
+  Add(options.argv, arguments);
   Result<io::CommandResult> done = co_await io::RunCommand(options, Deadline::In(limit));
   if (!done) co_return Fail(done.error());
   if (done->exit.code != 0) {
@@ -298,6 +314,10 @@ io::Task<Status> Cluster::WaitForGate(const Supervisor& supervisor) {
 
 io::Task<Status> Cluster::Start(Supervisor& supervisor, std::function<void(std::string)> say) {
   const ClusterOptions& o = layout_.options();
+  if (o.tls) {
+    Status certificates = MakeCertificates(layout_);
+    if (!certificates) co_return Fail(certificates.error().Context("certificates"));
+  }
   if (o.topo == "etcd") {
     say("etcd: three members");
     std::error_code error;
@@ -387,15 +407,17 @@ io::Task<void> Cluster::Stop(Supervisor& supervisor, std::function<void(std::str
 
 std::string Cluster::HowToConnect() const {
   const ClusterOptions& o = layout_.options();
+  std::string tls = Join(layout_.TlsClientFlags("vtctld-grpc", "client"), " ");
+  if (!tls.empty()) tls.insert(0, " ");
   return fmt::format(
       "  MySQL       mysql -h {0} -P {1} -u root {2}\n"
       "  gRPC        vtgate {0}:{3}\n"
-      "  vtctld      {4}/vtctldclient --server {0}:{5} GetTablets\n"
+      "  vtctld      {4}/vtctldclient --server {0}:{5}{8} GetTablets\n"
       "  web         http://{0}:{6}/\n"
       "  logs        {7}/log\n"
       "  stop        {4}/paceline down --data-dir {7}\n",
       kHost, layout_.VtgateMysql(), o.keyspace, layout_.VtgateGrpc(), ProgramDir(),
-      layout_.VtctldGrpc(), layout_.VtctldWeb(), o.data_dir);
+      layout_.VtctldGrpc(), layout_.VtctldWeb(), o.data_dir, tls);
 }
 
 Status CheckPortsFree(const Layout& layout) {

@@ -10,7 +10,8 @@ std::vector<int> Layout::AllPorts() const {
   std::vector<int> ports = {VtctldWeb(), VtctldGrpc(), VtgateWeb(), VtgateGrpc(), VtgateMysql()};
   for (int i = 0; i < options_.vtorcs; ++i) ports.push_back(VtorcWeb(i));
   for (int i = 0; i < options_.tablets; ++i) {
-    ports.insert(ports.end(), {TabletWeb(i), TabletGrpc(i), TabletNative(i), Mysqld(i)});
+    ports.insert(ports.end(),
+                 {TabletWeb(i), TabletGrpc(i), TabletNative(i), Mysqld(i), MysqlctldWeb(i)});
   }
   for (int i = 0; options_.topo == "etcd" && i < 3; ++i) {
     ports.insert(ports.end(), {EtcdClient(i), EtcdPeer(i), EtcdExchange(i)});
@@ -31,12 +32,33 @@ std::vector<std::string> Layout::TopoFlags() const {
   if (options_.topo == "etcd") {
     address.clear();
     for (int i = 0; i < 3; ++i) {
-      address += fmt::format("{}http://127.0.0.1:{}", i == 0 ? "" : ",", EtcdClient(i));
+      address += fmt::format("{}{}://127.0.0.1:{}", i == 0 ? "" : ",",
+                             options_.tls ? "https" : "http", EtcdClient(i));
     }
   }
-  return {"--topo-implementation",        options_.topo == "etcd" ? "etcd2" : "embedded",
-          "--topo-global-server-address", address,
-          "--topo-global-root",           "/vitess/global"};
+  std::vector<std::string> flags = {
+      "--topo-implementation",        options_.topo == "etcd" ? "etcd2" : "embedded",
+      "--topo-global-server-address", address,
+      "--topo-global-root",           "/vitess/global"};
+  if (options_.topo == "etcd") {
+    const std::vector<std::string> tls = TlsClientFlags("topo-etcd-tls");
+    flags.insert(flags.end(), tls.begin(), tls.end());
+  }
+  return flags;
+}
+
+std::vector<std::string> Layout::TlsServerFlags() const {
+  if (!options_.tls) return {};
+  return {"--grpc-cert",       TlsFile("node"), "--grpc-key",
+          TlsFile("node-key"), "--grpc-ca",     TlsFile("ca")};
+}
+
+std::vector<std::string> Layout::TlsClientFlags(const std::string& prefix,
+                                                const std::string& who) const {
+  if (!options_.tls) return {};
+  const std::string dashes = "--" + prefix;
+  return {dashes + "-cert",      TlsFile(who),   dashes + "-key",
+          TlsFile(who + "-key"), dashes + "-ca", TlsFile("ca")};
 }
 
 std::string OptionsToJson(const ClusterOptions& o) {
@@ -51,7 +73,8 @@ std::string OptionsToJson(const ClusterOptions& o) {
                          {"schema_file", o.schema_file},
                          {"vtorcs", o.vtorcs},
                          {"vtgate_threads", o.vtgate_threads},
-                         {"gate_in_tablet", o.gate_in_tablet}};
+                         {"gate_in_tablet", o.gate_in_tablet},
+                         {"tls", o.tls}};
   return json.dump(2) + "\n";
 }
 
@@ -71,6 +94,7 @@ Result<ClusterOptions> OptionsFromJson(const std::string& text) {
   o.vtorcs = json.value("vtorcs", o.vtorcs);
   o.gate_in_tablet = json.value("gate_in_tablet", o.gate_in_tablet);
   o.vtgate_threads = json.value("vtgate_threads", o.vtgate_threads);
+  o.tls = json.value("tls", o.tls);
   return o;
 }
 

@@ -20,6 +20,7 @@ struct ClusterOptions {
   std::string schema_file;      // applied after the first start; empty: none
   std::string mysqld_path;      // empty: searched for
   std::string etcd_path;        // empty: the one in PATH
+  bool tls = false;             // between all processes, with certificates of its own
   int64_t vtorcs = 2;           // heal the shard by themselves; 0: nobody does
   int64_t vtgate_threads = 0;   // 0: by the number of cores
   bool gate_in_tablet = false;  // the gate and the first tablet are one process
@@ -43,6 +44,7 @@ class Layout {
   int TabletGrpc(int index) const { return Port(16100 + index); }
   int TabletNative(int index) const { return Port(18100 + index); }
   int Mysqld(int index) const { return Port(17100 + index); }
+  int MysqlctldWeb(int index) const { return Port(15200 + index); }
   int EtcdClient(int member) const { return Port(15790 + 2 * member); }
   int EtcdPeer(int member) const { return Port(15791 + 2 * member); }
   int EtcdExchange(int member) const { return Port(15796 + member); }
@@ -70,6 +72,13 @@ class Layout {
   std::string LockFile() const { return options_.data_dir + "/supervisor.lock"; }
 
   std::string EtcdSecretFile() const { return options_.data_dir + "/etcd.secret"; }
+
+  std::string TlsDir() const { return options_.data_dir + "/tls"; }
+  std::string TlsFile(const std::string& name) const { return TlsDir() + "/" + name + ".pem"; }
+  // Of a server of gRPC, and of a client whose flags begin with `prefix`; empty without --tls.
+  std::vector<std::string> TlsServerFlags() const;
+  std::vector<std::string> TlsClientFlags(const std::string& prefix,
+                                          const std::string& who = "node") const;
 
   // What every process is told about the topology.
   std::vector<std::string> TopoFlags() const;

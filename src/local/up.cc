@@ -56,6 +56,8 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
   flags.Text("cell", &c.cell, "name of the one cell");
   flags.Text("keyspace", &c.keyspace, "name of the keyspace, shard 0");
   flags.Text("schema", &c.schema_file, "SQL file to apply once the keyspace serves");
+  flags.Bool("tls", &c.tls,
+             "mutual TLS between all processes, with an authority of the cluster's own");
   flags.Int("vtorcs", &c.vtorcs,
             "how many vtorc, which heal the shard by themselves; 0: nobody does");
   flags.Int("vtgate-threads", &c.vtgate_threads, "threads of vtgate; 0: by the number of cores");
@@ -140,6 +142,7 @@ Status Prepare(ClusterOptions& wanted) {
                   wanted.data_dir, flag, was, is);
     };
     RETURN_IF_ERROR(differs("topo", kept->topo, wanted.topo));
+    RETURN_IF_ERROR(differs("tls", kept->tls ? "true" : "false", wanted.tls ? "true" : "false"));
     RETURN_IF_ERROR(differs("cell", kept->cell, wanted.cell));
     RETURN_IF_ERROR(differs("keyspace", kept->keyspace, wanted.keyspace));
     RETURN_IF_ERROR(

@@ -334,6 +334,12 @@ Result<ParsedOptions> ParseMysqlctldFlags(const std::vector<std::string>& argume
              "port of the gRPC server; 0: the socket alone");
   flags.Text("grpc-bind-address", &parsed.options.grpc_bind_address,
              "address of the gRPC server's port");
+  flags.Text("tablet-manager-grpc-ca", &parsed.options.tablet_ca,
+             "TLS to tablets that data is fetched from: CA of their certificates");
+  flags.Text("tablet-manager-grpc-cert", &parsed.options.tablet_cert, "certificate to show them");
+  flags.Text("tablet-manager-grpc-key", &parsed.options.tablet_key, "its key");
+  flags.Text("tablet-manager-grpc-server-name", &parsed.options.tablet_server_name,
+             "name in their certificates; empty: the host of their address");
   flags.Text("pid-file", &parsed.options.pid_file, "file that gets this process's number");
   ASSIGN_OR_RETURN(std::vector<std::string> words, flags.Parse(arguments));
   if (!words.empty())

@@ -5,6 +5,7 @@
 
 #include "base/strings.h"
 #include "mysqld/folder.h"
+#include "mysqld/passwords.h"
 
 namespace paceline::mysqlctl {
 namespace {
@@ -73,13 +74,17 @@ void AddFlags(FlagSet& flags, Options& options) {
   AddUser(flags, "allprivs", options.users.allprivs);
   AddUser(flags, "repl", options.users.repl);
   AddUser(flags, "filtered", options.users.filtered);
+  flags.Text("db-credentials-file", &options.credentials_file,
+             "JSON file with the accounts' passwords: {\"vt_repl\": [\"...\"]}");
+  flags.Port("port", &options.web_port, "HTTP port of mysqlctld's status pages; 0: none");
+  flags.Text("bind-address", &options.web_bind_address, "address of that port; empty: every one");
   flags.Time("wait-time", &options.wait_time, "how long to wait for mysqld to start, or to stop");
   flags.Time("shutdown-wait-time", &options.shutdown_wait_time,
              "how long to wait for mysqld to stop");
   for (const char* name :
        {"db-charset", "mysqlctl-mycnf-template", "mysqlctl-socket", "log-dir", "stderrthreshold",
-        "v", "mysql-server-version", "service-map", "port", "bind-address", "dba-pool-size",
-        "dba-idle-timeout", "replication-connect-retry", "onterm-timeout", "lameduck-period"}) {
+        "v", "mysql-server-version", "service-map", "dba-pool-size", "dba-idle-timeout",
+        "replication-connect-retry", "onterm-timeout", "lameduck-period"}) {
     flags.Ignored(name, true);
   }
   for (const char* name : {"logtostderr", "alsologtostderr", "db-dba-use-ssl"})
@@ -108,6 +113,10 @@ io::Task<Result<mysqld::InstanceOptions>> Resolve(Options options, Environment e
   config.extra = *extra;
   config.small = options.small || options.bench_user;
   instance.users = options.users;
+  if (!options.credentials_file.empty()) {
+    Status read = mysqld::ReadPasswords(options.credentials_file, &instance.users);
+    if (!read) co_return Fail(read.error());
+  }
   instance.users.with_bench = options.bench_user;
   instance.users.bench.password = options.bench_password;
   instance.init_sql_file = options.init_db_sql_file;

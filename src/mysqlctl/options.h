@@ -33,6 +33,7 @@ struct Options {
   std::string bench_password;
   std::string template_dir;
   mysqld::Users users;
+  std::string credentials_file;  // their passwords
   Duration wait_time = std::chrono::minutes(5);
   Duration shutdown_wait_time = std::chrono::minutes(5);
   // mysqlctld
@@ -40,6 +41,10 @@ struct Options {
   int grpc_port = 0;
   std::string grpc_bind_address;
   std::string pid_file;
+  int web_port = 0;  // of its status pages; 0: none
+  std::string web_bind_address;
+  // TLS to the vttablets it fetches data from (--tablet-manager-grpc-ca and so on).
+  std::string tablet_ca, tablet_cert, tablet_key, tablet_server_name;
 };
 
 // Vitess's names, ours, and those of Vitess that have no effect here.

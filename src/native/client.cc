@@ -141,7 +141,17 @@ io::Task<Result<std::unique_ptr<Client>>> Client::ConnectTo(ClientOptions option
                                                             Deadline deadline) {
   Result<std::unique_ptr<io::Socket>> socket = co_await io::Connect(to, deadline);
   if (!socket) co_return Fail(socket.error());
-  std::unique_ptr<Client> client(new Client(std::move(options), std::move(*socket), to.is_unix()));
+  io::StreamPtr stream;
+  if (options.tls == nullptr || to.is_unix()) {
+    stream = std::move(*socket);
+  } else {
+    std::shared_ptr<io::TlsContext> tls = options.tls;
+    Result<io::StreamPtr> secured =
+        co_await io::TlsConnect(std::move(*socket), std::move(tls), deadline);
+    if (!secured) co_return Fail(secured.error().Context(to.ToString()));
+    stream = std::move(*secured);
+  }
+  std::unique_ptr<Client> client(new Client(std::move(options), std::move(stream), to.is_unix()));
   Status greeted = co_await client->Handshake(deadline);
   if (!greeted) {
     co_await client->Close();

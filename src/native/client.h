@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/sync.h"
+#include "io/tls.h"
 #include "native/link.h"
 #include "native/message.h"
 #include "port/query_service.h"
@@ -25,6 +26,7 @@ struct ClientOptions {
   std::string unix_path;       // tried first when it exists; empty: what the tablet's HELLO names
   record::TabletAlias tablet;  // whom to expect; empty: whoever answers
   std::string program = "vtgate";
+  std::shared_ptr<io::TlsContext> tls;  // for TCP, see ServerOptions; null: none
   size_t max_calls = 16384;
 };
 

@@ -10,6 +10,11 @@
 #include "native/session.h"
 
 namespace paceline::native {
+namespace {
+
+constexpr Duration kTlsTime = std::chrono::seconds(5);
+
+}  // namespace
 
 // What lives on one serving loop. Only that loop's thread touches `sessions` and `gate`.
 struct Server::PerLoop {
@@ -50,13 +55,16 @@ Result<std::unique_ptr<Server>> Server::Listen(io::Loop& loop, std::vector<Shard
     }
     server->listeners_.push_back(std::move(listener));
   }
-  for (auto& listener : server->listeners_) {
-    loop.Post([self = server.get(), one = listener.get()] { io::Detach(AcceptLoop(self, one)); });
+  for (size_t i = 0; i < server->listeners_.size(); ++i) {
+    const bool over_unix = server->options_.addresses[i].is_unix();
+    loop.Post([self = server.get(), one = server->listeners_[i].get(), over_unix] {
+      io::Detach(AcceptLoop(self, one, over_unix));
+    });
   }
   return server;
 }
 
-io::Task<void> Server::AcceptLoop(Server* self, io::Listener* listener) {
+io::Task<void> Server::AcceptLoop(Server* self, io::Listener* listener, bool over_unix) {
   std::optional<io::Gate::Pass> pass = self->gate_.Enter();
   if (!pass) co_return;
   for (;;) {
@@ -71,33 +79,45 @@ io::Task<void> Server::AcceptLoop(Server* self, io::Listener* listener) {
     }
     PerLoop* shard = self->shards_[self->next_shard_++ % self->shards_.size()].get();
     int accepted = *fd;
-    shard->loop->Post([shard, accepted] { Open(shard, accepted); });
+    shard->loop->Post(
+        [shard, accepted, over_unix] { io::Detach(Open(shard, accepted, over_unix)); });
   }
 }
 
-void Server::Open(PerLoop* shard, int fd) {
+// One connection, from its handshake to its end.
+io::Task<void> Server::Open(PerLoop* shard, int fd, bool over_unix) {
   auto socket = std::make_unique<io::Socket>(*shard->loop, fd);
   Server* server = shard->server;
-  if (shard->closing ||
+  std::optional<io::Gate::Pass> pass = shard->gate.Enter();
+  if (!pass || shard->closing ||
       server->connections_.load(std::memory_order_relaxed) >= server->options_.max_connections) {
-    LOG_WARNING("native: connection refused: {}", shard->closing ? "closing" : "too many");
-    return;
+    LOG_WARNING("native: connection refused: {}", !pass || shard->closing ? "closing" : "too many");
+    co_return;
   }
   server->connections_.fetch_add(1, std::memory_order_relaxed);
-  auto session = std::make_unique<Session>(std::move(socket), *shard->service, server->options_,
-                                           server->hello_);
-  io::Detach(RunSession(shard, std::move(session)));
-}
-
-io::Task<void> Server::RunSession(PerLoop* shard, std::unique_ptr<Session> session) {
-  std::optional<io::Gate::Pass> pass = shard->gate.Enter();
-  if (!pass) co_return;
-  shard->sessions.push_back(session.get());
-  Status ended = co_await session->Run();
-  LOG_DEBUG("native: connection ended: {}", ended.error().message());
-  std::erase(shard->sessions, session.get());
-  session.reset();
-  shard->server->connections_.fetch_sub(1, std::memory_order_relaxed);
+  io::StreamPtr stream;
+  if (over_unix || server->options_.tls == nullptr) {
+    stream = std::move(socket);
+  } else {
+    std::string peer = socket->PeerName();
+    Deadline deadline = Deadline::After(shard->loop->clock(), kTlsTime);
+    Result<io::StreamPtr> secured =
+        co_await io::TlsAccept(std::move(socket), server->options_.tls, "", deadline);
+    if (secured) {
+      stream = std::move(*secured);
+    } else {
+      LOG_WARNING("native: {} was refused: {}", peer, secured.error().message());
+    }
+  }
+  if (stream != nullptr && !shard->closing) {
+    auto session = std::make_unique<Session>(std::move(stream), *shard->service, server->options_,
+                                             server->hello_);
+    shard->sessions.push_back(session.get());
+    Status ended = co_await session->Run();
+    LOG_DEBUG("native: connection ended: {}", ended.error().message());
+    std::erase(shard->sessions, session.get());
+  }
+  server->connections_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void Server::GoAway(std::string why) {

@@ -13,6 +13,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/sync.h"
+#include "io/tls.h"
 #include "native/message.h"
 #include "port/query_service.h"
 
@@ -22,6 +23,8 @@ struct ServerOptions {
   std::vector<io::Address> addresses;  // TCP and unix; port 0 chooses one
   record::TabletAlias tablet;
   std::string program = "vttablet";
+  // For connections over TCP; those over a unix socket never leave the host. Null: none.
+  std::shared_ptr<io::TlsContext> tls;
   size_t max_connections = 4096;  // of all loops
   size_t max_calls_per_connection = 16384;
   size_t max_statement_bytes = size_t{1} << 30;
@@ -54,9 +57,8 @@ class Server {
  private:
   struct PerLoop;
   Server(io::Loop& loop, std::vector<Shard> shards, ServerOptions options);
-  static io::Task<void> AcceptLoop(Server* self, io::Listener* listener);
-  static void Open(PerLoop* shard, int fd);
-  static io::Task<void> RunSession(PerLoop* shard, std::unique_ptr<Session> session);
+  static io::Task<void> AcceptLoop(Server* self, io::Listener* listener, bool over_unix);
+  static io::Task<void> Open(PerLoop* shard, int fd, bool over_unix);
   static io::Task<bool> CloseShard(PerLoop* shard);
 
   io::Loop& loop_;

@@ -141,13 +141,13 @@ struct Session::HealthStream final : port::HealthSink {
   bool ended = false;
 };
 
-Session::Session(std::unique_ptr<io::Socket> socket, port::QueryService& service,
-                 const ServerOptions& options, const Hello& hello)
+Session::Session(io::StreamPtr stream, port::QueryService& service, const ServerOptions& options,
+                 const Hello& hello)
     : loop_(io::Loop::Current()),
       service_(service),
       options_(options),
       hello_(hello),
-      link_(std::move(socket)),
+      link_(std::move(stream)),
       read_deadline_(Deadline::After(loop_.clock(), kHelloTime)) {}
 
 Session::~Session() { CHECK_MSG(gate_.count() == 0, "native::Session destroyed while calls run"); }

@@ -20,8 +20,8 @@ namespace paceline::native {
 
 class Session final : private Link::Handler {
  public:
-  Session(std::unique_ptr<io::Socket> socket, port::QueryService& service,
-          const ServerOptions& options, const Hello& hello);
+  Session(io::StreamPtr stream, port::QueryService& service, const ServerOptions& options,
+          const Hello& hello);
   ~Session() override;
 
   // Until the connection ends and all its calls have. Answers why it ended.

@@ -209,8 +209,12 @@ class GrpcStream final : public ClientStream {
 
 class GrpcChannel final : public Channel, public std::enable_shared_from_this<GrpcChannel> {
  public:
-  GrpcChannel(io::Loop& loop, std::string address, std::shared_ptr<grpc::Channel> channel)
-      : loop_(loop), address_(std::move(address)), stub_(std::move(channel)) {}
+  GrpcChannel(io::Loop& loop, std::string address, std::shared_ptr<grpc::Channel> channel,
+              std::vector<std::pair<std::string, std::string>> metadata)
+      : loop_(loop),
+        address_(std::move(address)),
+        metadata_(std::move(metadata)),
+        stub_(std::move(channel)) {}
 
   io::Task<Status> Unary(const char* method, const MessageLite& request, MessageLite& response,
                          Deadline deadline) override {
@@ -227,6 +231,7 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
       co_return Fail(Code::kDeadlineExceeded, "{}: {} was not called", address_, method);
     auto state = std::make_shared<UnaryState>();
     SetDeadline(state->context, deadline);
+    for (const auto& [name, value] : metadata_) state->context.AddMetadata(name, value);
     state->request = ToBuffer(request);
     auto place = active_.insert(active_.end(), &state->context);
     if (cancel != nullptr) *cancel = [state] { state->context.TryCancel(); };
@@ -257,6 +262,7 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
       reactor->MarkDone();
     } else {
       SetDeadline(reactor->context, deadline);
+      for (const auto& [name, value] : metadata_) reactor->context.AddMetadata(name, value);
       reactor->request = ToBuffer(request);
       auto place = streams_.insert(streams_.end(), reactor.get());
       auto held = std::make_shared<io::Gate::Pass>(std::move(*pass));
@@ -281,6 +287,7 @@ class GrpcChannel final : public Channel, public std::enable_shared_from_this<Gr
  private:
   io::Loop& loop_;
   std::string address_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
   grpc::GenericStub stub_;
   io::Gate gate_;
   Active active_;
@@ -325,7 +332,8 @@ Result<std::shared_ptr<Channel>> Channel::Open(io::Loop& loop, std::string addre
   if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
   std::shared_ptr<grpc::Channel> channel =
       grpc::CreateCustomChannel(address, credentials, arguments);
-  return std::make_shared<GrpcChannel>(loop, std::move(address), std::move(channel));
+  return std::make_shared<GrpcChannel>(loop, std::move(address), std::move(channel),
+                                       options.metadata);
 }
 
 }  // namespace paceline::rpc

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
@@ -28,6 +30,8 @@ struct ChannelOptions {
   std::string
       server_name;  // the name in the server's certificate where it is not the address's host
   size_t message_bytes_max = 64u << 20;
+  // Sent with each call: credentials. Names in lower case.
+  std::vector<std::pair<std::string, std::string>> metadata;
 };
 
 // A running stream of answers. Threads: the channel's loop. Destroying it cancels what still runs.

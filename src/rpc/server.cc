@@ -1,17 +1,21 @@
 #include "rpc/server.h"
 
+#include <grpc/grpc_security_constants.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
 
+#include "base/base64.h"
 #include "base/check.h"
+#include "base/metrics.h"
 #include "io/blocking.h"
 #include "io/sync.h"
 #include "rpc/grpc_glue.h"
@@ -20,9 +24,31 @@
 namespace paceline::rpc {
 namespace {
 
+// Calls that ended, by method and gRPC's code.
+MetricFamily<Counter>& Handled() {
+  static MetricFamily<Counter>& handled = Metrics::Process().AddCounters(
+      "GrpcServerHandled", "calls that this process answered", {"Method", "Code"});
+  return handled;
+}
+
 struct Route {
+  Route(io::Loop* on, MethodSpec spec) : loop(on), method(std::move(spec)) {}
   io::Loop* loop;
   MethodSpec method;
+
+  void Count(grpc::StatusCode code) const {
+    if (code != grpc::StatusCode::OK) {
+      const std::string name(CodeName(static_cast<Code>(code)));
+      return Handled().With({method.path, name}).Add();
+    }
+    Counter* counter = ok.load(std::memory_order_relaxed);
+    if (counter == nullptr) {
+      counter = &Handled().With({method.path, "OK"});
+      ok.store(counter, std::memory_order_relaxed);
+    }
+    counter->Add();
+  }
+  mutable std::atomic<Counter*> ok{nullptr};
 };
 
 // How many handlers run, for Shutdown. Outlives the server when a handler does.
@@ -51,13 +77,48 @@ Deadline DeadlineOf(const grpc::GenericCallbackServerContext& context, const Ser
   return Deadline::In(std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec));
 }
 
+struct Credentials {
+  std::string authorization, certificate;
+};
+
+std::string Metadata(const grpc::GenericCallbackServerContext& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return "";
+  return {found->second.data(), found->second.size()};
+}
+
+// What the caller shows; also as Vitess's clients do, whose static credentials come as two entries.
+Credentials CredentialsOf(const grpc::GenericCallbackServerContext& context) {
+  Credentials credentials;
+  credentials.authorization = Metadata(context, "authorization");
+  if (credentials.authorization.empty()) {
+    const std::string password = Metadata(context, "password");
+    if (!password.empty()) {
+      credentials.authorization =
+          "Basic " + Base64Encode(Metadata(context, "username") + ":" + password);
+    }
+  }
+  const auto auth = context.auth_context();
+  if (auth != nullptr && auth->IsPeerAuthenticated()) {
+    const auto names = auth->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
+    if (!names.empty()) credentials.certificate = {names[0].data(), names[0].size()};
+  }
+  return credentials;
+}
+
 // One call. gRPC's threads enter by the On... reactions, the loop by the ServerCall interface; what
 // both touch is under mutex_. It lives until gRPC is done with it (self_) and the handler has ended
 // (the coroutine's reference).
 class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
  public:
-  Call(const Route& route, std::shared_ptr<Running> running, Deadline deadline, std::string peer)
-      : route_(route), running_(std::move(running)), deadline_(deadline), peer_(std::move(peer)) {}
+  Call(const Route& route, std::shared_ptr<Running> running, Deadline deadline, std::string peer,
+       const ServerOptions& options, Credentials credentials)
+      : route_(route),
+        running_(std::move(running)),
+        deadline_(deadline),
+        peer_(std::move(peer)),
+        options_(options),
+        credentials_(std::move(credentials)) {}
 
   void Begin(std::shared_ptr<Call> self) {
     self_ = std::move(self);
@@ -71,6 +132,10 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
       FinishWith(ToGrpc(
           Error(Code::kInvalidArgument, route_.method.path + ": the request cannot be read")));
       return;
+    }
+    if (options_.guard != nullptr) {
+      Status admitted = Admit();
+      if (!admitted) return FinishWith(ToGrpc(admitted.error()));
     }
     running_->Enter();
     route_.loop->Post([call = self_] { io::Detach(Run(call)); });
@@ -143,6 +208,16 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
   }
 
  private:
+  Status Admit() {
+    access::Request asked = options_.describe(route_.method.path, *request_);
+    asked.peer = peer_;
+    asked.authorization = credentials_.authorization;
+    asked.certificate = credentials_.certificate;
+    ASSIGN_OR_RETURN(access::Caller caller, options_.guard->Admit(asked));
+    std::lock_guard lock(mutex_);
+    admitted_ = {std::move(asked), std::move(caller)};
+    return {};
+  }
   static io::Task<void> Run(std::shared_ptr<Call> call) {
     const MethodSpec& method = call->route_.method;
     Status status;
@@ -183,6 +258,12 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
     std::lock_guard lock(mutex_);
     if (final_) return;
     final_ = std::move(status);
+    route_.Count(final_->error_code());
+    if (admitted_) {
+      Status result;
+      if (!final_->ok()) result = Fail(FromGrpc(*final_));
+      options_.guard->Done(admitted_->first, admitted_->second, result);
+    }
     if (last) {
       queue_.push_back(std::move(*last));
       StartWriteAndFinish(&queue_.front(), grpc::WriteOptions(), *final_);
@@ -195,6 +276,9 @@ class Call final : public grpc::ServerGenericBidiReactor, public ServerCall {
   const std::shared_ptr<Running> running_;
   const Deadline deadline_;
   const std::string peer_;
+  const ServerOptions& options_;
+  const Credentials credentials_;
+  std::optional<std::pair<access::Request, access::Caller>> admitted_;
   std::shared_ptr<Call> self_;
   grpc::ByteBuffer inbound_;
   std::unique_ptr<MessageLite> request_;
@@ -236,7 +320,10 @@ struct Server::Impl final : grpc::CallbackGenericService {
     }
     const Route& route = *found->second;
     Deadline deadline = DeadlineOf(*context, options, route.method.unary != nullptr);
-    auto call = std::make_shared<Call>(route, running, deadline, context->peer());
+    Credentials credentials;
+    if (options.guard != nullptr) credentials = CredentialsOf(*context);
+    auto call = std::make_shared<Call>(route, running, deadline, context->peer(), options,
+                                       std::move(credentials));
     call->Begin(call);
     return call.get();
   }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "access/guard.h"
 #include "base/error.h"
 #include "base/time.h"
 #include "io/loop.h"
@@ -65,6 +66,9 @@ struct ServerOptions {
   std::string cert_file, key_file, client_ca_file;
   size_t message_bytes_max = 64u << 20;
   Duration longest_call = std::chrono::hours(1);
+  // Who may call what; null: everybody. `describe` says what a call asks for.
+  std::shared_ptr<access::Guard> guard;
+  std::function<access::Request(const std::string& path, const MessageLite& request)> describe;
 };
 
 // Threads: Add and Start before any call; the rest any thread. What handlers use must outlive

@@ -3,12 +3,12 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/json_util.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/check.h"
 
 namespace paceline::vtctld {
@@ -49,15 +49,6 @@ std::string Quote(std::string_view text) {
     }
   }
   return out + "\"";
-}
-
-std::string Base64(std::string_view bytes) {
-  std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                             reinterpret_cast<const unsigned char*>(bytes.data()),
-                             static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
-  return out;
 }
 
 std::string Real(double value) {
@@ -177,7 +168,8 @@ class Printer {
       }
       case FieldDescriptor::CPPTYPE_STRING: {
         std::string text = one ? r.GetString(m, &f) : r.GetRepeatedString(m, &f, index);
-        out_ += f.type() == FieldDescriptor::TYPE_BYTES ? "\"" + Base64(text) + "\"" : Quote(text);
+        out_ += f.type() == FieldDescriptor::TYPE_BYTES ? "\"" + Base64Encode(text) + "\""
+                                                        : Quote(text);
         return;
       }
       case FieldDescriptor::CPPTYPE_MESSAGE:

@@ -173,8 +173,16 @@ io::Task<Status> Session::Query(std::string_view text, AnswerSink& sink) {
 }
 
 io::Task<Status> Session::Prepare(std::string_view text, AnswerSink& sink) {
+  const Time began = SystemClock().Now();
+  const plan::SessionTarget target = target_;
+  Status done = co_await PrepareUncounted(text, &sink);
+  Count("Prepare", target, began, sink, done);
+  co_return done;
+}
+
+io::Task<Status> Session::PrepareUncounted(std::string_view text, AnswerSink* sink) {
   Statement statement;
-  statement.sink = &sink;
+  statement.sink = sink;
   statement.text = text;
   statement.kind = port::StatementKind::kPrepare;
   told_state_.clear();
@@ -187,7 +195,7 @@ io::Task<Status> Session::Prepare(std::string_view text, AnswerSink& sink) {
   const bool vitess = (*plan)->gate == GateTask::kVitess || (*plan)->gate == GateTask::kVexplain ||
                       (*plan)->outline.show >= sql::Show::kVitessTablets;
   if (vitess) {
-    sink.OnPrepared(0, "", 0, "", 0);  // answered here when it is executed
+    sink->OnPrepared(0, "", 0, "", 0);  // answered here when it is executed
     co_return Status();
   }
   // All else is prepared on a tablet, what the gate will do by itself too: the server knows which
@@ -224,6 +232,35 @@ Error Session::SecondStatement(std::string_view text) const {
 }
 
 io::Task<Status> Session::RunOne(Statement statement) {
+  const Time began = SystemClock().Now();
+  const plan::SessionTarget target = target_;  // of before: USE may change it
+  Status done = co_await RunUncounted(statement);
+  Count("Execute", target, began, *statement.sink, done);
+  co_return done;
+}
+
+void Session::Count(std::string_view operation, const plan::SessionTarget& target, Time began,
+                    const AnswerSink& sink, const Status& done) {
+  const Terminator& last = sink.last();
+  QueryProbe::Statement counted;
+  counted.operation = operation;
+  counted.target = &target;
+  counted.took = SystemClock().Now() - began;
+  std::optional<Error> error;
+  if (!done) {
+    error = done.error();
+  } else if (last.is_error()) {
+    error = mysql::wire::ErrorOf(last);
+  } else if (last.kind == Terminator::Kind::kOk) {
+    counted.rows_affected = static_cast<int64_t>(last.affected_rows);
+  } else {
+    counted.rows_returned = static_cast<int64_t>(last.row_count);
+  }
+  if (error) counted.error = &*error;
+  gate_.probe.Count(counted);
+}
+
+io::Task<Status> Session::RunUncounted(Statement statement) {
   ++gate_.counters.queries;
   told_state_.clear();
   rename_rows_ = false;
@@ -232,6 +269,7 @@ io::Task<Status> Session::RunOne(Statement statement) {
   StartAnswer(statement, target_.keyspace);
   if (!plan) co_return WriteError(statement, plan.error());
   std::shared_ptr<const plan::Plan> held = std::move(*plan);
+  gate_.probe.CountPlan(*held);
   rename_rows_ = held->rows_name_databases;
   NoteExplicit(*held);
   bool multiple = held->outline.Has(sql::kMultiple) &&

@@ -34,6 +34,7 @@
 #include "vtgate/gateway.h"
 #include "vtgate/loss.h"
 #include "vtgate/pin_ledger.h"
+#include "vtgate/query_metrics.h"
 #include "vtgate/read_after_write.h"
 #include "vtgate/settings.h"
 #include "vtgate/state_tracking.h"
@@ -80,6 +81,7 @@ struct GateContext {
   Duration query_timeout = 1h;
   FailoverOptions failover;
   FailoverMetrics* metrics = &FailoverMetrics::Process();
+  QueryProbe probe{QueryMetrics::Process()};
   AttemptNumbers attempts{ThreadRng()};
   size_t transcript_bytes = 0;  // of all open transactions
   ReadAfterWriteOptions read_after_write;
@@ -180,6 +182,10 @@ class Session {
   struct Run;  // one statement on its way to a tablet: session_send.h
 
   io::Task<Status> RunOne(Statement statement);
+  io::Task<Status> RunUncounted(Statement statement);
+  io::Task<Status> PrepareUncounted(std::string_view text, AnswerSink* sink);
+  void Count(std::string_view operation, const plan::SessionTarget& target, Time began,
+             const AnswerSink& sink, const Status& done);
   io::Task<Status> RunPlan(Statement statement, const plan::Plan& plan);
   io::Task<Status> RunGateTask(Statement statement, const plan::Plan& plan);
   // Sends to a tablet and takes up what it says about the session.

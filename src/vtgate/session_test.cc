@@ -320,6 +320,25 @@ TEST_F(SessionTest, WhatCannotBeCarriedPinsAndResetUnpins) {
   EXPECT_EQ(session_->PinnedBecause(), "");
 }
 
+TEST_F(SessionTest, StatementsAreCountedByOperationKeyspaceAndType) {
+  QueryMetrics& metrics = QueryMetrics::Process();
+  const std::vector<std::string> labels = {"Execute", session_->target().keyspace, "primary"};
+  const int64_t before = metrics.api.With(labels).count();
+  const int64_t inserts = metrics.executions.With({"INSERT", "Passthrough", "primary"}).value();
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+  tablet_->answer.kind = Terminator::Kind::kErr;
+  tablet_->answer.error_number = 1146;
+  tablet_->answer.sqlstate = "42S02";
+  EXPECT_EQ(Run("SELECT * FROM nothing"), 1146);
+  EXPECT_EQ(metrics.api.With(labels).count(), before + 2);
+  EXPECT_EQ(metrics.executions.With({"INSERT", "Passthrough", "primary"}).value(), inserts + 1);
+  int64_t errors = 0;
+  metrics.errors.ForEach([&](const std::vector<std::string>& values, const Counter& counter) {
+    if (values[0] == "Execute" && values[2] == "primary") errors += counter.value();
+  });
+  EXPECT_GE(errors, 1);
+}
+
 TEST_F(SessionTest, ARefusalBeforeTheStatementRanIsTriedAgain) {
   tablet_->refusals.emplace_back(Code::kClusterEvent, "not serving");
   EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "access/guard.h"
 #include "base/error.h"
 
 namespace paceline::web {
@@ -19,7 +20,8 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;    // decoded, in order
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
-  std::string peer;  // "127.0.0.1:40312"
+  std::string peer;       // "127.0.0.1:40312"
+  access::Caller caller;  // who asks, where the server has a Doorway
 
   // The first of that name; empty when there is none.
   std::string_view Query(std::string_view name) const;

@@ -21,9 +21,24 @@ struct Server::Shared {
     return nullptr;
   }
 
-  void Handle(const Request& request, const Completion& done) const {
+  std::optional<Doorway> doorway;
+
+  void Handle(Request& request, Completion done) const {
     if (stopped) return done(TextResponse(503, "stopping\n"));
     const auto* methods = Find(request.path);
+    if (doorway) {
+      if (std::optional<Response> refusal = doorway->Refuse(request))
+        return done(std::move(*refusal));
+      if (doorway->needs(request) > access::Role::kViewer) {
+        Request asked = request;
+        asked.body.clear();
+        done = [doorway = *doorway, asked = std::move(asked),
+                answer = std::move(done)](Response response) {
+          doorway.Done(asked, response);
+          answer(std::move(response));
+        };
+      }
+    }
     if (methods == nullptr) return done(TextResponse(404, "no such page\n"));
     const auto handler = methods->find(request.method);
     if (handler == methods->end()) {
@@ -41,7 +56,9 @@ struct Server::Shared {
 };
 
 Server::Server(io::Loop& loop, ServerOptions options)
-    : loop_(loop), options_(std::move(options)), shared_(std::make_shared<Shared>()) {}
+    : loop_(loop), options_(std::move(options)), shared_(std::make_shared<Shared>()) {
+  shared_->doorway = options_.doorway;
+}
 
 Server::~Server() { Stop(); }
 
@@ -56,8 +73,8 @@ void Server::RoutePost(std::string path, Handler handler) {
 Status Server::Start() {
   // As many posts wait on the loop as there may be connections.
   auto on_request = [&loop = loop_, shared = shared_](Request request, Completion done) {
-    loop.Post([shared, request = std::move(request), done = std::move(done)] {
-      shared->Handle(request, done);
+    loop.Post([shared, request = std::move(request), done = std::move(done)]() mutable {
+      shared->Handle(request, std::move(done));
     });
   };
   ASSIGN_OR_RETURN(transport_, Transport::Start(options_, std::move(on_request)));

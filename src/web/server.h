@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "io/loop.h"
+#include "web/doorway.h"
 #include "web/http.h"
 
 namespace paceline::web {
@@ -28,6 +29,7 @@ struct ServerOptions {
   std::string address;  // empty: all, IPv6 too; else an address or "localhost"
   uint16_t port = 0;    // 0: any free one
   Limits limits;
+  std::optional<Doorway> doorway = std::nullopt;  // none: everybody may ask for everything
 };
 
 class Server {

@@ -25,6 +25,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/strings.h"
 
 namespace paceline::web {
@@ -134,6 +135,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void Receive();
   void Received(const ErrorCode& error);
   void Dispatch(Request request);
+  // What is no request that a handler could be given: logged and counted.
+  void Refuse(Response response);
   void Write(Response response);
   void Linger();
 
@@ -205,7 +208,7 @@ void Session::Received(const ErrorCode& error) {
   keep_alive_ = false;
   head_ = false;
   if (error) {
-    if (std::optional<Response> refusal = Refusal(error)) Write(std::move(*refusal));
+    if (std::optional<Response> refusal = Refusal(error)) Refuse(std::move(*refusal));
     return;
   }
   auto message = parser_->release();
@@ -218,7 +221,7 @@ void Session::Received(const ErrorCode& error) {
     request.headers.emplace_back(Lower(View(field.name_string())), View(field.value()));
   }
   if (Status parsed = ParseTarget(View(message.target()), request); !parsed) {
-    return Write(ErrorResponse(parsed.error()));
+    return Refuse(ErrorResponse(parsed.error()));
   }
   keep_alive_ = message.keep_alive();
   request.body = std::move(message.body());
@@ -238,6 +241,16 @@ void Session::Dispatch(Request request) {
   auto reply = std::make_shared<Reply>(state_.shared_from_this(), weak_from_this(), number_);
   state_.on_request(std::move(request),
                     [reply](Response response) { reply->Send(std::move(response)); });
+}
+
+void Session::Refuse(Response response) {
+  Metrics::Process()
+      .AddCounters("HttpRefused", "requests that were too large, unsafe or no HTTP", {"Status"})
+      .With({std::to_string(response.status)})
+      .Add();
+  LOG_WARNING("web: a request of {} was refused with {}: {}", peer_, response.status,
+              Trim(response.body));
+  Write(std::move(response));
 }
 
 void Session::Write(Response response) {

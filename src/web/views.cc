@@ -186,6 +186,9 @@ std::string StatusDetailsJson(const TabletView& view) {
 std::vector<MetricSample> HealthcheckConnections(const GateView& view) {
   std::map<std::vector<std::string>, int64_t> counts;
   for (const TabletRow& row : view.tablets) {
+    // A shard without a primary shows as 0, which an alert can see; what is missing it cannot.
+    if (!row.tablet.keyspace.empty())
+      counts.try_emplace({row.tablet.keyspace, row.tablet.shard, "primary"}, 0);
     if (!row.serving) continue;
     ++counts[{row.tablet.keyspace, row.tablet.shard,
               std::string(record::TabletTypeName(row.tablet.type))}];

@@ -16,7 +16,8 @@ std::vector<Table> TabletTables(const TabletView& view);
 std::vector<Table> GateTables(const GateView& view);
 // Vitess's list of {"Key", "Class", "Value"}.
 std::string StatusDetailsJson(const TabletView& view);
-// One sample for each keyspace, shard and type that has tablets that serve.
+// One sample for each keyspace, shard and type that has tablets that serve, and one for the primary
+// of each shard, serving or not.
 std::vector<MetricSample> HealthcheckConnections(const GateView& view);
 
 }  // namespace paceline::web

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 import pymysql
 
@@ -108,7 +110,7 @@ class LocalCluster:
     """with LocalCluster("mysql", tablets=3) as cluster: ...   Serves when entered; purged when left."""
 
     def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace", vtorc=False, disk_mb=0,
-                 environment=None, vtgate_threads=0, gate_in_tablet=False):
+                 environment=None, vtgate_threads=0, gate_in_tablet=False, tls=False):
         """`disk_mb`: each tablet has a disk of its own, of that size, which fill_disk fills; needs root. `environment`: of all
         processes, beside this one's."""
         if not (BIN / "paceline").exists():
@@ -119,6 +121,7 @@ class LocalCluster:
         self.data_dir.chmod(0o755)  # mysqld runs as another user
         self.vtorc, self.vtgate_threads, self.gate_in_tablet = vtorc, vtgate_threads, gate_in_tablet
         self.disk_mb, self.environment = disk_mb, {**os.environ, **(environment or {})}
+        self.tls = tls
         self.failed = False  # set by whoever shares a cluster among tests, when one of them failed
 
     def __enter__(self):
@@ -148,7 +151,7 @@ class LocalCluster:
     def flags(self):
         return [f"--flavor={self.flavor}", f"--mysqld={mysqld_of(self.flavor)}", f"--topo={self.topo}",
                 f"--vtorcs={2 if self.vtorc else 0}", f"--vtgate-threads={self.vtgate_threads}",
-                f"--gate-in-tablet={'true' if self.gate_in_tablet else 'false'}"]
+                f"--gate-in-tablet={'true' if self.gate_in_tablet else 'false'}", *(["--tls"] if self.tls else [])]
 
     def up_command(self):
         return [BIN / "paceline", "up", "--detach", f"--tablets={self.tablets}", f"--cell={self.cell}",
@@ -191,7 +194,24 @@ class LocalCluster:
         return self.base_port + standard - 15000
 
     def vtctldclient(self, *arguments, check=True, seconds=60):
-        return run([BIN / "vtctldclient", "--server", f"127.0.0.1:{self.port(15999)}", *arguments], seconds, check)
+        return run([BIN / "vtctldclient", "--server", f"127.0.0.1:{self.port(15999)}", *self.tls_flags(), *arguments], seconds, check)
+
+    def tls_flags(self, prefix="vtctld-grpc", who="client"):
+        """What a client under --tls is told; nothing without."""
+        if not self.tls:
+            return []
+        folder = self.data_dir / "tls"
+        return [f"--{prefix}-ca={folder}/ca.pem", f"--{prefix}-cert={folder}/{who}.pem", f"--{prefix}-key={folder}/{who}-key.pem"]
+
+    def page(self, standard, path="/metrics", **headers):
+        """(status, text) of an HTTP page, by the documented default port of its process."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port(standard)}{path}",
+                                         headers={name.replace("_", "-"): value for name, value in headers.items()})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def connect(self, **options):
         """A connection to vtgate."""

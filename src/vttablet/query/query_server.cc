@@ -74,6 +74,18 @@ Status QueryServer::Admit(const port::QueryRequest& request, Time now) {
   return {};
 }
 
+void QueryServer::Count(const port::QueryRequest& request, const Running& run, bool pumped,
+                        Duration took) {
+  int64_t rows = 0, changed = 0;
+  const bool answered = pumped && !run.failed;
+  if (answered) {
+    const Terminator& end = run.connection->scanner().terminator();
+    rows = static_cast<int64_t>(end.row_count);
+    if (end.kind == Terminator::Kind::kOk) changed = static_cast<int64_t>(end.affected_rows);
+  }
+  probe_.Count(request.text, took, !answered, rows, changed);
+}
+
 io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& request,
                                                       port::ResultSink& sink, Deadline deadline) {
   std::optional<io::Gate::Pass> pass = gate_.Enter();
@@ -173,6 +185,8 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
   const Time ended = loop_.Now();
   metrics_.query_ns.Add((ended - began).count());
   if (run.failed) metrics_.mysql_errors.Add();
+  if (request.kind != StatementKind::kPrepare)
+    Count(request, run, pumped.has_value(), ended - began);
 
   const bool plain = pumped && lent.pinned == nullptr && run.ticket == nullptr && !run.failed &&
                      !run.saw_transaction && !request.reserve && request.begin.empty() &&

@@ -22,6 +22,7 @@
 #include "vttablet/query/pool.h"
 #include "vttablet/query/running.h"
 #include "vttablet/query/serving_state.h"
+#include "vttablet/query/statement_metrics.h"
 
 namespace paceline::vttablet {
 
@@ -85,6 +86,7 @@ class QueryServer final : public port::QueryService {
   };
 
   Status Admit(const port::QueryRequest& request, Time now);
+  void Count(const port::QueryRequest& request, const Running& run, bool pumped, Duration took);
   io::Task<Status> TakeConnection(Lent& lent, const port::QueryRequest& request,
                                   port::ResultSink& sink, Deadline deadline);
   io::Task<Status> RunBegin(Running& run, std::string begin);
@@ -116,6 +118,7 @@ class QueryServer final : public port::QueryService {
   io::Loop& loop_;
   QueryServerOptions options_;
   QueryMetrics metrics_;
+  StatementProbe probe_{StatementMetrics::Process()};
   ServingState state_;
   Pool pool_;
   Killer killer_;

@@ -1,5 +1,7 @@
 #include "base/flags.h"
 
+#include <stdlib.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -128,6 +130,22 @@ void FlagSet::Int(std::string_view name, int64_t* value, std::string_view help) 
          std::optional<int64_t> number = ParseInt(text);
          if (!number) return Bad(text, "a whole number");
          *value = *number;
+         return {};
+       }});
+}
+
+void FlagSet::Share(std::string_view name, double* value, std::string_view help) {
+  Add({.name = std::string(name),
+       .kind = "share",
+       .shown_default = fmt::format("{}", *value),
+       .help = std::string(help),
+       .assign = [value](std::string_view text) -> Status {
+         const std::string copy(text);
+         char* end = nullptr;
+         const double share = strtod(copy.c_str(), &end);
+         const bool whole = !copy.empty() && *end == 0;
+         if (!whole || !(share >= 0 && share <= 1)) return Bad(text, "a number from 0 to 1");
+         *value = share;
          return {};
        }});
 }

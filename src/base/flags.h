@@ -33,6 +33,8 @@ class FlagSet {
                 std::string_view help);  // comma or repeated
   void Bool(std::string_view name, bool* value, std::string_view help);
   void Int(std::string_view name, int64_t* value, std::string_view help);
+  // Between 0 and 1.
+  void Share(std::string_view name, double* value, std::string_view help);
   void Port(std::string_view name, int* value, std::string_view help);
   void Time(std::string_view name, Duration* value, std::string_view help);
   // Another name for a flag, not shown in the help.

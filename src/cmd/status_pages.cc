@@ -111,4 +111,13 @@ std::string VschemaJson(const vtgate::Gate& gate) {
   return json.dump(2);
 }
 
+std::vector<web::StatementRow> StatementRows(const std::vector<vtgate::StatementLine>& lines) {
+  std::vector<web::StatementRow> rows;
+  for (const vtgate::StatementLine& line : lines) {
+    rows.push_back({line.digest, line.keyspace, line.count, line.errors, line.rows, line.affected,
+                    line.time, line.longest});
+  }
+  return rows;
+}
+
 }  // namespace paceline::cmd

@@ -8,6 +8,7 @@
 #include "base/flags.h"
 #include "topo/server.h"
 #include "vtgate/gate.h"
+#include "vtgate/statement_stats.h"
 #include "vttablet/manager/manager.h"
 #include "web/pages.h"
 #include "web/server.h"
@@ -27,5 +28,6 @@ web::Source<web::ClusterView> ClusterSource(topo::Server& topo);
 web::TabletView ViewOf(const vttablet::Manager& manager);
 web::GateView ViewOf(vtgate::Gate& gate, const std::string& cell);
 std::string VschemaJson(const vtgate::Gate& gate);
+std::vector<web::StatementRow> StatementRows(const std::vector<vtgate::StatementLine>& lines);
 
 }  // namespace paceline::cmd

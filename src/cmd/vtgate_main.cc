@@ -17,6 +17,8 @@
 #include "rpc/vtgate.h"
 #include "rpc/vtgate_front.h"
 #include "vtgate/gate.h"
+#include "vtgate/query_log.h"
+#include "vtgate/statement_stats.h"
 #include "vtgate/static_users.h"
 
 namespace paceline::cmd {
@@ -38,6 +40,8 @@ struct GateFlags {
   vtgate::FailoverOptions failover;
   vtgate::ReadAfterWriteOptions read_after_write;
   int64_t buffer_size = 1000, buffer_bytes = 64 << 20;
+  bool statement_stats = true;
+  vtgate::QueryLogOptions query_log;
   int64_t replay_statements = 1000, replay_bytes = 1 << 20, replay_bytes_all = 256 << 20;
 };
 
@@ -70,8 +74,28 @@ void DeclareFailover(FlagSet& flags, GateFlags& f) {
       "read-after-write", &f.read_after_write.on,
       "reads on replicas wait for what their session wrote; per session: SET read_after_write");
   flags.Time("read-after-write-timeout", &f.read_after_write.timeout, "how long");
+  flags.Bool("read-from-replicas", &f.read_after_write.from_replicas,
+             "plain reads outside transactions go to replicas, which wait for the session's own "
+             "writes; per session: SET read_from_replicas");
+  flags.TextList("read-from-replicas-users", &f.read_after_write.from_replicas_users,
+                 "the same for the sessions of these users");
   flags.Bool("read-after-write-primary", &f.read_after_write.then_primary,
              "after that time they go to the primary, else they fail");
+}
+
+// What operators see of statements.
+void DeclareObservation(FlagSet& flags, GateFlags& f) {
+  flags.Bool("statement-stats", &f.statement_stats,
+             "count statements by shape for /debug/queryz and /debug/query_stats");
+  flags.Text("log-queries-to-file", &f.query_log.file,
+             "statements as lines of JSON, appended to this file; empty: none");
+  flags.Share("querylog-sample-rate", &f.query_log.sample_rate,
+              "share of the statements that are logged, 0 to 1");
+  flags.Int("querylog-row-threshold", &f.query_log.row_threshold,
+            "only statements that returned or changed so many rows");
+  flags.Time("querylog-time-threshold", &f.query_log.time_threshold,
+             "only statements that took so long");
+  flags.Bool("querylog-redact", &f.query_log.redact, "without literals, comments and error texts");
 }
 
 void Declare(FlagSet& flags, GateFlags& f) {
@@ -105,6 +129,7 @@ void Declare(FlagSet& flags, GateFlags& f) {
   flags.Time("query-timeout", &f.query_timeout, "limit for one statement");
   DeclareFailover(flags, f);
   f.tablet_tls.AddTo(flags, "tablet-grpc", "tablets, by gRPC and the native data plane");
+  DeclareObservation(flags, f);
   flags.Time("mysql-server-idle-timeout", &f.idle_timeout, "after which idle clients are closed");
   flags.Time("discovery-low-replication-lag", &f.lag_low, "replicas below it are preferred");
   flags.Time("discovery-high-replication-lag-minimum-serving", &f.lag_high,
@@ -183,6 +208,8 @@ struct Process {
   vtgate::SessionTable table;
   TabletProcess* tablet = nullptr;       // of --with-tablet
   std::optional<Status> tablet_started;  // once its start has ended
+  vtgate::StatementStats statements;
+  std::unique_ptr<vtgate::QueryLog> query_log;
   std::vector<std::unique_ptr<GateThread>> threads;
   std::vector<std::unique_ptr<io::Listener>> listeners;
   size_t next = 0;
@@ -260,6 +287,8 @@ io::Task<Status> StartGrpc(Process& p) {
                             [table] { return static_cast<int64_t>(table->connections()); }));
     p.web.pages->AddGate([gate, cell] { return ViewOf(*gate, cell); },
                          [gate] { return VschemaJson(*gate); });
+    if (f.statement_stats)
+      p.web.pages->AddStatements([&p] { return StatementRows(p.statements.Top(1000)); });
     Status served = p.web.server->Start();
     if (!served) co_return served;
   }
@@ -303,6 +332,8 @@ io::Task<Status> Start(Process& p, io::Loop& loop,
   options.buffer.bytes = share(f.buffer_bytes);
   options.failover = f.failover;
   options.read_after_write = f.read_after_write;
+  if (f.statement_stats) options.statements = &p.statements;
+  options.query_log = p.query_log.get();
   options.failover.replay_statements =
       static_cast<size_t>(std::max<int64_t>(f.replay_statements, 0));
   options.failover.replay_bytes = static_cast<size_t>(std::max<int64_t>(f.replay_bytes, 0));
@@ -450,6 +481,11 @@ int VtgateMain(const std::vector<std::string>& arguments) {
     auto rsa_key = mysql::wire::RsaKey::Generate();
     if (!rsa_key) return FailWith(rsa_key.error().Context("vtgate"));
     process.rsa_key = *rsa_key;
+  }
+  if (!f.query_log.file.empty()) {
+    auto log = vtgate::QueryLog::Open(f.query_log);
+    if (!log) return FailWith(log.error().Context("vtgate: --log-queries-to-file"));
+    process.query_log = std::move(*log);
   }
   auto front = FrontOptions(f, process.rsa_key);
   if (!front) return FailWith(front.error().Context("vtgate"));

@@ -193,6 +193,30 @@ TEST(Stream, ASocketFileLeftBehindIsTakenOver) {
   EXPECT_EQ(second.error().code(), Code::kAlreadyExists);
 }
 
+// That of a client which asked and that of the server which took it.
+Task<bool> BothEndsProbe(Listener* listener) {
+  Address address = Address::Tcp("127.0.0.1", listener->port());
+  Result<std::unique_ptr<Socket>> socket = co_await Connect(address, Deadline::In(5s));
+  Result<int> taken = co_await listener->Accept(Deadline::In(5s));
+  if (!socket || !taken) co_return false;
+  bool probed = true;
+  for (int fd : {(*socket)->fd(), *taken}) {
+    int on = 0;
+    socklen_t size = sizeof on;
+    getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &size);
+    probed = probed && on != 0;
+  }
+  close(*taken);
+  co_return probed;
+}
+
+TEST(Listener, PeersThatVanishAreProbedFor) {
+  Loop loop;
+  Result<std::unique_ptr<Listener>> listener = Listener::Listen(loop, Address::Tcp("127.0.0.1", 0));
+  ASSERT_TRUE(listener);
+  EXPECT_TRUE(RunUntilDone(loop, BothEndsProbe(listener->get())));
+}
+
 TEST(Stream, APortInUseIsNamed) {
   Loop loop;
   Result<std::unique_ptr<Listener>> first = Listener::Listen(loop, Address::Tcp("127.0.0.1", 0));

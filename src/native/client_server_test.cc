@@ -93,6 +93,7 @@ class ScriptedService final : public port::QueryService {
     for (;;) {
       port::TabletHealth health;
       health.term = ++beats;
+      health.error = beat_error;
       sink.OnHealth(health);
       bool closed = co_await health_end.Wait(deadline.EarlierOf(Deadline::In(5ms)));
       if (closed) co_return Fail(Code::kCanceled, "closed");
@@ -117,6 +118,7 @@ class ScriptedService final : public port::QueryService {
   std::set<uint64_t> released;
   io::Event started, canceled, health_end;
   io::Event* released_event = nullptr;
+  std::string beat_error;
   uint64_t sent = 0, pins = 0, beats = 0;
   int running = 0, max_running = 0, health_streams = 0;
 };
@@ -404,6 +406,79 @@ TEST_P(ClientServerTest, HealthComesUntilItsDeadline) {
   EXPECT_EQ(ended.error().code(), Code::kDeadlineExceeded);
   EXPECT_GT(sink.last, 3u);
   EXPECT_TRUE(Await(client_->Ping(Deadline::In(1s))));
+}
+
+// A watcher that asks for health and stops reading, until `reads` is set; answers what it then
+// gets.
+io::Task<uint64_t> LazyWatcher(uint16_t port, io::Event* reads) {
+  Result<std::unique_ptr<io::Socket>> socket =
+      co_await io::Connect(io::Address::Tcp("127.0.0.1", port), Deadline::In(5s));
+  if (!socket) co_return 0;
+  std::string hello;
+  AppendHello(&hello, {.program = "lazy"});
+  AppendEmpty(&hello, FrameType::kWatchHealth, 1);
+  Status written = co_await (*socket)->WriteAll(hello, Deadline::In(5s));
+  bool told = co_await reads->Wait(Deadline::In(20s));
+  uint64_t bytes = 0;
+  std::string buffer(1 << 20, 0);
+  while (told && written) {
+    Result<size_t> got = (*socket)->TryRead(buffer.data(), buffer.size());
+    if (!got) break;
+    bytes += *got;
+    if (*got > 0) continue;
+    io::Wake wake = co_await (*socket)->WaitReadable(Deadline::In(200ms));
+    if (wake != io::Wake::kDone) break;
+  }
+  co_return bytes;
+}
+
+TEST_P(ClientServerTest, AWatcherThatDoesNotReadFillsNobodysMemory) {
+  constexpr uint64_t kBeatBytes = 200'000;
+  service_.beat_error = std::string(kBeatBytes, 'e');
+  io::Event reads;
+  std::optional<uint64_t> got;
+  struct Into {
+    static io::Task<void> Run(uint16_t port, io::Event* reads, std::optional<uint64_t>* got) {
+      uint64_t bytes = co_await LazyWatcher(port, reads);
+      *got = bytes;
+    }
+  };
+  loop_.Post([&] { io::Detach(Into::Run(server_->port(), &reads, &got)); });
+  ASSERT_TRUE(Until([&] { return service_.beats >= 200; }));
+  loop_.Post([&] {
+    service_.health_end.Set();
+    reads.Set();
+  });
+  ASSERT_TRUE(Until([&] { return got.has_value(); }));
+  EXPECT_GT(*got, kBeatBytes);
+  EXPECT_LT(*got, 100 * kBeatBytes);
+}
+
+io::Task<Status> SendAndAwaitEnd(uint16_t port, std::string bytes) {
+  Result<std::unique_ptr<io::Socket>> socket =
+      co_await io::Connect(io::Address::Tcp("127.0.0.1", port), Deadline::In(5s));
+  if (!socket) co_return Fail(socket.error());
+  Status written = co_await (*socket)->WriteAll(bytes, Deadline::In(5s));
+  std::string buffer(64 * 1024, 0);
+  while (written) {
+    Result<size_t> got = (*socket)->TryRead(buffer.data(), buffer.size());
+    if (!got) co_return Status();  // closed
+    if (*got > 0) continue;
+    io::Wake wake = co_await (*socket)->WaitReadable(Deadline::In(5s));
+    if (wake == io::Wake::kTimeout) co_return Fail(Code::kDeadlineExceeded, "it stays open");
+  }
+  co_return written;
+}
+
+TEST_P(ClientServerTest, NumbersInUseAreUsedOnce) {
+  for (uint32_t second : {1u, 16385u, 0u}) {
+    std::string bytes;
+    AppendHello(&bytes, {.program = "again"});
+    AppendEmpty(&bytes, FrameType::kWatchHealth, 1);
+    AppendEmpty(&bytes, FrameType::kWatchHealth, second);
+    Status ended = Await(SendAndAwaitEnd(server_->port(), bytes));
+    EXPECT_TRUE(ended) << second;
+  }
 }
 
 TEST_P(ClientServerTest, PreparedDefinitionsCome) {

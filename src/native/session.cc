@@ -133,6 +133,8 @@ struct Session::HealthStream final : port::HealthSink {
   HealthStream(Session& owner, uint32_t number) : session(owner), id(number) {}
   void OnHealth(const port::TabletHealth& health) override {
     if (ended || session.link_.broken()) return;
+    // A watcher that does not read misses this one; the next beat carries all that is new.
+    if (session.link_.writer().backlog() > kMaxBacklog) return;
     AppendHealth(&session.link_.out(), id, health);
     session.link_.Wrote();
   }
@@ -247,6 +249,7 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
       if (!DecodeRelease(piece.bytes, &target, &pinned_id, &left)) {
         return Fail(Code::kInvalidArgument, "malformed RELEASE frame");
       }
+      RETURN_IF_ERROR(BeginSimple(request));
       Deadline deadline = Deadline::After(loop_.clock(), std::min(left, kLongest));
       loop_.Post([pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this,
                   request, target, pinned_id, deadline] {
@@ -261,6 +264,7 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
       if (!DecodeResolve(piece.bytes, &target, &questions, &left)) {
         return Fail(Code::kInvalidArgument, "malformed RESOLVE frame");
       }
+      RETURN_IF_ERROR(BeginSimple(request));
       Deadline deadline = Deadline::After(loop_.clock(), std::min(left, kLongest));
       loop_.Post([pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this,
                   request, target, questions = std::move(questions), deadline]() mutable {
@@ -273,6 +277,7 @@ Status Session::OnPiece(const FrameSplitter::Piece& piece) {
       link_.Wrote();
       return {};
     case FrameType::kWatchHealth:
+      RETURN_IF_ERROR(BeginSimple(request));
       loop_.Post(
           [pass = std::make_shared<std::optional<io::Gate::Pass>>(gate_.Enter()), this, request] {
             if (*pass) io::Detach(RunHealth(this, request));
@@ -307,14 +312,25 @@ Session::Call* Session::Find(uint32_t request) {
   return request < calls_.size() ? calls_[request] : nullptr;
 }
 
-Result<Session::Call*> Session::Begin(uint32_t request) {
+Status Session::CheckNumber(uint32_t request) {
   if (request == 0 || request > options_.max_calls_per_connection) {
     return Fail(Code::kInvalidArgument, "request number {} is out of range", request);
   }
-  if (request >= calls_.size()) calls_.resize(request + 1);
-  if (calls_[request] != nullptr) {
+  if (Find(request) != nullptr || (!simple_.empty() && simple_.contains(request))) {
     return Fail(Code::kInvalidArgument, "request number {} is still in use", request);
   }
+  return {};
+}
+
+Status Session::BeginSimple(uint32_t request) {
+  RETURN_IF_ERROR(CheckNumber(request));
+  simple_.insert(request);
+  return {};
+}
+
+Result<Session::Call*> Session::Begin(uint32_t request) {
+  RETURN_IF_ERROR(CheckNumber(request));
+  if (request >= calls_.size()) calls_.resize(request + 1);
   if (free_.empty()) {
     owned_.push_back(std::make_unique<Call>(*this));
     free_.push_back(owned_.back().get());
@@ -437,6 +453,7 @@ io::Task<void> Session::RunRelease(Session* self, uint32_t request, record::Targ
   if (!pass) co_return;
   Status released = co_await self->service_.Release(target, pinned_id, deadline);
   self->pinned_.erase(pinned_id);
+  self->simple_.erase(request);
   if (self->link_.broken()) co_return;
   if (released) {
     AppendEmpty(&self->link_.out(), FrameType::kDone, request);
@@ -453,6 +470,7 @@ io::Task<void> Session::RunResolve(Session* self, uint32_t request, record::Targ
   if (!pass) co_return;
   Result<std::vector<port::AttemptOutcome>> outcomes =
       co_await self->service_.Resolve(std::move(target), std::move(questions), deadline);
+  self->simple_.erase(request);
   if (self->link_.broken()) co_return;
   if (outcomes) {
     AppendResolved(&self->link_.out(), request, *outcomes);
@@ -477,6 +495,7 @@ io::Task<void> Session::RunHealth(Session* self, uint32_t request) {
     }
   }
   self->health_.erase(request);
+  self->simple_.erase(request);
   self->Refuse(request, why);
 }
 

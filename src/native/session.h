@@ -40,7 +40,10 @@ class Session final : private Link::Handler {
   // Decodes call.body once it is complete; the call starts at the end of the batch.
   Status Prepare(Call& call);
   Call* Find(uint32_t request);
+  Status CheckNumber(uint32_t request);
   Result<Call*> Begin(uint32_t request);
+  // A request that has no statement and no rows: RELEASE, RESOLVE, WATCH_HEALTH.
+  Status BeginSimple(uint32_t request);
   void Free(Call* call);
   void Refuse(uint32_t request, const Error& error);
 
@@ -65,7 +68,8 @@ class Session final : private Link::Handler {
   std::vector<std::unique_ptr<Call>> owned_;
   std::vector<Call*> free_;
   std::vector<Call*> starting_;
-  size_t gathered_ = 0;  // bytes of statements still arriving
+  std::unordered_set<uint32_t> simple_;  // numbers of requests without a Call
+  size_t gathered_ = 0;                  // bytes of statements still arriving
   std::unordered_map<uint64_t, port::SettingsPtr> settings_;
   // The last ones seen, still encoded and decoded: nearly all calls of a connection share them.
   std::string target_bytes_;

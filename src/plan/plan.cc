@@ -203,11 +203,7 @@ class Planner {
       target.keyspace = session_.keyspace;
       target.shard = session_.shard;
     }
-    if (target.keyspace.empty() || vschema::IsSystemSchema(target.keyspace)) return {};
-    if (vschema_.Find(target.keyspace) == nullptr) {
-      return Fail(kUnknownDatabase, "Unknown database '{}'", target.keyspace);
-    }
-    return {};
+    return {};  // whether it is there is asked when it runs: MariaDB prepares it in any case
   }
   std::string UseName() const {
     const std::string_view written = outline().name.In(text_);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "plan/target.h"
 #include "record/record.h"
+#include "sql/normalize.h"
 #include "sql/outline.h"
 #include "sql/set.h"
 #include "vschema/snapshot.h"
@@ -115,6 +116,8 @@ struct Plan {
   // A prepared statement's parameters that are database names: "ks" must be sent as "vt_ks".
   std::vector<uint16_t> schema_parameters;
   bool cacheable = true;  // not for SET, USE and others that are cheap or rare
+  // Made by who first asks for it; a plan is used by one thread.
+  mutable std::shared_ptr<const sql::Fingerprint> fingerprint;
 };
 
 // What a session answers for the edits; the gate fills in what the plan has edits for.

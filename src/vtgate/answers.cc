@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 #include "sql/lexer.h"
@@ -183,17 +184,58 @@ OwnTable Sessions(const OwnAnswerInput& input) {
   return table;
 }
 
-OwnTable Count(uint64_t value) {
-  OwnTable table;
-  table.rows.push_back({std::to_string(value)});
-  table.server_columns = true;
-  return table;
-}
-
 OwnTable One(std::string_view column, std::string value) {
   OwnTable table;
   table.columns = {std::string(column)};
   table.rows.push_back({std::move(value)});
+  return table;
+}
+
+// VEXPLAIN [PLAN] statement: where it would go, as Vitess tells it.
+Result<OwnTable> Vexplain(const OwnAnswerInput& input) {
+  const sql::Dialect& dialect = input.dialect;
+  std::string_view mode = input.plan.outline.name.In(input.text);
+  if (!mode.empty() && !EqualsIgnoreCase(mode, "plan")) {
+    return Fail(Code::kUnimplemented,
+                "VEXPLAIN {} is not there: VEXPLAIN PLAN shows where a statement goes, EXPLAIN the "
+                "plan of the shard's mysqld",
+                Upper(mode));
+  }
+  sql::Lexer lexer(input.text, dialect);
+  sql::Token last = lexer.Next();
+  if (!mode.empty()) last = lexer.Next();
+  std::string_view statement = Trim(input.text.substr(last.end));
+  ASSIGN_OR_RETURN(plan::Plan plan,
+                   plan::MakePlan(statement, dialect, input.target, *input.gate.topology->vschema));
+  nlohmann::ordered_json json;
+  switch (plan.route) {
+    case plan::Route::kGate:
+      json["OperatorType"] = "Gate";
+      break;
+    case plan::Route::kShard:
+      json["OperatorType"] = "Route";
+      json["Variant"] = "Unsharded";
+      json["Keyspace"] = {{"Name", plan.target.keyspace}, {"Sharded", false}};
+      break;
+    case plan::Route::kAnyKeyspace:
+      json["OperatorType"] = "Route";
+      json["Variant"] = "Reference";
+      break;
+  }
+  if (plan.route != plan::Route::kGate) {
+    json["TargetTabletType"] = Upper(record::TabletTypeName(plan.target.type));
+    if (!plan.target.shard.empty()) json["TargetShard"] = plan.target.shard;
+  }
+  std::string buffer;
+  json["Query"] = plan::Render(statement, plan, plan::SessionValues(), buffer);
+  if (plan.pin != plan::PinReason::kNone) json["Pins"] = plan::PinReasonName(plan.pin);
+  return One("JSON", json.dump(1, '\t', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+OwnTable Count(uint64_t value) {
+  OwnTable table;
+  table.rows.push_back({std::to_string(value)});
+  table.server_columns = true;
   return table;
 }
 
@@ -253,8 +295,7 @@ std::optional<Result<OwnTable>> OwnAnswer(const OwnAnswerInput& input) {
       break;
   }
   if (input.plan.gate == plan::GateTask::kVexplain) {
-    return Fail(Code::kUnimplemented,
-                "VEXPLAIN is not there yet; EXPLAIN shows the plan of the shard's mysqld");
+    return Vexplain(input);
   }
   return std::nullopt;
 }

@@ -18,6 +18,7 @@ struct OwnAnswerInput {
   std::string_view text;
   uint64_t warning_count = 0, error_count = 0;
   std::vector<SessionRow> sessions = {};  // for SHOW VITESS_SESSIONS
+  sql::Dialect dialect = {};
 };
 
 // Nothing: a tablet must answer.

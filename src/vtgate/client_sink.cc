@@ -50,7 +50,7 @@ void ClientSink::OnColumns(uint64_t column_count, std::string_view packets) {
   std::string show_tables;
   if (!rename_from_.empty()) show_tables = RenameTablesIn(packets);
   client_.WriteColumns(column_count, show_tables.empty() ? packets : show_tables,
-                       StatusFlags(0, false));
+                       StatusFlags(0, context_.more_statements));
 }
 
 // SHOW TABLES calls its column after the database. Empty when there is none such.
@@ -207,7 +207,11 @@ void ClientSink::OpenCursor(uint64_t column_count, std::string_view packets,
   begun_ = ended_ = true;
   last_ = end;
   const uint16_t flags = StatusFlags(end.status_flags, false) | mysql::wire::kStatusCursorExists;
-  client_.WriteColumns(column_count, WithoutKeys(Renamed(packets, &scratch_)), flags);
+  packets = Renamed(packets, &scratch_);
+  std::string show_tables;
+  if (!rename_from_.empty()) show_tables = RenameTablesIn(packets);
+  client_.WriteColumns(column_count, WithoutKeys(show_tables.empty() ? packets : show_tables),
+                       flags);
   if (client_.session().capabilities & mysql::wire::kClientDeprecateEof)
     client_.WriteEof(flags, end.warnings);
 }

@@ -45,6 +45,8 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   context_.gateway = gateway_.get();
   context_.failover = options_.failover;
   context_.read_after_write = options_.read_after_write;
+  context_.statements = options_.statements;
+  context_.query_log = options_.query_log;
   context_.registry = &table_;
   context_.query_timeout = options_.query_timeout;
   TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) {

@@ -27,6 +27,8 @@ struct GateOptions {
   ReadAfterWriteOptions read_after_write;
   Duration lag_low = 30s, lag_high = 2h;
   std::shared_ptr<const MysqlFrontOptions> front;
+  StatementStats* statements = nullptr;  // both outlive the gate; null: none
+  QueryLog* query_log = nullptr;
 };
 
 class Gate {

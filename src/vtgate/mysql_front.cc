@@ -111,6 +111,7 @@ void MysqlFront::Client::MakeSession() {
   dialect.flavor = flavor_ = FlavorOfVersion(front_.ServerVersion());
   session_ = std::make_unique<Session>(front_.gate_, std::move(identity), dialect);
   sink_.SetAccount(session_->values().current_user);
+  if (login.capabilities & mysql::wire::kClientIgnoreSpace) session_->IgnoreSpace();
   // A collation that the server does not know leaves the session with the server's own default.
   const bool mysql_only = login.charset == 255 || (login.charset >= 248 && login.charset <= 250);
   if (mysql_only && dialect.flavor == sql::Flavor::kMariadb) return;
@@ -131,7 +132,11 @@ io::Task<Status> MysqlFront::Client::Login() {
   bool mariadb = FlavorOfVersion(options.server_version) == sql::Flavor::kMariadb;
   options.capabilities = kOffered;
   if (mariadb) options.capabilities &= ~kMysqlOnly;
-  if (mariadb) options.charset = value::kUtf8mb4GeneralCi;
+  if (mariadb) {
+    options.charset = value::kUtf8mb4GeneralCi;
+    // As MariaDB does; to drivers its version is 5.5.5, which had no other plugin.
+    options.default_plugin = mysql::wire::kNativePlugin;
+  }
   options.require_tls = options_->require_tls;
   options.accept_all = options_->accept_all;
   options.users = options_->users.get();
@@ -437,8 +442,10 @@ void MysqlFront::Client::OnFetch(std::string_view body) {
   }
   std::unique_ptr<Cursor>& cursor = found->second.cursor;
   if (cursor == nullptr) {
+    bool mariadb = FlavorOfVersion(front_.ServerVersion()) == sql::Flavor::kMariadb;
     connection_.WriteErr(Error::FromMysql(
-        1421, "HY000", fmt::format("The statement ({}) has no open cursor.", *id)));
+        1421, "HY000",
+        fmt::format("The statement ({}) has no open cursor{}", *id, mariadb ? "" : ".")));
     return;
   }
   mysql::wire::Reader reader(body.substr(5));

@@ -9,8 +9,8 @@
 namespace paceline::vtgate {
 
 bool ReadAfterWrite::Knows(std::string_view variable) {
-  return variable == "read_after_write" || variable == "read_after_write_timeout" ||
-         variable == "read_after_write_gtid";
+  return variable == "read_from_replicas" || variable == "read_after_write" ||
+         variable == "read_after_write_timeout" || variable == "read_after_write_gtid";
 }
 
 Status ReadAfterWrite::Set(std::string_view variable, std::string_view value) {
@@ -40,6 +40,11 @@ Status ReadAfterWrite::Set(std::string_view variable, std::string_view value) {
   const bool off =
       value == "0" || EqualsIgnoreCase(value, "off") || EqualsIgnoreCase(value, "false");
   if (!on && !off) return wrong();
+  if (variable == "read_from_replicas") {
+    options_.from_replicas = on;
+    options_.on = options_.on || on;
+    return {};
+  }
   options_.on = on;
   return {};
 }
@@ -63,8 +68,12 @@ std::string ReadAfterWrite::Question(sql::Flavor flavor) const {
   return fmt::format("SELECT {}('{}', {:.3f})", function, gtid_, std::max(seconds, 0.001));
 }
 
-void ReadAfterWrite::Forget(const ReadAfterWriteOptions& options) {
+void ReadAfterWrite::Forget(const ReadAfterWriteOptions& options, std::string_view user) {
   options_ = options;
+  const auto& users = options.from_replicas_users;
+  if (std::ranges::find(users, user) != users.end()) options_.from_replicas = true;
+  options_.from_replicas_users.clear();
+  options_.on = options_.on || options_.from_replicas;
   gtid_.clear();
   confirmed_.clear();
 }

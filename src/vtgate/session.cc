@@ -5,8 +5,10 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "io/loop.h"
 #include "mysql/wire/ok_packet.h"
 #include "vtgate/answers.h"
+#include "vtgate/found_rows.h"
 
 namespace paceline::vtgate {
 
@@ -19,13 +21,20 @@ Session::Session(GateContext& gate, SessionIdentity identity, sql::Dialect diale
       identity_(std::move(identity)),
       dialect_(dialect),
       first_dialect_(dialect),
-      own_writes_(gate.read_after_write) {
+      own_writes_(gate.read_after_write, identity_.user) {
   caller_.principal = identity_.principal;
   caller_.user = identity_.user;
   caller_.groups = identity_.groups;
   values_.connection_id = identity_.connection_id;
   values_.user = identity_.user + "@" + identity_.host;
   values_.current_user = identity_.user + "@%";
+  NewDiagnostics();
+}
+
+// What a new session answers.
+void Session::NewDiagnostics() {
+  values_.row_count = 0;
+  values_.found_rows = dialect_.flavor == sql::Flavor::kMariadb ? 1 : 0;
 }
 
 Session::~Session() {
@@ -76,6 +85,11 @@ void Session::SetCollation(std::string_view charset, std::string_view collation)
   dialect_.bytes = sql::ByteSchemeOf(charset);
   first_settings_ = settings_;
   first_dialect_ = dialect_;
+}
+
+void Session::IgnoreSpace() {
+  settings_.SetVariable("sql_mode", "CONCAT(@@global.sql_mode, ',IGNORE_SPACE')");
+  first_settings_ = settings_;
 }
 
 uint16_t Session::StatusFlags() const {
@@ -192,6 +206,8 @@ io::Task<Status> Session::PrepareUncounted(std::string_view text, AnswerSink* si
       gate_.plans.Get(text, dialect_, target_, gate_.topology->vschema);
   StartAnswer(statement, target_.keyspace);
   if (!plan) co_return WriteError(statement, plan.error());
+  if (const std::optional<Error> refused = RefusedSet(**plan))
+    co_return WriteError(statement, *refused);
   const bool vitess = (*plan)->gate == GateTask::kVitess || (*plan)->gate == GateTask::kVexplain ||
                       (*plan)->outline.show >= sql::Show::kVitessTablets;
   if (vitess) {
@@ -278,7 +294,10 @@ io::Task<Status> Session::RunUncounted(Statement statement) {
     // A client without CLIENT_MULTI_STATEMENTS; the tablets' connections would run them all.
     co_return WriteError(statement, SecondStatement(statement.text));
   }
+  const bool noted = gate_.statements != nullptr || gate_.query_log != nullptr;
+  const Time began = noted ? io::Loop::Current().Now() : Time();
   Status done = co_await RunPlan(statement, *held);
+  if (noted && done) NoteStatement(statement, *held, io::Loop::Current().Now() - began);
   reads_insert_ids_ = reads_insert_ids_ || held->outline.Has(sql::kReadsLastInsertId);
   bool settles = done && (!pins_.empty() || held->pin != PinReason::kNone ||
                           (pinned_.id != 0 && WantsProbe(*held)));
@@ -331,8 +350,11 @@ io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
     std::string once = std::exchange(next_transaction_, {});
     if (plan.replica_ok || Lower(once).find("read only") != std::string::npos)
       begin = std::move(once);
+  } else if (!in_transaction_ && !next_transaction_.empty() &&
+             (pinned_.id != 0 || PinOf(statement, plan) != PinReason::kNone)) {
+    begin = std::exchange(next_transaction_, {});  // the connection keeps it for the session
   }
-  if (pinned_.id == 0) {
+  if (pinned_.id == 0 && begin.empty()) {
     if (in_transaction_) {
       begin = begin_text_;
     } else if (!autocommit_ && !plan.implicit_commit && !plan.outline.tables.empty()) {
@@ -403,9 +425,16 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
     begin_text_.clear();
   }
   if (in_transaction_) next_transaction_.clear();
+  if (in_transaction_ && pinned_.id != 0 && !end.is_error())
+    begin_read_only_ = end.status_flags & mysql::wire::kStatusInTransactionReadOnly;
   if (own_writes_.on()) own_writes_.Wrote(end.gtid);
   insert_id_before_ = values_.last_insert_id;
-  if (plan.reads_previous) return;
+  if (!end.is_error()) {
+    std::optional<uint64_t> found = FoundRowsAfter(plan, end, dialect_.flavor);
+    if (found) values_.found_rows = *found;
+    if (plan.reads_previous && end.kind == Terminator::Kind::kEof) values_.row_count = -1;
+    if (plan.reads_previous) return;
+  }
   if (end.is_error()) {
     ++gate_.counters.errors;
     values_.row_count = -1;
@@ -421,15 +450,13 @@ void Session::TakeUp(const Terminator& end, const plan::Plan& plan, port::QueryE
     if (end.last_insert_id != 0) values_.last_insert_id = end.last_insert_id;
   } else {
     values_.row_count = -1;
-    values_.found_rows = end.row_count;
     if (end.last_insert_id != 0) values_.last_insert_id = end.last_insert_id;
   }
   // MariaDB forgets its diagnostics only for statements that use tables, as most of SHOW do.
   const bool uses_tables =
       !plan.outline.tables.empty() ||
       (plan.outline.kind == sql::Kind::kShow && plan.outline.show != sql::Show::kCreateDatabase);
-  const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && !uses_tables &&
-                     end.warnings == 0 && own_diagnostics_;
+  const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && !uses_tables && end.warnings == 0;
   if (keeps) return;
   values_.warning_count = end.warnings;
   values_.error_count = 0;
@@ -467,7 +494,7 @@ io::Task<Status> Session::Reset() {
   co_await Unpin();
   settings_ = first_settings_;
   dialect_ = first_dialect_;
-  own_writes_.Forget(gate_.read_after_write);
+  own_writes_.Forget(gate_.read_after_write, identity_.user);
   tracking_ = TrackingOf(settings_);
   autocommit_ = true;
   next_transaction_.clear();
@@ -478,6 +505,7 @@ io::Task<Status> Session::Reset() {
   values_.current_user = std::move(account);
   values_.connection_id = id;
   values_.user = std::move(user);
+  NewDiagnostics();
   co_return Status();
 }
 

@@ -72,6 +72,9 @@ class SessionRegistry {
   virtual io::Task<std::vector<SessionRow>> List(Deadline deadline) = 0;
 };
 
+class StatementStats;
+class QueryLog;
+
 // What the sessions of one loop share.
 struct GateContext {
   Gateway* gateway = nullptr;
@@ -85,7 +88,9 @@ struct GateContext {
   AttemptNumbers attempts{ThreadRng()};
   size_t transcript_bytes = 0;  // of all open transactions
   ReadAfterWriteOptions read_after_write;
-  std::string server_version;  // of the servers behind, once known (version_probe.h)
+  std::string server_version;            // of the servers behind, once known (version_probe.h)
+  StatementStats* statements = nullptr;  // null: not counted
+  QueryLog* query_log = nullptr;         // null: none
   struct Counters {
     uint64_t queries = 0, errors = 0, retries = 0;
   } counters;
@@ -131,6 +136,8 @@ class Session {
   // COM_INIT_DB, USE, the database of the login. Errors: 1049.
   Status Use(std::string_view target);
   void SetCollation(std::string_view charset, std::string_view collation);
+  // CLIENT_IGNORE_SPACE of the login: one more word in its sql_mode. Before SetCollation.
+  void IgnoreSpace();
   // Back to what a new session has; ends its transaction.
   io::Task<Status> Reset();
   io::Task<void> Close();
@@ -223,9 +230,16 @@ class Session {
   io::Task<Status> LoadLocal(Statement statement, const plan::Plan& plan);  // session_load.cc
   io::Task<Status> EndTransaction(Statement statement, const plan::Plan& plan);
   io::Task<Status> Begin(Statement statement, const plan::Plan& plan);
+  bool BeginsReadOnly(const plan::Plan& plan) const;
   io::Task<Status> SendIfPinned(Statement statement, const plan::Plan& plan);
 
   void NoteExplicit(const plan::Plan& plan);
+  void NoteStatement(const Statement& statement, const plan::Plan& plan, Duration took);
+  // A plain read outside transactions, of a session that wants those on replicas.
+  bool ReadsReplica(const Statement& statement, const Run& run) const;
+  void NewDiagnostics();
+  // A SET of what no session may set.
+  std::optional<Error> RefusedSet(const plan::Plan& plan) const;
   port::SettingsPtr ReservedSettings() const;
   // Ends pins of which nothing is left (session_pins.cc).
   io::Task<Status> Settle(Statement statement, const plan::Plan& plan);

@@ -30,6 +30,22 @@ class ZeroSink final : public port::ResultSink {
 
 }  // namespace
 
+bool Session::ReadsReplica(const Statement& statement, const Run& run) const {
+  constexpr uint64_t kNotPlain = sql::kUsesGetLock | sql::kUsesReleaseLock |
+                                 sql::kUsesReleaseAllLocks | sql::kUsesLockQuestion |
+                                 sql::kWritesUserVariable | sql::kSystemSchema | sql::kIntoFile |
+                                 sql::kIntoVariable | sql::kLocksForUpdate | sql::kLocksForShare |
+                                 sql::kSequenceCall | sql::kQualifiedRoutine | sql::kSleeps;
+  if (!own_writes_.from_replicas()) return false;
+  if (pinned_.id != 0 || in_transaction_ || !autocommit_ || !run.begin.empty()) return false;
+  const plan::Plan& plan = run.plan;
+  return statement.kind != port::StatementKind::kPrepare && !run.request.reserve &&
+         run.request.target.type == record::TabletType::kPrimary && plan.replica_ok &&
+         plan.route == plan::Route::kShard && plan.gate == plan::GateTask::kNone &&
+         plan.outline.kind == sql::Kind::kSelect && !plan.outline.tables.empty() &&
+         !plan.outline.Has(kNotPlain);
+}
+
 io::Task<Status> Session::AwaitOwnWrites(Run* run) {
   std::string question = own_writes_.Question(dialect_.flavor);
   port::QueryRequest request;

@@ -40,6 +40,8 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
   const PinReason pin = PinOf(statement, plan);
   run.request.reserve = pins_.empty() && pin != PinReason::kNone;
   run.request.cancel = &run.cancel;
+  const bool reads_replica = ReadsReplica(statement, run);
+  if (reads_replica) run.request.target.type = record::TabletType::kReplica;
   run_ = &run;
   StartAnswer(statement, run.request.target.keyspace);
   Status outcome;
@@ -48,6 +50,12 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
       run.on = pinned_.on;
     } else {
       std::optional<Chosen> picked = gate_.gateway->Pick(run.request.target, run.place);
+      if (reads_replica && run.request.target.type == record::TabletType::kReplica &&
+          (!picked || run.refused)) {
+        run.refused = false;
+        run.request.target.type = record::TabletType::kPrimary;
+        continue;
+      }
       if (!picked || run.refused) {
         const bool refused = std::exchange(run.refused, false) && picked.has_value();
         Status waited = co_await gate_.gateway->Wait(run.request.target, refused, &run.place,
@@ -89,9 +97,14 @@ io::Task<Status> Session::Send(Statement statement, const plan::Plan& plan, std:
           statement.kind == StatementKind::kPrepare && !statement.sink->last().is_error();
       if (prepared) {
         // Which alone changes no answer of LAST_INSERT_ID() and its like.
-        warnings_ = std::move(end->warnings);
-        values_.warning_count = warnings_.size();
-        values_.error_count = 0;
+        // MariaDB keeps its diagnostics where a statement uses no tables.
+        const bool keeps = dialect_.flavor == sql::Flavor::kMariadb && end->warnings.empty() &&
+                           plan.outline.tables.empty() && plan.outline.kind != sql::Kind::kShow;
+        if (!plan.reads_previous && !keeps) {
+          warnings_ = std::move(end->warnings);
+          values_.warning_count = warnings_.size();
+          values_.error_count = 0;
+        }
       } else {
         TakeUp(statement.sink->last(), plan, std::move(*end), had_transaction);
       }

@@ -99,6 +99,37 @@ Error NoRightToSet(bool mariadb, std::string_view name) {
                           "operation");
 }
 
+// SET TRANSACTION twice: each says one thing, and the later one counts. `said`: statements with ';'
+// between.
+std::string JoinCharacteristics(const std::string& said, std::string_view more) {
+  auto of_isolation = [](std::string_view text) {
+    return Lower(text).find("isolation") != std::string::npos;
+  };
+  std::string joined;
+  for (std::string_view one : Split(said, ';')) {
+    one = Trim(one);
+    if (one.empty() || of_isolation(one) == of_isolation(more)) continue;
+    joined += std::string(one) + "; ";
+  }
+  return joined + std::string(more);
+}
+
+// START TRANSACTION without comments, as which mydumper writes WITH CONSISTENT SNAPSHOT.
+std::string BeginTextOf(const sql::Outline& outline) {
+  std::vector<std::string> words;
+  if (outline.Has(sql::kConsistentSnapshot)) words.push_back("WITH CONSISTENT SNAPSHOT");
+  if (outline.Has(sql::kTransactionReadOnly)) words.push_back("READ ONLY");
+  if (outline.Has(sql::kTransactionReadWrite)) words.push_back("READ WRITE");
+  return words.empty() ? "START TRANSACTION" : "START TRANSACTION " + Join(words, ", ");
+}
+
+// MariaDB 10.11 tells no tracker of a variable that was set with two at signs and no scope.
+bool Untold(const Assignment& assignment, std::string_view text, bool mariadb) {
+  const std::string_view written = assignment.at.In(text);
+  return mariadb && written.starts_with("@@") &&
+         written.substr(0, written.find('=')).find('.') == std::string_view::npos;
+}
+
 Place PlaceOf(const Assignment& assignment) {
   switch (assignment.scope) {
     case Scope::kNextTransaction:
@@ -147,6 +178,14 @@ void Apply(const Assignment& assignment, bool mariadb, SessionSettings& settings
 
 }  // namespace
 
+std::optional<Error> Session::RefusedSet(const plan::Plan& plan) const {
+  for (const Assignment& assignment : plan.set.assignments) {
+    if (PlaceOf(assignment) == Place::kForbidden)
+      return NoRightToSet(dialect_.flavor == sql::Flavor::kMariadb, assignment.name);
+  }
+  return std::nullopt;
+}
+
 io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& plan) {
   switch (plan.gate) {
     case GateTask::kUse: {
@@ -178,6 +217,12 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
       co_return done;
     }
     case GateTask::kEmpty: {
+      // MariaDB takes a comment for a statement that does nothing.
+      if (dialect_.flavor == sql::Flavor::kMariadb &&
+          Trim(statement.text).find_first_not_of("; \t\r\n") != std::string_view::npos) {
+        WriteOk(statement);
+        co_return Status();
+      }
       Error error = Error::FromMysql(1065, "42000", "Query was empty");
       co_return WriteError(statement, error);
     }
@@ -208,6 +253,7 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
                            statement.text,
                            values_.warning_count,
                            values_.error_count};
+      input.dialect = dialect_;
       if (plan.outline.show == sql::Show::kVitessSessions && gate_.registry != nullptr) {
         input.sessions =
             co_await gate_.registry->List(Deadline::In(2s).EarlierOf(statement.deadline));
@@ -255,9 +301,10 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
 }
 
 io::Task<Status> Session::SendIfPinned(Statement statement, const plan::Plan& plan) {
-  bool savepoint_pending = plan.gate == GateTask::kSavepoint && in_transaction_;
-  if (pinned_.id != 0 || savepoint_pending) {
-    std::string begin = pinned_.id == 0 ? begin_text_ : std::string();
+  const bool sets = plan.gate == GateTask::kSavepoint && (in_transaction_ || !autocommit_);
+  if (pinned_.id != 0 || sets) {
+    std::string begin;
+    if (pinned_.id == 0) begin = in_transaction_ ? begin_text_ : BeginText();
     std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
     Status sent = co_await Send(statement, plan, text, std::move(begin));
     co_return sent;
@@ -284,8 +331,10 @@ io::Task<Status> Session::Begin(Statement statement, const plan::Plan& plan) {
     co_return sent;
   }
   std::string text(plan.outline.statement.In(statement.text));
-  begin_read_only_ = plan.outline.Has(sql::kTransactionReadOnly);
+  if (plan.outline.Has(sql::kVersionComment)) text = BeginTextOf(plan.outline);
+  begin_read_only_ = BeginsReadOnly(plan);
   begin_text_ = next_transaction_.empty() ? text : next_transaction_ + "; " + text;
+  next_transaction_.clear();
   in_transaction_ = true;
   if (plan.outline.Has(sql::kConsistentSnapshot)) {
     std::string begin = begin_text_;
@@ -299,6 +348,19 @@ io::Task<Status> Session::Begin(Statement statement, const plan::Plan& plan) {
   }
   WriteOk(statement);
   co_return Status();
+}
+
+bool Session::BeginsReadOnly(const plan::Plan& plan) const {
+  if (plan.outline.Has(sql::kTransactionReadOnly)) return true;
+  if (plan.outline.Has(sql::kTransactionReadWrite)) return false;
+  std::string said = Lower(next_transaction_);
+  if (said.find("read only") != std::string::npos) return true;
+  if (said.find("read write") != std::string::npos) return false;
+  for (const char* name : {"transaction_read_only", "tx_read_only"}) {
+    const std::string* set = settings_.Find(name);
+    if (set != nullptr) return *set == "1" || EqualsIgnoreCase(sql::Unquote(*set, dialect_), "on");
+  }
+  return false;
 }
 
 io::Task<Status> Session::EndTransaction(Statement statement, const plan::Plan& plan) {
@@ -332,8 +394,8 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   bool mariadb = dialect_.flavor == sql::Flavor::kMariadb;
   bool settings_differ = false, to_server = !plan.set.understood, pin = false;
   std::optional<bool> autocommit;
+  bool untold = false;
   std::optional<uint64_t> insert_id;
-  std::string_view forbidden;
   std::string next_transaction = next_transaction_;
   for (const Assignment& assignment : plan.set.assignments) {
     switch (PlaceOf(assignment)) {
@@ -343,6 +405,7 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
         break;
       case Place::kAutocommit:
         autocommit = AsSwitch(assignment);
+        untold = Untold(assignment, statement.text, mariadb);
         break;
       case Place::kReadAfterWrite: {
         Status set = own_writes.Set(assignment.name, assignment.constant);
@@ -362,20 +425,21 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
               "Transaction characteristics can't be changed while a transaction is in progress");
           co_return WriteError(statement, error);
         }
-        next_transaction = plan.outline.statement.In(statement.text);
+        next_transaction =
+            JoinCharacteristics(next_transaction_, plan.outline.statement.In(statement.text));
         break;
       case Place::kServer:
         to_server = true;
         break;
       case Place::kForbidden:
-        forbidden = assignment.name;
         break;
       case Place::kPin:
         pin = true;
         break;
     }
   }
-  if (!forbidden.empty()) co_return WriteError(statement, NoRightToSet(mariadb, forbidden));
+  if (const std::optional<Error> refused = RefusedSet(plan))
+    co_return WriteError(statement, *refused);
   if (statement.kind != port::StatementKind::kText && !plan.set.assignments.empty() &&
       plan.outline.placeholders > 0) {
     pin = true;  // its values are in the parameters
@@ -392,6 +456,7 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
       autocommit_ = before;
       co_return sent;
     }
+    next_transaction.clear();  // the connection has it
   } else if (settings_differ) {
     bool commits = autocommit.value_or(false) && !autocommit_ && in_transaction_;
     if (commits && pinned_.id != 0) {  // as SET autocommit = 1 does
@@ -423,7 +488,7 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
   }
   next_transaction_ = next_transaction;
   bool told = statement.sink->ended();
-  if (autocommit && !told) {
+  if (autocommit && !told && !untold) {
     mysql::wire::SessionStateEntry entry;
     entry.type = mysql::wire::SessionStateType::kSystemVariable;
     entry.name = "autocommit";

@@ -275,6 +275,41 @@ TEST_F(SessionTest, AReadOnAReplicaWaitsForTheSessionsOwnWrites) {
   EXPECT_EQ(Run("SET read_after_write = 'sometimes'"), 1231);
 }
 
+TEST_F(SessionTest, PlainReadsGoToReplicasWhereTheSessionWantsIt) {
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().target.type, record::TabletType::kPrimary);
+  EXPECT_EQ(Run("SET read_from_replicas = 1"), 0);
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().target.type, record::TabletType::kReplica);
+  for (const char* text : {"SELECT 1 FROM orders FOR UPDATE", "SELECT GET_LOCK('a', 0) FROM orders",
+                           "INSERT INTO orders VALUES (1)", "SELECT 1 FROM orders"}) {
+    EXPECT_EQ(Run(text), 0);
+    EXPECT_EQ(Last().target.type, record::TabletType::kPrimary) << text;  // pinned by the lock
+  }
+  io::RunUntilDone(loop_, session_->Reset());
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().target.type, record::TabletType::kPrimary);
+}
+
+TEST_F(SessionTest, SetTransactionIsForTheNextOneOnly) {
+  EXPECT_EQ(Run("SET TRANSACTION READ ONLY"), 0);
+  EXPECT_EQ(Run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"), 0);
+  EXPECT_TRUE(tablet_->seen.empty());
+  EXPECT_EQ(Run("START TRANSACTION"), 0);
+  EXPECT_EQ(Run("COMMIT"), 0);
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().begin, "BEGIN");
+  EXPECT_EQ(Run("COMMIT"), 0);
+  EXPECT_EQ(Run("SET TRANSACTION READ ONLY"), 0);
+  EXPECT_EQ(Run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"), 0);
+  EXPECT_EQ(Run("SET TRANSACTION READ WRITE"), 0);
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Run("SELECT 1 FROM orders"), 0);
+  EXPECT_EQ(Last().begin,
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SET TRANSACTION READ WRITE; BEGIN");
+}
+
 TEST_F(SessionTest, AnEmptyTransactionNeedsNoTablet) {
   EXPECT_EQ(Run("START TRANSACTION"), 0);
   EXPECT_EQ(Run("ROLLBACK"), 0);

@@ -27,7 +27,9 @@ void SubstituteSink::OnEnd(const mysql::wire::Terminator& end, bool last) {
     }
     if (!bytes.empty()) client_.OnRows(bytes);
   }
-  client_.OnEnd(end, last);
+  mysql::wire::Terminator counted = end;
+  if (end.kind == mysql::wire::Terminator::Kind::kEof) counted.row_count = rows_.size();
+  client_.OnEnd(counted, last);
 }
 
 }  // namespace paceline::vtgate

@@ -172,6 +172,22 @@ void Pages::AddTablet(std::function<TabletView()> read) {
       }));
 }
 
+void Pages::AddStatements(std::function<std::vector<StatementRow>()> read) {
+  state_->links.push_back({"Statements", "debug/queryz"});
+  for (const char* path : {"/debug/queryz", "/queryz"}) {
+    server_.Route(path, [state = state_, read](const Request& request, Completion done) {
+      if (!state->open) return done(NoLonger());
+      Page page;
+      page.title = state->program.name + " statements";
+      page.links = state->links;
+      page.tables = {StatementTable(read())};
+      done(HtmlResponse(RenderPage(page, request.path)));
+    });
+  }
+  server_.Route("/debug/query_stats",
+                Now(state_, [read](const State&) { return JsonResponse(StatementsJson(read())); }));
+}
+
 void Pages::AddGate(std::function<GateView()> read, std::function<std::string()> vschema_json) {
   state_->role = [read](std::function<void(Result<std::vector<Table>>)> done) {
     done(GateTables(read()));

@@ -38,6 +38,14 @@ struct TabletRow {
   std::string error;  // why it does not serve
 };
 
+// Statements of one shape that a gate has run.
+struct StatementRow {
+  std::string digest;
+  std::string keyspace;
+  uint64_t count = 0, errors = 0, rows = 0, affected = 0;
+  Duration time{0}, longest{0};  // of all, of one
+};
+
 // vtctld
 struct CellRow {
   std::string name;
@@ -126,6 +134,9 @@ class Pages {
   void AddTablet(std::function<TabletView()> read);
   // Tablets and their health; HealthcheckConnections; /debug/vschema from `vschema_json`.
   void AddGate(std::function<GateView()> read, std::function<std::string()> vschema_json);
+  // What statements cost, by shape: /debug/queryz and /queryz for people, /debug/query_stats as
+  // JSON.
+  void AddStatements(std::function<std::vector<StatementRow>()> read);
 
  private:
   struct State;

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "base/strings.h"
 
@@ -196,6 +199,39 @@ std::vector<MetricSample> HealthcheckConnections(const GateView& view) {
   std::vector<MetricSample> samples;
   for (const auto& [values, count] : counts) samples.push_back({values, count});
   return samples;
+}
+
+Table StatementTable(const std::vector<StatementRow>& rows) {
+  const auto ms = [](Duration time) {
+    return fmt::format("{:.3f}", std::chrono::duration<double, std::milli>(time).count());
+  };
+  Table table;
+  table.title = "Statements, by time";
+  table.columns = {"Statement", "Keyspace",   "Count",        "Errors",      "Rows",
+                   "Affected",  "Total (ms)", "Average (ms)", "Longest (ms)"};
+  for (const StatementRow& row : rows) {
+    const Duration average = row.time / static_cast<int64_t>(std::max<uint64_t>(1, row.count));
+    table.rows.push_back({row.digest, row.keyspace, std::to_string(row.count),
+                          Cell(std::to_string(row.errors), row.errors ? Tone::kBad : Tone::kPlain),
+                          std::to_string(row.rows), std::to_string(row.affected), ms(row.time),
+                          ms(average), ms(row.longest)});
+  }
+  return table;
+}
+
+std::string StatementsJson(const std::vector<StatementRow>& rows) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const StatementRow& row : rows) {
+    list.push_back({{"Query", row.digest},
+                    {"Keyspace", row.keyspace},
+                    {"QueryCount", row.count},
+                    {"Time", row.time.count()},
+                    {"LongestTime", row.longest.count()},
+                    {"RowsReturned", row.rows},
+                    {"RowsAffected", row.affected},
+                    {"ErrorCount", row.errors}});
+  }
+  return list.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace paceline::web

@@ -14,6 +14,9 @@ std::vector<Table> FlagTables(const Program& program);
 std::vector<Table> ClusterTables(const ClusterView& view);
 std::vector<Table> TabletTables(const TabletView& view);
 std::vector<Table> GateTables(const GateView& view);
+Table StatementTable(const std::vector<StatementRow>& rows);
+// A list of objects; times in nanoseconds, as Vitess has them.
+std::string StatementsJson(const std::vector<StatementRow>& rows);
 // Vitess's list of {"Key", "Class", "Value"}.
 std::string StatusDetailsJson(const TabletView& view);
 // One sample for each keyspace, shard and type that has tablets that serve, and one for the primary

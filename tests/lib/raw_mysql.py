@@ -20,8 +20,8 @@ MORE_RESULTS, CURSOR_EXISTS, LAST_ROW = 0x0008, 0x0040, 0x0080
 RESET_CONNECTION, BINLOG_DUMP = 31, 18
 
 # Flags that a plain mysqld is not consistent about: that state changes follow; whether an index was used, which is the
-# optimizer's choice by each server's own statistics.
-NOT_COMPARED = 0x4000 | 0x10 | 0x20
+# optimizer's choice by each server's own statistics; whether the statement was slow.
+NOT_COMPARED = 0x4000 | 0x10 | 0x20 | 0x800
 
 
 class Lost(Exception):

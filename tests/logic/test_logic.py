@@ -9,7 +9,7 @@ import logic
 FILES = sorted(pathlib.Path(__file__).parent.glob("*.test"))
 
 
-# Prepared and in a transaction they do not all agree yet: docs/verification.md.
+# What has been seen to hold prepared and in a transaction: docs/verification.md.
 @pytest.mark.parametrize("mode", [mode if mode == "text" else pytest.param(mode, marks=pytest.mark.long) for mode in logic.MODES])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_same_answers(twins, path, mode):

@@ -51,8 +51,16 @@ Result<size_t> CompressedStream::TryWrite(const iovec* parts, int count) {
   for (int i = 0; i < count; ++i) {
     if (pending_.size() - sent_ > kMostPending) break;
     std::string_view data(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
-    wire::AppendCompressed(&pending_, data, how_, &sequence_);
     taken += data.size();
+    follower_.Feed(data);
+    const bool whole = !follower_.inside();
+    if (whole && gathered_.empty()) {
+      wire::AppendCompressed(&pending_, data, how_, &sequence_);
+    } else {
+      gathered_ += data;
+      if (!whole && gathered_.size() < kMostGathered) continue;
+      wire::AppendCompressed(&pending_, std::exchange(gathered_, {}), how_, &sequence_);
+    }
     RETURN_IF_ERROR(Send());
   }
   return taken;

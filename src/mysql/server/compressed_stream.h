@@ -29,6 +29,7 @@ class CompressedStream final : public io::Stream, private io::WritableListener {
 
  private:
   static constexpr size_t kMostPending = 256 * 1024;
+  static constexpr size_t kMostGathered = 12 << 20;
 
   void OnWritable() override;
   Status Send();
@@ -43,7 +44,10 @@ class CompressedStream final : public io::Stream, private io::WritableListener {
   uint8_t sequence_ = 0;
   std::string plain_;  // unpacked and not yet read, from read_ on
   size_t read_ = 0;
-  std::string pending_;  // packed and not yet taken, from sent_ on
+  // A packet leaves in one piece: MySQL Connector/Python reads none that spans more than two.
+  wire::PacketFollower follower_;
+  std::string gathered_;  // the beginning of one
+  std::string pending_;   // packed and not yet taken, from sent_ on
   size_t sent_ = 0;
   io::WritableListener* listener_ = nullptr;
 };

@@ -50,6 +50,21 @@ void AppendCompressed(std::string* out, std::string_view data, Compression how, 
   }
 }
 
+void PacketFollower::Feed(std::string_view bytes) {
+  while (!bytes.empty()) {
+    if (body_left_ == 0) {
+      if (header_bytes_ < sizeof header_) header_[header_bytes_] = static_cast<uint8_t>(bytes[0]);
+      bytes.remove_prefix(1);
+      if (++header_bytes_ < kPacketHeaderBytes) continue;
+      header_bytes_ = 0;
+      body_left_ = header_[0] | header_[1] << 8 | header_[2] << 16;
+    }
+    const size_t piece = std::min(body_left_, bytes.size());
+    body_left_ -= piece;
+    bytes.remove_prefix(piece);
+  }
+}
+
 Status Decompressor::Unpack(std::string_view body, size_t unpacked, std::string* out) const {
   if (unpacked == 0) {
     out->append(body);

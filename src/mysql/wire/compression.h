@@ -42,4 +42,16 @@ class Decompressor {
   std::string frame_;
 };
 
+// Follows a stream of plain packets: whether it stands inside one.
+class PacketFollower {
+ public:
+  void Feed(std::string_view bytes);
+  bool inside() const { return body_left_ > 0 || header_bytes_ > 0; }
+
+ private:
+  uint8_t header_[3] = {};
+  size_t header_bytes_ = 0;
+  size_t body_left_ = 0;
+};
+
 }  // namespace paceline::mysql::wire

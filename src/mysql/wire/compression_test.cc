@@ -80,5 +80,22 @@ TEST(Compression, WhatDoesNotShrinkStaysPlain) {
   EXPECT_EQ(frames.size(), noise.size() + kCompressedHeaderBytes);
 }
 
+TEST(PacketFollower, KnowsWhereAPacketEnds) {
+  std::string packets;
+  uint8_t sequence = 0;
+  AppendPacket(&packets, "", &sequence);
+  AppendPacket(&packets, "ab", &sequence);
+  AppendPacket(&packets, std::string(70'000, 'x'), &sequence);
+  for (size_t step : {1u, 2u, 3u, 5u, 64u, 100'000u}) {
+    PacketFollower follower;
+    for (size_t at = 0; at < packets.size(); at += step) {
+      follower.Feed(std::string_view(packets).substr(at, step));
+      const size_t end = std::min(at + step, packets.size());
+      const bool ends = end == 4 || end == 10 || end == packets.size();
+      EXPECT_EQ(follower.inside(), !ends) << end;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace paceline::mysql::wire

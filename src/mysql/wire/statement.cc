@@ -155,6 +155,48 @@ std::string WriteExecuteTail(const ExecuteCommand& command,
   return out;
 }
 
+namespace {
+
+// Types whose values MySQL treats alike in a prepared statement; 0 for NULL.
+char KindOf(uint8_t type, uint8_t flags) {
+  using value::MysqlType;
+  switch (static_cast<MysqlType>(type)) {
+    case MysqlType::kNull:
+      return 0;
+    case MysqlType::kTiny:
+    case MysqlType::kShort:
+    case MysqlType::kInt24:
+    case MysqlType::kLong:
+    case MysqlType::kLongLong:
+      return flags & kUnsignedBit ? 'u' : 'i';
+    case MysqlType::kVarchar:
+    case MysqlType::kVarString:
+    case MysqlType::kString:
+      return 's';
+    default:
+      return static_cast<char>(type | 0x80);
+  }
+}
+
+}  // namespace
+
+bool FitParameterTypes(std::string_view tail, uint16_t count, std::string* known) {
+  if (count == 0) return true;
+  Reader reader(tail);
+  reader.Skip(5 + (count + 7u) / 8);  // flags, iterations, NULLs
+  if (reader.U8() != 1 || !reader.ok()) return true;
+  known->resize(count);
+  bool fits = true;
+  for (char& one : *known) {
+    const uint8_t type = reader.U8();
+    const char kind = KindOf(type, reader.U8());
+    if (!reader.ok()) return fits;
+    fits = fits && (one == 0 || kind == 0 || one == kind);
+    if (one == 0) one = kind;
+  }
+  return fits;
+}
+
 std::string WriteExecute(uint32_t statement_id, std::string_view tail) {
   std::string out;
   PutU8(&out, static_cast<uint8_t>(Command::kStmtExecute));

@@ -65,6 +65,10 @@ Result<ExecuteCommand> ParseExecute(std::string_view body, size_t parameter_coun
 // i where it is marked so.
 std::string WriteExecuteTail(const ExecuteCommand& command,
                              const std::vector<std::string>& long_data);
+// Whether the parameters of such a tail are of the kinds in `known`, one byte each (0: not known
+// yet), to which those of new ones are added. NULL is of every kind. MySQL gives a prepared
+// statement the types of its first parameters and casts all later ones to them.
+bool FitParameterTypes(std::string_view tail, uint16_t count, std::string* known);
 // The whole command with its first byte; `tail` is what WriteExecuteTail gave.
 std::string WriteExecute(uint32_t statement_id, std::string_view tail);
 // The statement id of EXECUTE, CLOSE, RESET, FETCH, SEND_LONG_DATA; nullopt when the body is too

@@ -283,6 +283,13 @@ io::Task<Status> Connection::Apply(port::SettingsPtr wanted, Deadline deadline) 
   co_return Status();
 }
 
+io::Task<Result<Terminator>> Connection::ApplyOnTop(port::SettingsPtr wanted, Deadline deadline) {
+  tainted = true;
+  Result<Terminator> set = co_await Run(Command::kQuery, wanted->apply, deadline);
+  if (set && !set->is_error()) settings_ = std::move(wanted);
+  co_return set;
+}
+
 bool Connection::LooksAlive() {
   if (!writer_.status()) return false;
   if (plain_ != nullptr && !plain_->Readable(Deadline::Never()).await_ready()) return true;

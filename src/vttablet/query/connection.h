@@ -66,6 +66,9 @@ class Connection {
   // through COM_RESET_CONNECTION. Error answers of mysqld come back as such; the session is then in
   // no known state.
   io::Task<Status> Apply(port::SettingsPtr wanted, Deadline deadline);
+  // On top of what the session has, where nothing may be undone (a transaction is open): resets it
+  // later. Errors: the way to mysqld; mysqld's own comes as the terminator.
+  io::Task<Result<mysql::wire::Terminator>> ApplyOnTop(port::SettingsPtr wanted, Deadline deadline);
   // Ends a transaction and forgets all session state.
   io::Task<Status> Reset(Deadline deadline);
 

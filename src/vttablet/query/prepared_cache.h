@@ -18,22 +18,28 @@ class PreparedCache {
     uint64_t settings_id =
         0;  // of the connection at prepare: sql_mode and the like are kept with the statement
     uint32_t statement_id = 0;
+    uint16_t parameter_count = 0;
+    // A class for each parameter as of the first execution that had one (0: none yet). MySQL makes
+    // it the statement's own: from then on it casts other values to it, which another session must
+    // not notice.
+    std::string types;
   };
 
   explicit PreparedCache(size_t capacity) : capacity_(capacity) {}
 
   // Null when unknown. Valid until the next call.
-  const Entry* Find(std::string_view text, uint64_t settings_id);
+  Entry* Find(std::string_view text, uint64_t settings_id);
   // Replaces an equal one. Statement ids that the server shall close are appended to `to_close`.
   template <class Ids>
-  void Put(std::string_view text, uint64_t settings_id, uint32_t statement_id, Ids* to_close) {
+  void Put(std::string_view text, uint64_t settings_id, uint32_t statement_id,
+           uint16_t parameter_count, Ids* to_close) {
     Drop(text, settings_id, to_close);
     while (entries_.size() >= capacity_) {
       to_close->push_back(entries_.back().statement_id);
       index_.erase(KeyOf(entries_.back()));
       entries_.pop_back();
     }
-    entries_.push_front({std::string(text), settings_id, statement_id});
+    entries_.push_front({std::string(text), settings_id, statement_id, parameter_count, {}});
     index_.emplace(KeyOf(entries_.front()), entries_.begin());
   }
   template <class Ids>
@@ -70,8 +76,7 @@ class PreparedCache {
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index_;
 };
 
-inline const PreparedCache::Entry* PreparedCache::Find(std::string_view text,
-                                                       uint64_t settings_id) {
+inline PreparedCache::Entry* PreparedCache::Find(std::string_view text, uint64_t settings_id) {
   auto found = index_.find({text, settings_id});
   if (found == index_.end()) return nullptr;
   entries_.splice(entries_.begin(), entries_, found->second);

@@ -10,6 +10,7 @@
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 #include "mysql/wire/packet.h"
+#include "mysql/wire/statement.h"
 
 namespace paceline::vttablet {
 
@@ -44,6 +45,11 @@ bool MaySetUnseen(std::string_view text) {
   auto same = [](char a, char b) { return (a | 0x20) == b; };
   constexpr std::string_view kSet = "set";
   return std::search(text.begin(), text.end(), kSet.begin(), kSet.end(), same) != text.end();
+}
+
+// Whether MySQL would run the statement as one that was prepared for these parameters.
+bool FitsTypes(PreparedCache::Entry& entry, std::string_view parameters, bool mariadb) {
+  return mariadb || mysql::wire::FitParameterTypes(parameters, entry.parameter_count, &entry.types);
 }
 
 }  // namespace
@@ -176,6 +182,8 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
   }
 
   if (run.connection->is_mariadb() && MaySetUnseen(request.text)) run.connection->tainted = true;
+  // SET TRANSACTION for this statement alone, which may have failed before a transaction began.
+  if (!request.begin.empty() && !run.saw_transaction) run.connection->tainted = true;
   if (request.cancel != nullptr) request.cancel->SetHandler(nullptr);
   running_[run.index] = running_.back();
   running_[run.index]->index = run.index;
@@ -215,11 +223,7 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
     const bool same = lent.pinned->reserved || request.settings == nullptr ||
                       wanted == lent.connection->settings_id();
     if (same) co_return Status();
-    // In a transaction nothing can be reset; the settings come on top and the session is cleaned
-    // afterwards.
-    Result<Terminator> set =
-        co_await lent.connection->Run(Command::kQuery, request.settings->apply, deadline);
-    lent.connection->tainted = true;
+    Result<Terminator> set = co_await lent.connection->ApplyOnTop(request.settings, deadline);
     if (!set) {
       uint64_t id = lent.pinned->id;
       pool_.Discard(std::move(lent.connection));
@@ -276,7 +280,7 @@ io::Task<Status> QueryServer::RunBegin(Running& run, std::string begin) {
   Result<Terminator> began = co_await run.connection->Run(Command::kQuery, begin, run.limit);
   if (!began)
     co_return Fail(Code::kUnavailable, "starting a transaction: {}", began.error().message());
-  run.saw_transaction = true;
+  run.saw_transaction = !began->is_error() && began->in_transaction();
   if (began->is_error()) {
     run.failed = true;
     run.sink->OnEnd(*began, true);
@@ -293,8 +297,9 @@ Status QueryServer::SendExecute(Running& run, const port::QueryRequest& request,
 
 void QueryServer::RememberPrepared(Connection& connection, std::string_view text) {
   std::vector<uint32_t> to_close;
-  const uint32_t id = connection.scanner().prepare_ok().statement_id;
-  connection.prepared().Put(text, connection.settings_id(), id, &to_close);
+  const mysql::wire::PrepareOk& ok = connection.scanner().prepare_ok();
+  connection.prepared().Put(text, connection.settings_id(), ok.statement_id, ok.parameter_count,
+                            &to_close);
   for (uint32_t old : to_close) connection.SendLater(Command::kStmtClose, IdBytes(old));
 }
 
@@ -359,10 +364,10 @@ io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest
     co_return pumped;
   }
   for (bool again = false;; again = true) {
-    const PreparedCache::Entry* entry =
+    PreparedCache::Entry* entry =
         connection.prepared().Find(request.text, connection.settings_id());
     uint32_t id = 0;
-    if (entry != nullptr) {
+    if (entry != nullptr && FitsTypes(*entry, request.parameters, connection.is_mariadb())) {
       metrics_.prepare_hits.Add();
       id = entry->statement_id;
     } else {
@@ -377,6 +382,8 @@ io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest
       }
       id = connection.scanner().prepare_ok().statement_id;
       RememberPrepared(connection, request.text);
+      entry = connection.prepared().Find(request.text, connection.settings_id());
+      if (entry != nullptr) FitsTypes(*entry, request.parameters, connection.is_mariadb());
     }
     if (marking.set_thread != 0) {
       connection.SendAhead(Command::kQuery, marking.SetText());

@@ -1,11 +1,12 @@
 // What every storage promises (storage.h). The folder is tried always; a bucket where
 // PACELINE_TEST_S3 holds its address and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name who may
-// use it: tests/backup starts a server for that.
+// use it, or PACELINE_TEST_GCS and Google's variables: tests/backup starts servers for that.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "backup/storage.h"
+#include "backup/storage_gcs.h"
 #include "backup/storage_s3.h"
 #include "base/rng.h"
 #include "base/strings.h"
@@ -28,6 +29,12 @@ class ConformanceTest : public testing::TestWithParam<std::string> {
       root_ = "/tmp/paceline-backup-" + HexEncode(RandomBytes(5));
       std::filesystem::create_directories(root_);
       options.file_root = root_;
+    } else if (GetParam() == "gcs") {
+      options.file_root = environment("PACELINE_TEST_GCS");
+      if (options.file_root.empty()) GTEST_SKIP() << "PACELINE_TEST_GCS names no bucket";
+      SetGcsAccess({environment("STORAGE_EMULATOR_HOST"),
+                    environment("GOOGLE_APPLICATION_CREDENTIALS"),
+                    environment("GCE_METADATA_HOST")});
     } else {
       options.file_root = environment("PACELINE_TEST_S3");
       if (options.file_root.empty()) GTEST_SKIP() << "PACELINE_TEST_S3 names no bucket";
@@ -126,7 +133,7 @@ TEST_P(ConformanceTest, PathsThatLeaveTheirPlaceAreRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Storages, ConformanceTest, testing::Values("file", "s3"),
+INSTANTIATE_TEST_SUITE_P(Storages, ConformanceTest, testing::Values("file", "s3", "gcs"),
                          [](const auto& info) { return info.param; });
 
 TEST(S3Address, WhatIsWrongIsNamed) {
@@ -137,6 +144,20 @@ TEST(S3Address, WhatIsWrongIsNamed) {
   ASSERT_OK(OpenS3Storage("s3://b/some/prefix?region=eu-central-1"));
   SetS3Credentials({});
   EXPECT_EQ(OpenS3Storage("s3://b").error().code(), Code::kUnauthenticated);
+}
+
+TEST(GcsAddress, WhatIsWrongIsNamed) {
+  SetGcsAccess({});
+  EXPECT_FALSE(OpenGcsStorage("bucket"));
+  EXPECT_FALSE(OpenGcsStorage("gs://"));
+  EXPECT_FALSE(OpenGcsStorage("gs://b?nonsense=1"));
+  ASSERT_OK(OpenGcsStorage("gs://b/some/prefix"));
+  SetGcsAccess({"", "/nonexistent.json", ""});
+  auto opened = OpenGcsStorage("gs://b");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code(), Code::kUnauthenticated);
+  EXPECT_NE(opened.error().message().find("/nonexistent.json"), std::string::npos);
+  SetGcsAccess({});
 }
 
 }  // namespace

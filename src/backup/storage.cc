@@ -1,6 +1,7 @@
 #include "backup/storage.h"
 
 #include "backup/storage_file.h"
+#include "backup/storage_gcs.h"
 #include "backup/storage_s3.h"
 
 namespace paceline::backup {
@@ -27,11 +28,12 @@ Result<std::string> Storage::Get(const std::string& path, size_t bytes_max) {
 Result<std::unique_ptr<Storage>> OpenStorage(const StorageOptions& options) {
   if (options.kind == "file") return OpenFileStorage(options.file_root);
   if (options.kind == "s3") return OpenS3Storage(options.file_root);
+  if (options.kind == "gcs") return OpenGcsStorage(options.file_root);
   if (options.kind.empty()) {
     return Fail(Code::kFailedPrecondition,
                 "no backup storage is set: give --backup-storage-implementation and its flags");
   }
-  return Fail(Code::kInvalidArgument, "--backup-storage-implementation \"{}\": use file or s3",
+  return Fail(Code::kInvalidArgument, "--backup-storage-implementation \"{}\": use file, s3 or gcs",
               options.kind);
 }
 

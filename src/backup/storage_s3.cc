@@ -1,17 +1,15 @@
 #include "backup/storage_s3.h"
 
-#include <curl/curl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
 
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <mutex>
 
+#include "backup/http.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/time.h"
@@ -21,8 +19,6 @@ namespace {
 
 constexpr size_t kPartBytes = 8u << 20;   // of a multipart upload; at least 5 MB but for the last
 constexpr size_t kRangeBytes = 4u << 20;  // of a read
-constexpr int kAttempts = 5;
-constexpr long kConnectSeconds = 10, kStallSeconds = 30;
 
 using Query = std::map<std::string, std::string>;  // sorted, as the signature wants it
 
@@ -40,19 +36,10 @@ std::string Hmac(std::string_view key, std::string_view text) {
   return std::string(reinterpret_cast<char*>(digest), size);
 }
 
-std::string Escape(std::string_view text, bool keep_slash) {
-  std::string out;
-  for (char c : text) {
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                 c == '-' || c == '_' || c == '.' || c == '~' || (keep_slash && c == '/');
-    plain ? out += c : out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return out;
-}
 std::string QueryText(const Query& query) {
   std::string text;
   for (const auto& [name, value] : query)
-    text += (text.empty() ? "" : "&") + Escape(name, false) + "=" + Escape(value, false);
+    text += (text.empty() ? "" : "&") + EscapeUrl(name) + "=" + EscapeUrl(value);
   return text;
 }
 
@@ -116,43 +103,22 @@ Result<Address> ParseAddress(std::string_view text) {
   return at;
 }
 
-struct Response {
-  long status = 0;
-  std::string body, etag;
-};
-
-size_t TakeBody(char* bytes, size_t size, size_t count, void* to) {
-  static_cast<std::string*>(to)->append(bytes, size * count);
-  return size * count;
-}
-size_t TakeHeader(char* bytes, size_t size, size_t count, void* to) {
-  std::string_view line(bytes, size * count);
-  size_t colon = line.find(':');
-  if (colon != line.npos && EqualsIgnoreCase(line.substr(0, colon), "etag"))
-    *static_cast<std::string*>(to) = std::string(Trim(line.substr(colon + 1)));
-  return size * count;
-}
-
 class Bucket {
  public:
   Bucket(Address address, S3Credentials credentials)
-      : at_(std::move(address)), credentials_(std::move(credentials)) {
-    static std::once_flag once;
-    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  }
+      : at_(std::move(address)), credentials_(std::move(credentials)) {}
   std::string Describe() const { return fmt::format("s3 bucket {} at {}", at_.bucket, at_.host); }
   std::string Key(const std::string& path) const {
     return at_.prefix.empty() ? path : at_.prefix + "/" + path;
   }
 
   // Sends it again while that may help. Errors: as storage.h.
-  Result<Response> Send(const char* method, const std::string& key, const Query& query,
-                        std::string_view body, const std::string& range = "") const {
+  Result<HttpResponse> Send(const char* method, const std::string& key, const Query& query,
+                            std::string_view body, const std::string& range = "") const {
     Error last(Code::kInternal, "");
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      // On a blocking thread: nothing else waits for it.
-      if (attempt > 0) poll(nullptr, 0, 100 << attempt);
-      Result<Response> response = SendOnce(method, key, query, body, range);
+    for (int attempt = 0; attempt < kHttpAttempts; ++attempt) {
+      if (attempt > 0) PauseBeforeRetry(attempt);
+      Result<HttpResponse> response = SendOnce(method, key, query, body, range);
       if (response && response->status < 300) return response;
       last = response ? Refused(method, key, *response) : response.error();
       if (last.code() != Code::kUnavailable) break;
@@ -161,7 +127,7 @@ class Bucket {
   }
 
  private:
-  Error Refused(const char* method, const std::string& key, const Response& response) const {
+  Error Refused(const char* method, const std::string& key, const HttpResponse& response) const {
     std::vector<std::string> codes = Elements(response.body, "Code");
     std::string why = codes.empty() ? fmt::format("HTTP {}", response.status) : codes[0];
     Code code = Code::kUnavailable;
@@ -175,13 +141,12 @@ class Bucket {
     return Error(code, fmt::format("{} {} in {}: {}", method, key, Describe(), why));
   }
 
-  Result<Response> SendOnce(const char* method, const std::string& key, const Query& query,
-                            std::string_view body, const std::string& range) const {
+  Result<HttpResponse> SendOnce(const char* method, const std::string& key, const Query& query,
+                                std::string_view body, const std::string& range) const {
     std::string host = at_.path_style ? at_.host : at_.bucket + "." + at_.host;
     std::string path =
-        "/" +
-        (at_.path_style ? Escape(at_.bucket, false) + (key.empty() ? "" : "/") : std::string()) +
-        Escape(key, true);
+        "/" + (at_.path_style ? EscapeUrl(at_.bucket) + (key.empty() ? "" : "/") : std::string()) +
+        EscapeUrl(key, true);
     std::string query_text = QueryText(query);
     std::string url = fmt::format("{}://{}{}{}{}", at_.scheme, host, path,
                                   query_text.empty() ? "" : "?", query_text);
@@ -212,45 +177,11 @@ class Bucket {
         fmt::format("AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={}",
                     credentials_.access_key, scope, names, HexEncode(Hmac(sign_key, to_sign)));
     if (!range.empty()) headers["Range"] = range;
-    return Perform(method, key, url, headers, body);
-  }
-
-  Result<Response> Perform(const char* method, const std::string& key, const std::string& url,
-                           const std::map<std::string, std::string>& headers,
-                           std::string_view body) const {
-    std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
-    curl_slist* list = nullptr;
-    for (const auto& [name, value] : headers)
-      list = curl_slist_append(list, (name + ": " + value).c_str());
-    // Nothing of curl's own that would not be signed or that waits for a word.
-    list = curl_slist_append(list, "Expect:");
-    list = curl_slist_append(list, "Content-Type:");
-    std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> owned(list, curl_slist_free_all);
-    Response response;
-    char why[CURL_ERROR_SIZE] = "";
-    auto set = [&](CURLoption option, auto value) { curl_easy_setopt(curl.get(), option, value); };
-    set(CURLOPT_URL, url.c_str());
-    set(CURLOPT_HTTPHEADER, list);
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(CURLOPT_LOW_SPEED_TIME, kStallSeconds);
-    set(CURLOPT_ERRORBUFFER, why);
-    set(CURLOPT_WRITEFUNCTION, &TakeBody);
-    set(CURLOPT_WRITEDATA, &response.body);
-    set(CURLOPT_HEADERFUNCTION, &TakeHeader);
-    set(CURLOPT_HEADERDATA, &response.etag);
-    set(CURLOPT_CUSTOMREQUEST, method);
-    if (!body.empty() || strcmp(method, "GET") != 0) {
-      set(CURLOPT_POSTFIELDS, body.empty() ? "" : body.data());
-      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-    }
-    CURLcode code = curl_easy_perform(curl.get());
-    if (code != CURLE_OK) {
+    Result<HttpResponse> response = SendHttp({method, url, std::move(headers), body});
+    if (!response) {
       return Fail(Code::kUnavailable, "{} {} in {}: {}", method, key, Describe(),
-                  why[0] != '\0' ? why : curl_easy_strerror(code));
+                  response.error().message());
     }
-    curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &response.status);
     return response;
   }
 
@@ -264,7 +195,7 @@ class S3Writer final : public ObjectWriter {
       : bucket_(std::move(bucket)), path_(std::move(path)), key_(bucket_->Key(path_)) {}
   ~S3Writer() override {
     if (upload_.empty()) return;
-    Result<Response> aborted = bucket_->Send("DELETE", key_, {{"uploadId", upload_}}, "");
+    Result<HttpResponse> aborted = bucket_->Send("DELETE", key_, {{"uploadId", upload_}}, "");
     if (!aborted) LOG_WARNING("{}", aborted.error().ToString());
   }
   Status Append(std::string_view bytes) override {
@@ -278,7 +209,7 @@ class S3Writer final : public ObjectWriter {
   }
   Status Commit() override {
     if (upload_.empty()) {
-      ASSIGN_OR_RETURN(Response put, bucket_->Send("PUT", key_, {}, part_));
+      ASSIGN_OR_RETURN(HttpResponse put, bucket_->Send("PUT", key_, {}, part_));
       return {};
     }
     if (!part_.empty()) RETURN_IF_ERROR(SendPart());
@@ -287,7 +218,7 @@ class S3Writer final : public ObjectWriter {
       list +=
           fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", i + 1, etags_[i]);
     list += "</CompleteMultipartUpload>";
-    ASSIGN_OR_RETURN(Response done, bucket_->Send("POST", key_, {{"uploadId", upload_}}, list));
+    ASSIGN_OR_RETURN(HttpResponse done, bucket_->Send("POST", key_, {{"uploadId", upload_}}, list));
     // S3 may say 200 first and think otherwise afterwards.
     if (done.body.find("<Error>") != std::string::npos)
       return Fail(Code::kUnavailable, "completing {} in {} failed", key_, bucket_->Describe());
@@ -298,15 +229,15 @@ class S3Writer final : public ObjectWriter {
  private:
   Status SendPart() {
     if (upload_.empty()) {
-      ASSIGN_OR_RETURN(Response begun, bucket_->Send("POST", key_, {{"uploads", ""}}, ""));
+      ASSIGN_OR_RETURN(HttpResponse begun, bucket_->Send("POST", key_, {{"uploads", ""}}, ""));
       std::vector<std::string> ids = Elements(begun.body, "UploadId");
       if (ids.empty())
         return Fail(Code::kUnavailable, "{} does not begin an upload", bucket_->Describe());
       upload_ = ids[0];
     }
     Query query = {{"partNumber", std::to_string(etags_.size() + 1)}, {"uploadId", upload_}};
-    ASSIGN_OR_RETURN(Response sent, bucket_->Send("PUT", key_, query, part_));
-    etags_.push_back(sent.etag);
+    ASSIGN_OR_RETURN(HttpResponse sent, bucket_->Send("PUT", key_, query, part_));
+    etags_.push_back(sent.headers["etag"]);
     part_.clear();
     return {};
   }
@@ -334,7 +265,7 @@ class S3Reader final : public ObjectReader {
     used_ = 0;
     if (ended_) return {};
     std::string range = fmt::format("bytes={}-{}", offset_, offset_ + kRangeBytes - 1);
-    Result<Response> got = bucket_->Send("GET", key_, {}, "", range);
+    Result<HttpResponse> got = bucket_->Send("GET", key_, {}, "", range);
     if (!got && got.error().message().ends_with("InvalidRange")) {
       ended_ = true;  // behind its end, or an empty object
       return {};
@@ -387,7 +318,7 @@ class S3Storage final : public Storage {
     RETURN_IF_ERROR(Walk(bucket_->Key(folder) + "/", false,
                          [&](const std::string& key) { keys.push_back(key); }));
     for (const std::string& key : keys) {
-      Result<Response> removed = bucket_->Send("DELETE", key, {}, "");
+      Result<HttpResponse> removed = bucket_->Send("DELETE", key, {}, "");
       if (!removed && removed.error().code() != Code::kNotFound) return Fail(removed.error());
     }
     return {};
@@ -401,7 +332,7 @@ class S3Storage final : public Storage {
       Query query = {{"list-type", "2"}, {"prefix", prefix}};
       if (one_level) query["delimiter"] = "/";
       if (!next.empty()) query["continuation-token"] = next;
-      ASSIGN_OR_RETURN(Response page, bucket_->Send("GET", "", query, ""));
+      ASSIGN_OR_RETURN(HttpResponse page, bucket_->Send("GET", "", query, ""));
       for (const std::string& key : Elements(page.body, "Key")) each(key);
       for (const std::string& common : Elements(page.body, "CommonPrefixes"))
         for (const std::string& key : Elements(common, "Prefix")) each(key);

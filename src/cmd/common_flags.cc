@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "backup/storage_gcs.h"
 #include "backup/storage_s3.h"
 #include "cmd/mains.h"
 
@@ -120,7 +121,7 @@ int FailWith(const Error& error) {
 
 void BackupFlags::AddTo(FlagSet& flags) {
   flags.Text("backup-storage-implementation", &storage,
-             "where backups are kept: file or s3; empty: nowhere");
+             "where backups are kept: file, s3 or gcs; empty: nowhere");
   flags.Text("file-backup-storage-root", &file_root, "folder of the storage \"file\"");
   flags.Text("s3-backup-aws-region", &s3_region, "region of the bucket");
   flags.Text("s3-backup-aws-endpoint", &s3_endpoint,
@@ -129,9 +130,13 @@ void BackupFlags::AddTo(FlagSet& flags) {
   flags.Text("s3-backup-storage-root", &s3_root, "prefix of all objects in it");
   flags.Bool("s3-backup-force-path-style", &s3_path_style,
              "name the bucket in the path, not in the host");
+  flags.Text("gcs-backup-storage-bucket", &gcs_bucket, "bucket of the storage \"gcs\"");
+  flags.Text("gcs-backup-storage-root", &gcs_root, "prefix of all objects in it");
 }
 
 std::string BackupFlags::Root() const {
+  if (storage == "gcs")
+    return fmt::format("gs://{}{}{}", gcs_bucket, gcs_root.empty() ? "" : "/", gcs_root);
   if (storage != "s3") return file_root;
   return fmt::format("s3://{}{}{}?region={}{}{}{}", s3_bucket, s3_root.empty() ? "" : "/", s3_root,
                      s3_region, s3_endpoint.empty() ? "" : "&endpoint=", s3_endpoint,
@@ -144,6 +149,12 @@ void UseBackupCredentials() {
   credentials.secret_key = EnvironmentText("AWS_SECRET_ACCESS_KEY");
   credentials.session_token = EnvironmentText("AWS_SESSION_TOKEN");
   backup::SetS3Credentials(std::move(credentials));
+  backup::GcsAccess access;
+  access.emulator_host = EnvironmentText("STORAGE_EMULATOR_HOST");
+  access.credentials_file = EnvironmentText("GOOGLE_APPLICATION_CREDENTIALS");
+  std::string metadata = EnvironmentText("GCE_METADATA_HOST");
+  if (!metadata.empty()) access.metadata_host = std::move(metadata);
+  backup::SetGcsAccess(std::move(access));
 }
 
 }  // namespace paceline::cmd

@@ -58,14 +58,15 @@ int FailWith(const Error& error);
 
 // Where backups are, for vttablet and vtctld alike.
 struct BackupFlags {
-  std::string storage, file_root, key_file;
+  std::string storage, file_root, key_file, gcs_bucket, gcs_root;
   std::string s3_region = "us-east-1", s3_endpoint, s3_bucket, s3_root;
   bool s3_path_style = false;
   void AddTo(FlagSet& flags);
   // As backup::StorageOptions::file_root.
   std::string Root() const;
 };
-// AWS_ACCESS_KEY_ID and its like, for the backups of this process.
+// AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS and their like, for the backups of this
+// process.
 void UseBackupCredentials();
 
 }  // namespace paceline::cmd

@@ -2,10 +2,12 @@
 #include <signal.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "mysqlctl.pb.h"
 #include "mysqlctl/agent.h"
 #include "mysqlctl/command.h"
+#include "mysqlctl/history.h"
 #include "mysqld/folder.h"
 #include "mysqld/testing.h"
 
@@ -134,11 +136,18 @@ TEST_P(AgentTest, RestartsAReplicaHoldsAPrimaryAndOutlivesItself) {
 TEST_P(AgentTest, RemembersWhetherItsLogMayBeCut) {
   std::filesystem::create_directories(instance.config.layout.dir);
   EXPECT_FALSE(agent->history().AllowsRewind());
+  std::string log = instance.config.layout.error_log();
+  std::ofstream(log) << "[Note] Semi-sync replication switched OFF.\n";
   port::SemiSyncNote on{.on = true, .acknowledgements = 1, .durable = true};
   ASSERT_TRUE(servers.Await(agent->NoteSemiSync(on, InTest(10s))));
   ASSERT_TRUE(servers.Await(agent->NoteSemiSync({.confirmed = true}, InTest(10s))));
   Mysqlctld next(servers.loop, Options(), instance);
   EXPECT_TRUE(next.history().AllowsRewind());
+  EXPECT_FALSE(WasReleased(instance.config.layout, next.history())) << "that was before";
+  std::ofstream(log, std::ios::app) << "[Note] Semi-sync replication disabled on the master.\n";
+  EXPECT_TRUE(WasReleased(instance.config.layout, next.history()));
+  std::ofstream(log) << "";
+  EXPECT_TRUE(WasReleased(instance.config.layout, next.history())) << "nothing is known";
 }
 
 TEST_P(AgentTest, CommandLineMakesStopsAndRemoves) {

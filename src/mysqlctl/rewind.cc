@@ -1,6 +1,8 @@
 // mysqlctld's part in bringing an old primary back: kill, rewind, and the history it is judged by.
 #include "mysqld/rewind.h"
 
+#include <filesystem>
+
 #include "base/log.h"
 #include "base/strings.h"
 #include "io/blocking.h"
@@ -18,6 +20,9 @@ io::Task<Status> Mysqlctld::NoteSemiSync(port::SemiSyncNote note, Deadline) {
   History history = history_;
   if (note.confirmed) {
     history.confirmed = history.on;
+    std::error_code failed;
+    history.log_bytes = std::filesystem::file_size(instance_.layout().error_log(), failed);
+    if (failed) history = {.on = history.on};
   } else if (note.on && note.durable && note.acknowledgements > 0) {
     history.on = true;
   } else {
@@ -93,6 +98,9 @@ io::Task<Result<port::RewindReport>> Mysqlctld::RewindLocked(port::RewindOrder o
   if (!tail->file.empty() && !tail->lost.empty() && !history_.AllowsRewind() &&
       tail->refused.empty()) {
     tail->refused = "sessions may have been told of it without an acknowledgement";
+  }
+  if (!tail->lost.empty() && tail->refused.empty() && WasReleased(instance_.layout(), history_)) {
+    tail->refused = "semi-sync was off for a while, its error log says";
   }
   if (!tail->refused.empty()) {
     co_return Fail(Code::kFailedPrecondition,

@@ -17,6 +17,9 @@ class Mariadb final : public Flavor {
         "log_slave_updates = ON\n"
         "skip_slave_start = ON\n"
         "slave_net_timeout = 8\n"
+        // One applier syncs each transaction for itself and falls behind a primary that commits in
+        // groups; a failover waits for it. Commits keep their order.
+        "slave_parallel_threads = 4\n"
         "binlog_annotate_row_events = ON\n"
         "replicate_annotate_row_events = ON\n"
         // last_gtid tells a session what its commit was called, as session_track_gtids does on

@@ -23,6 +23,9 @@ class Mysql final : public Flavor {
         "binlog_rows_query_log_events = ON\n"
         "session_track_gtids = OWN_GTID\n"
         "mysqlx = OFF\n"
+        // Notes, too: among them, whether semi-sync was switched off by somebody, on which a rewind
+        // depends. MariaDB writes them by default.
+        "log_error_verbosity = 3\n"
         "plugin_load_add = semisync_source.so\n"
         "plugin_load_add = semisync_replica.so\n"
         // Other tablets are seeded from here, and backups are taken, while it serves.

@@ -135,7 +135,7 @@ TEST(Plan, FindsTheKeyspaceOrSaysWhatIsMissing) {
   EXPECT_EQ(Make("CALL p()", "").error().mysql_errno(), 1046);
   EXPECT_EQ(Make("SELECT * FROM nope.t").error().mysql_errno(), 1049);
   EXPECT_EQ(Make("SELECT * FROM nope.t").error().sqlstate(), "42000");
-  EXPECT_EQ(Make("USE nope").error().mysql_errno(), 1049);
+  EXPECT_EQ(Make("USE nope")->use_target.keyspace, "nope");  // refused where it runs
   EXPECT_EQ(Make("SELECT 1", "nope").error().mysql_errno(), 1049);
   EXPECT_EQ(Make("SELECT * FROM commerce.a JOIN same.b").error().mysql_errno(), 1235);
   EXPECT_EQ(Make("SELECT * FROM a JOIN same.b").error().mysql_errno(), 1235);

@@ -20,6 +20,7 @@ enum class Fault : uint8_t {
   kBefore,     // the connection broke; it did not run
   kAfter,      // the connection broke; it had run
   kForgotten,  // of pinned ones: the tablet no longer knows the connection
+  kLapsed,     // never ran, as the primary's lease has lapsed; what is open there stays open
 };
 
 // What all tablets of the shard agree on.
@@ -54,6 +55,7 @@ class Tablet final : public port::QueryService {
       open_.erase(request.pinned_id);
       co_return Fail(Code::kAborted, "transaction: not found");
     }
+    if (fault == Fault::kLapsed) co_return Fail(Code::kClusterEvent, "the lease has ended");
     if (fault == Fault::kBefore) {
       open_.erase(request.pinned_id);
       co_return Fail(Code::kUnavailable, "connection lost");
@@ -333,6 +335,29 @@ TEST_F(FailoverTest, ATransactionGoesOnWhereEachResultIsTheSame) {
   EXPECT_EQ(shard_.rows[0].id, id);
   EXPECT_EQ(tablet_->open(), 0u);
   EXPECT_EQ(gate_.transcript_bytes, 0u);
+}
+
+// Its locks would stop everybody, and first of all its own replay.
+TEST_F(FailoverTest, ATransactionThatATabletRefusesToGoOnWithIsEndedThere) {
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Insert("a"), 0);
+  shard_.faults = {Fault::kLapsed};
+  EXPECT_EQ(Insert("b"), 0);
+  EXPECT_EQ(tablet_->open(), 1u);
+  // The replay is refused too, half-way.
+  shard_.faults = {Fault::kLapsed, Fault::kNone, Fault::kLapsed};
+  EXPECT_EQ(Insert("c"), 0);
+  EXPECT_EQ(tablet_->open(), 1u);
+  EXPECT_EQ(Run("COMMIT"), 0);
+  EXPECT_EQ(tablet_->open(), 0u);
+  EXPECT_EQ(shard_.rows.size(), 3u);
+  // One that is not replayed.
+  gate_.failover.replay = false;
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Insert("d"), 0);
+  shard_.faults = {Fault::kLapsed};
+  EXPECT_EQ(Insert("e"), 1213);
+  EXPECT_EQ(tablet_->open(), 0u);
 }
 
 TEST_F(FailoverTest, ATransactionWhoseReadsChangedIsRolledBack) {

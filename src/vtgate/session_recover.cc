@@ -5,9 +5,20 @@
 #include "vtgate/session_send.h"
 
 namespace paceline::vtgate {
+namespace {
+
+// A refusal ends nothing: a primary whose lease has lapsed keeps what is open, with all its locks,
+// and may serve again. A tablet that has gone is not waited for.
+io::Task<void> LetGo(port::QueryServicePtr service, record::Target target, uint64_t id) {
+  Status released = co_await service->Release(target, id, Deadline::In(10s));
+  if (!released) LOG_DEBUG("letting go of a lost transaction: {}", released.error().ToString());
+}
+
+}  // namespace
 
 void Session::LoseConnection(const Loss& loss, Remedy remedy) {
   if (!loss.ConnectionGone()) return;
+  if (pinned_.id != 0) io::Detach(LetGo(pinned_.on.service, pinned_.target, pinned_.id));
   pinned_ = {};
   pins_.clear();
   if (remedy == Remedy::kReplay || remedy == Remedy::kResolve) return;
@@ -129,6 +140,7 @@ io::Task<Status> Session::Replay(Run* run) {
       co_await Unpin();
       co_return done;
     }
+    if (pinned_.id != 0) io::Detach(LetGo(pinned_.on.service, pinned_.target, pinned_.id));
     pinned_ = {};
     refused = true;
   }

@@ -12,7 +12,9 @@ using record::TabletAlias;
 
 constexpr int kAskingMost = 3;       // requests to one tablet that have no answer yet
 constexpr Duration kAnswer = 900ms;  // after which an answer would be worth nothing
-constexpr Duration kRedial = 2s;     // without an answer: a connection that a cut has left behind
+// While it has none: a new primary serves as soon as its replicas have come to follow it.
+constexpr Duration kAskAgain = 50ms;
+constexpr Duration kRedial = 2s;  // without an answer: a connection that a cut has left behind
 
 }  // namespace
 
@@ -147,8 +149,9 @@ io::Task<void> Lease::Loop(Lease& self, io::Gate& gate) {
     Time next = now + reparent::kGrantEvery;
     if (self.book_.leased()) {
       self.Judge();
-      if (now >= self.asked_at_ + reparent::kGrantEvery) self.AskAll(gate);
-      next = self.asked_at_ + reparent::kGrantEvery;
+      Duration every = self.holds_ ? reparent::kGrantEvery : kAskAgain;
+      if (now >= self.asked_at_ + every) self.AskAll(gate);
+      next = self.asked_at_ + every;
       if (self.holds_) next = std::min(next, self.book_.Until());
     }
     bool woken = co_await self.ask_now_.Wait(Deadline::At(std::max(next, now + 1ms)));

@@ -526,9 +526,6 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
                                            std::move(evidence), deadline);
   if (!journaled) co_return journaled;
-  co_await NoteConfirmed();
-  Status events = co_await replication_->EnableEvents(deadline);
-  if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
   Status still = StillLeads(term);
   if (!still) co_return still;
   if (state_.primary_term != term || !is_primary()) {
@@ -540,6 +537,12 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   ShowServing();
   PublishTypeSoon();
   LOG_INFO("primary of term {} from {}", term, position);
+  // Clients need not wait for these.
+  co_await NoteConfirmed();
+  still = StillLeads(term);
+  if (!still) co_return still;
+  Status events = co_await replication_->EnableEvents(deadline);
+  if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
   co_return Status();
 }
 

@@ -104,9 +104,9 @@ InstanceOptions TestServers::Options(uint32_t uid) {
 Instance& TestServers::Add(uint32_t uid) {
   instances_.push_back(std::make_unique<Instance>(loop, Options(uid)));
   Instance& instance = *instances_.back();
-  Status made = Await(instance.Init(InTest()));
+  Status made = Await(instance.Init(InTest(240s)));
   EXPECT_TRUE(made) << made.error().ToString();
-  Status started = Await(instance.Start({}, InTest()));
+  Status started = Await(instance.Start({}, InTest(240s)));
   EXPECT_TRUE(started) << started.error().ToString();
   return instance;
 }

@@ -45,7 +45,6 @@ def value(text, name, *labels):
     return sum(v for (n, given), v in samples(text).items() if n == name and all(label in given for label in labels))
 
 
-@pytest.mark.long  # until it has been seen to pass: docs/verification.md
 def test_every_process_has_its_pages(cluster):
     for name, port in processes(cluster).items():
         for path in ("/healthz", "/readyz"):
@@ -56,7 +55,6 @@ def test_every_process_has_its_pages(cluster):
         assert cluster.page(port, "/debug/status")[0] == 200, name
 
 
-@pytest.mark.long  # until it has been seen to pass: docs/verification.md
 def test_statements_are_counted(cluster):
     def counts():
         gate = cluster.page(15001)[1]
@@ -88,7 +86,6 @@ def test_statements_are_counted(cluster):
     assert grown["tablets' inserts"] == 10 and grown["tablets' selects"] == 1 and grown["tablets' time"] > 0, grown
 
 
-@pytest.mark.long  # until it has been seen to pass: docs/verification.md
 def test_the_primary_and_the_replica_are_told_apart(cluster):
     pages = [cluster.page(15100 + n)[1] for n in range(cluster.tablets)]
     assert sorted(value(page, "vttablet_tablet_is_primary") for page in pages) == [0, 1]
@@ -100,7 +97,6 @@ def test_the_primary_and_the_replica_are_told_apart(cluster):
     assert value(cluster.page(16000)[1], "vtorc_shards_watched") == 1
 
 
-@pytest.mark.long  # until it has been seen to pass: docs/verification.md
 def test_vtorc_shows_a_problem_while_it_lasts(cluster):
     replica = next(uid for uid in cluster.uids() if uid != cluster.primary())
     # Without a shard lock nothing heals: the problem stays to be seen.
@@ -117,7 +113,6 @@ def names_used(text):
     return set(re.findall(rf"\b(?:{PROGRAMS})_[a-z][a-z_0-9]*", text))
 
 
-@pytest.mark.long  # until it has been seen to pass: docs/verification.md
 def test_dashboard_and_rules_name_only_what_is_there(cluster):
     exported = set()
     for port in processes(cluster).values():

@@ -16,9 +16,6 @@ from local_cluster import BIN, LocalCluster, kill, run, wait_until
 ROLES = ("viewer", "operator", "admin")
 
 
-pytestmark = pytest.mark.long  # until it has been seen to pass: docs/verification.md
-
-
 @pytest.fixture(scope="module")
 def cluster(request):
     """A cluster with a second vtctld beside its own, which asks who calls."""

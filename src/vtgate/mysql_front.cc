@@ -132,11 +132,7 @@ io::Task<Status> MysqlFront::Client::Login() {
   bool mariadb = FlavorOfVersion(options.server_version) == sql::Flavor::kMariadb;
   options.capabilities = kOffered;
   if (mariadb) options.capabilities &= ~kMysqlOnly;
-  if (mariadb) {
-    options.charset = value::kUtf8mb4GeneralCi;
-    // As MariaDB does; to drivers its version is 5.5.5, which had no other plugin.
-    options.default_plugin = mysql::wire::kNativePlugin;
-  }
+  if (mariadb) options.charset = value::kUtf8mb4GeneralCi;
   options.require_tls = options_->require_tls;
   options.accept_all = options_->accept_all;
   options.users = options_->users.get();

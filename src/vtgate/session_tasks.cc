@@ -217,9 +217,8 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
       co_return done;
     }
     case GateTask::kEmpty: {
-      // MariaDB takes a comment for a statement that does nothing.
-      if (dialect_.flavor == sql::Flavor::kMariadb &&
-          Trim(statement.text).find_first_not_of("; \t\r\n") != std::string_view::npos) {
+      // A comment is a statement that does nothing, as servers of both flavors take it.
+      if (Trim(statement.text).find_first_not_of("; \t\r\n") != std::string_view::npos) {
         WriteOk(statement);
         co_return Status();
       }

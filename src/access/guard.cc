@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,18 +11,10 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "base/time_text.h"
 
 namespace paceline::access {
 namespace {
-
-std::string TimeText(WallTime now) {
-  const time_t seconds = static_cast<time_t>(now.unix_ns / 1'000'000'000);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  return fmt::format("{}.{:03}Z", text, now.unix_ns / 1'000'000 % 1000);
-}
 
 bool TakeWord(std::string_view* text, std::string_view word) {
   if (text->size() <= word.size() || !EqualsIgnoreCase(text->substr(0, word.size()), word) ||
@@ -177,7 +168,7 @@ void Guard::Done(const Request& request, const Caller& caller, const Status& res
 }
 
 void Guard::Write(const Request& request, const Caller& caller, const std::string& result) {
-  const nlohmann::json line = {{"time", TimeText(SystemClock().WallNow())},
+  const nlohmann::json line = {{"time", Rfc3339Millis(SystemClock().WallNow())},
                                {"who", caller.name},
                                {"role", RoleName(caller.role)},
                                {"how", caller.how},

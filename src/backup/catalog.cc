@@ -1,11 +1,10 @@
 #include "backup/catalog.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "base/time_text.h"
 #include "mysqld/folder.h"
 
 namespace paceline::backup {
@@ -14,22 +13,14 @@ namespace {
 constexpr const char* kManifest = "MANIFEST";
 constexpr int kFormat = 1;
 
-std::string TimeText(WallTime time) {
-  time_t seconds = static_cast<time_t>(time.unix_ns / 1'000'000'000);
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
-}
-
 }  // namespace
 
 std::string ToJson(const Manifest& manifest) {
   nlohmann::ordered_json json = {{"Format", kFormat},
                                  {"BackupMethod", manifest.engine},
                                  {"Position", manifest.position},
-                                 {"BackupTime", TimeText(manifest.began)},
-                                 {"FinishedTime", TimeText(manifest.finished)},
+                                 {"BackupTime", Rfc3339(manifest.began)},
+                                 {"FinishedTime", Rfc3339(manifest.finished)},
                                  {"BackupTimeNs", manifest.began.unix_ns},
                                  {"FinishedTimeNs", manifest.finished.unix_ns},
                                  {"Keyspace", manifest.keyspace},
@@ -84,7 +75,7 @@ Result<Manifest> ParseManifest(std::string_view text) {
 }
 
 std::string FormatBackupName(const BackupName& name) {
-  std::string time = TimeText(name.time);
+  std::string time = Rfc3339(name.time);
   return fmt::format("{}.{}{}{}.{}", time.substr(0, 10), time.substr(11, 2), time.substr(14, 2),
                      time.substr(17, 2), name.alias.ToString());
 }

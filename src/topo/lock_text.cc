@@ -3,10 +3,10 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/time_text.h"
 
 namespace paceline::topo {
 namespace {
@@ -22,15 +22,6 @@ std::string UserName() {
   bool known =
       getpwuid_r(geteuid(), &entry, buffer, sizeof(buffer), &found) == 0 && found != nullptr;
   return known ? entry.pw_name : std::to_string(geteuid());
-}
-
-std::string Rfc3339(WallTime when) {
-  time_t seconds = when.unix_ns / 1'000'000'000;
-  tm parts;
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
 #include "vtgate/answers.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "base/time_text.h"
 #include "sql/lexer.h"
 #include "vtgate/like.h"
 
@@ -13,16 +12,6 @@ namespace paceline::vtgate {
 namespace {
 
 using sql::Show;
-
-std::string Rfc3339(WallTime time) {
-  if (time.unix_ns == 0) return "";
-  time_t seconds = time.unix_ns / 1'000'000'000;
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 std::string Pattern(const OwnAnswerInput& input) {
   std::string_view like = input.plan.outline.argument.In(input.text);
@@ -43,11 +32,11 @@ OwnTable Tablets(const OwnAnswerInput& input) {
     bool wanted = MatchesLike(alias, pattern) || MatchesLike(line.tablet.hostname, pattern) ||
                   MatchesLike(line.tablet.keyspace, pattern);
     if (!wanted) continue;
-    bool primary = line.type == record::TabletType::kPrimary;
+    bool since = line.type == record::TabletType::kPrimary && line.primary_term_start.unix_ns != 0;
     table.rows.push_back({line.tablet.alias.cell, line.tablet.keyspace, line.tablet.shard,
                           Upper(record::TabletTypeName(line.type)), State(line), alias,
                           line.tablet.hostname,
-                          primary ? Rfc3339(line.primary_term_start) : std::string()});
+                          since ? Rfc3339(line.primary_term_start) : std::string()});
   }
   return table;
 }

@@ -3,6 +3,7 @@
 #include "backup/storage_file.h"
 #include "backup/storage_gcs.h"
 #include "backup/storage_s3.h"
+#include "base/strings.h"
 
 namespace paceline::backup {
 
@@ -46,6 +47,12 @@ Status CheckPathPart(std::string_view what, std::string_view part) {
   }
   if (good) return {};
   return Fail(Code::kInvalidArgument, "\"{}\" is no name of a {}", part, what);
+}
+
+Status CheckPath(const std::string& path) {
+  if (path.empty()) return CheckPathPart("object", path);
+  for (std::string_view part : Split(path, '/')) RETURN_IF_ERROR(CheckPathPart("object", part));
+  return {};
 }
 
 }  // namespace paceline::backup

@@ -1,9 +1,9 @@
 // backup/storage.h - where backups are kept: objects under paths,
-// "<keyspace>/<shard>/<backup>/<object>". Storages: file. Every one passes conformance.h. Threads:
-// calls block; different threads may use one storage at once, one writer or reader belongs to one
-// thread at a time. Errors of all: kUnavailable and kDeadlineExceeded may pass; kPermissionDenied,
-// kUnauthenticated credentials; kNotFound the object, or the place where all are kept;
-// kResourceExhausted no room. Each names the object.
+// "<keyspace>/<shard>/<backup>/<object>". Storages: file, s3, gcs. Every one passes conformance.h.
+// Threads: calls block; different threads may use one storage at once, one writer or reader belongs
+// to one thread at a time. Errors of all: kUnavailable and kDeadlineExceeded may pass;
+// kPermissionDenied, kUnauthenticated credentials; kNotFound the object, or the place where all are
+// kept; kResourceExhausted no room. Each names the object.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +53,8 @@ class Storage {
 };
 
 struct StorageOptions {
-  std::string kind;       // "file", "s3"; empty: there is none
-  std::string file_root;  // file: a folder; s3: its address, see storage_s3.h
+  std::string kind;       // "file", "s3", "gcs"; empty: there is none
+  std::string file_root;  // file: a folder; s3, gcs: an address, see storage_s3.h, storage_gcs.h
   friend bool operator==(const StorageOptions&, const StorageOptions&) = default;
 };
 // Errors: kInvalidArgument naming the flag; kFailedPrecondition when no storage is set.
@@ -63,5 +63,7 @@ Result<std::unique_ptr<Storage>> OpenStorage(const StorageOptions& options);
 // One part of a path: not empty, no slash, no "..", nothing that a file system or a URL would read
 // otherwise. Errors: kInvalidArgument.
 Status CheckPathPart(std::string_view what, std::string_view part);
+// A whole path: such parts with slashes between them.
+Status CheckPath(const std::string& path);
 
 }  // namespace paceline::backup

@@ -134,11 +134,6 @@ class FileStorage final : public Storage {
   }
 
  private:
-  static Status CheckPath(const std::string& path) {
-    if (path.empty()) return CheckPathPart("object", path);
-    for (std::string_view part : Split(path, '/')) RETURN_IF_ERROR(CheckPathPart("object", part));
-    return {};
-  }
   Status CheckRoot() const {
     struct stat at;
     if (stat(root_.c_str(), &at) != 0) return Failed("opening backup storage", root_, errno);

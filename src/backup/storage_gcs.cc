@@ -9,7 +9,9 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "backup/bucket_storage.h"
 #include "backup/http.h"
+#include "base/base64.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "base/time.h"
@@ -25,11 +27,7 @@ constexpr int64_t kTokenSparesSeconds = 60;
 constexpr const char* kScope = "https://www.googleapis.com/auth/devstorage.read_write";
 
 std::string Base64Url(std::string_view bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                             reinterpret_cast<const unsigned char*>(bytes.data()),
-                             static_cast<int>(bytes.size()));
-  out.resize(static_cast<size_t>(size));
+  std::string out = Base64Encode(bytes);
   while (out.ends_with('=')) out.pop_back();
   std::ranges::replace(out, '+', '-');
   std::ranges::replace(out, '/', '_');
@@ -241,8 +239,8 @@ class Bucket {
 
 class GcsWriter final : public ObjectWriter {
  public:
-  GcsWriter(std::shared_ptr<Bucket> bucket, const std::string& path)
-      : bucket_(std::move(bucket)), key_(bucket_->Key(path)) {}
+  GcsWriter(std::shared_ptr<Bucket> bucket, std::string key)
+      : bucket_(std::move(bucket)), key_(std::move(key)) {}
   ~GcsWriter() override {
     if (session_.empty()) return;
     HttpRequest cancel{"DELETE", session_, {{"Content-Length", "0"}}, ""};
@@ -361,49 +359,28 @@ class GcsReader final : public ObjectReader {
   uint64_t offset_ = 0, size_ = 0;
 };
 
-class GcsStorage final : public Storage {
+class GcsStorage final : public BucketStorage {
  public:
   explicit GcsStorage(std::shared_ptr<Bucket> bucket) : bucket_(std::move(bucket)) {}
   std::string Describe() const override { return bucket_->Describe(); }
-  Result<std::unique_ptr<ObjectWriter>> Create(const std::string& path) override {
-    RETURN_IF_ERROR(CheckPath(path));
-    return std::make_unique<GcsWriter>(bucket_, path);
+
+ private:
+  std::string Key(const std::string& path) const override { return bucket_->Key(path); }
+  std::unique_ptr<ObjectWriter> Writer(const std::string& key) override {
+    return std::make_unique<GcsWriter>(bucket_, key);
   }
-  Result<std::unique_ptr<ObjectReader>> Open(const std::string& path) override {
-    RETURN_IF_ERROR(CheckPath(path));
-    auto reader = std::make_unique<GcsReader>(bucket_, bucket_->Key(path));
+  Result<std::unique_ptr<ObjectReader>> Reader(const std::string& key) override {
+    auto reader = std::make_unique<GcsReader>(bucket_, key);
     RETURN_IF_ERROR(reader->Begin());
     return reader;
   }
-  Result<std::vector<std::string>> List(const std::string& folder) override {
-    RETURN_IF_ERROR(CheckPath(folder));
-    std::string prefix = bucket_->Key(folder) + "/";
-    std::vector<std::string> names;
-    RETURN_IF_ERROR(Walk(prefix, true, [&](const std::string& key) {
-      std::string name = key.substr(std::min(prefix.size(), key.size()));
-      while (name.ends_with('/')) name.pop_back();
-      if (!name.empty()) names.push_back(std::move(name));
-    }));
-    std::ranges::sort(names);
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
-  }
-  Status RemoveAll(const std::string& folder) override {
-    RETURN_IF_ERROR(CheckPath(folder));
-    std::vector<std::string> keys = {bucket_->Key(folder)};
-    RETURN_IF_ERROR(
-        Walk(keys[0] + "/", false, [&](const std::string& key) { keys.push_back(key); }));
-    for (const std::string& key : keys) {
-      HttpRequest remove{"DELETE", bucket_->ObjectUrl(key), {}, ""};
-      Result<HttpResponse> removed = bucket_->Send(std::move(remove), key);
-      if (!removed && removed.error().code() != Code::kNotFound) return Fail(removed.error());
-    }
+  Status Remove(const std::string& key) override {
+    HttpRequest remove{"DELETE", bucket_->ObjectUrl(key), {}, ""};
+    ASSIGN_OR_RETURN(HttpResponse removed, bucket_->Send(std::move(remove), key));
     return {};
   }
-
- private:
   Status Walk(const std::string& prefix, bool one_level,
-              const std::function<void(const std::string&)>& each) {
+              const std::function<void(const std::string&)>& each) override {
     std::string next;
     do {
       std::string url = bucket_->ObjectsUrl() + "?prefix=" + EscapeUrl(prefix);
@@ -423,11 +400,6 @@ class GcsStorage final : public Storage {
         return Fail(Code::kUnavailable, "listing {} in {}: {}", prefix, Describe(), error.what());
       }
     } while (!next.empty());
-    return {};
-  }
-  static Status CheckPath(const std::string& path) {
-    if (path.empty()) return CheckPathPart("object", path);
-    for (std::string_view part : Split(path, '/')) RETURN_IF_ERROR(CheckPathPart("object", part));
     return {};
   }
   std::shared_ptr<Bucket> bucket_;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 
+#include "backup/bucket_storage.h"
 #include "backup/http.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -191,8 +192,8 @@ class Bucket {
 
 class S3Writer final : public ObjectWriter {
  public:
-  S3Writer(std::shared_ptr<Bucket> bucket, std::string path)
-      : bucket_(std::move(bucket)), path_(std::move(path)), key_(bucket_->Key(path_)) {}
+  S3Writer(std::shared_ptr<Bucket> bucket, std::string key)
+      : bucket_(std::move(bucket)), key_(std::move(key)) {}
   ~S3Writer() override {
     if (upload_.empty()) return;
     Result<HttpResponse> aborted = bucket_->Send("DELETE", key_, {{"uploadId", upload_}}, "");
@@ -242,7 +243,7 @@ class S3Writer final : public ObjectWriter {
     return {};
   }
   std::shared_ptr<Bucket> bucket_;
-  std::string path_, key_, upload_, part_;
+  std::string key_, upload_, part_;
   std::vector<std::string> etags_;
 };
 
@@ -285,48 +286,27 @@ class S3Reader final : public ObjectReader {
   bool ended_ = false;
 };
 
-class S3Storage final : public Storage {
+class S3Storage final : public BucketStorage {
  public:
   explicit S3Storage(std::shared_ptr<Bucket> bucket) : bucket_(std::move(bucket)) {}
   std::string Describe() const override { return bucket_->Describe(); }
-  Result<std::unique_ptr<ObjectWriter>> Create(const std::string& path) override {
-    RETURN_IF_ERROR(CheckPath(path));
-    return std::make_unique<S3Writer>(bucket_, path);
+
+ private:
+  std::string Key(const std::string& path) const override { return bucket_->Key(path); }
+  std::unique_ptr<ObjectWriter> Writer(const std::string& key) override {
+    return std::make_unique<S3Writer>(bucket_, key);
   }
-  Result<std::unique_ptr<ObjectReader>> Open(const std::string& path) override {
-    RETURN_IF_ERROR(CheckPath(path));
-    auto reader = std::make_unique<S3Reader>(bucket_, bucket_->Key(path));
+  Result<std::unique_ptr<ObjectReader>> Reader(const std::string& key) override {
+    auto reader = std::make_unique<S3Reader>(bucket_, key);
     RETURN_IF_ERROR(reader->Fetch());  // so that one that is missing is told here
     return reader;
   }
-  Result<std::vector<std::string>> List(const std::string& folder) override {
-    RETURN_IF_ERROR(CheckPath(folder));
-    std::string prefix = bucket_->Key(folder) + "/";
-    std::vector<std::string> names;
-    RETURN_IF_ERROR(Walk(prefix, true, [&](const std::string& key) {
-      std::string name = key.substr(std::min(prefix.size(), key.size()));
-      while (name.ends_with('/')) name.pop_back();
-      if (!name.empty()) names.push_back(std::move(name));
-    }));
-    std::ranges::sort(names);
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
-  }
-  Status RemoveAll(const std::string& folder) override {
-    RETURN_IF_ERROR(CheckPath(folder));
-    std::vector<std::string> keys = {bucket_->Key(folder)};
-    RETURN_IF_ERROR(Walk(bucket_->Key(folder) + "/", false,
-                         [&](const std::string& key) { keys.push_back(key); }));
-    for (const std::string& key : keys) {
-      Result<HttpResponse> removed = bucket_->Send("DELETE", key, {}, "");
-      if (!removed && removed.error().code() != Code::kNotFound) return Fail(removed.error());
-    }
+  Status Remove(const std::string& key) override {
+    ASSIGN_OR_RETURN(HttpResponse removed, bucket_->Send("DELETE", key, {}, ""));
     return {};
   }
-
- private:
   Status Walk(const std::string& prefix, bool one_level,
-              const std::function<void(const std::string&)>& each) {
+              const std::function<void(const std::string&)>& each) override {
     std::string next;
     do {
       Query query = {{"list-type", "2"}, {"prefix", prefix}};
@@ -339,11 +319,6 @@ class S3Storage final : public Storage {
       std::vector<std::string> more = Elements(page.body, "NextContinuationToken");
       next = more.empty() ? "" : more[0];
     } while (!next.empty());
-    return {};
-  }
-  static Status CheckPath(const std::string& path) {
-    if (path.empty()) return CheckPathPart("object", path);
-    for (std::string_view part : Split(path, '/')) RETURN_IF_ERROR(CheckPathPart("object", part));
     return {};
   }
   std::shared_ptr<Bucket> bucket_;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "drive/together.h"
 #include "io/loop.h"
+#include "io/sleep.h"
 #include "paceline_agent.pb.h"
 #include "tabletmanagerdata.pb.h"
 #include "topo/paths.h"
@@ -16,12 +17,6 @@ namespace {
 using record::TabletAlias;
 using reparent::Step;
 using reparent::StepResult;
-
-io::Task<void> Pause(Duration how_long) {
-  io::Event never;
-  bool woken = co_await never.Wait(Deadline::In(how_long));
-  (void)woken;
-}
 
 std::string EncodedFor(const gtid::Set& position) {
   if (position.Empty()) return "";
@@ -94,7 +89,7 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
     if (refuse != nullptr && refuse->code == Code::kUnavailable && !options_.outlive_topology &&
         options_.request.action != reparent::Action::kEmergency &&
         !patience.Passed(io::Loop::Current().Now())) {
-      co_await Pause(200ms);
+      co_await io::SleepUntil(Deadline::In(200ms));
       seen = co_await Observe(deadline);
       continue;
     }
@@ -181,7 +176,7 @@ io::Task<Status> ReparentDriver::Observe(Deadline deadline) {
 io::Task<StepResult> ReparentDriver::Do(Step step, Deadline deadline) {
   StepResult result;
   if (const auto* wait = std::get_if<reparent::Wait>(&step)) {
-    co_await Pause(wait->how_long);
+    co_await io::SleepUntil(Deadline::In(wait->how_long));
     co_return result;
   }
   if (const auto* publish = std::get_if<reparent::Publish>(&step)) {

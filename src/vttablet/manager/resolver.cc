@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "io/loop.h"
+#include "io/sleep.h"
 #include "io/sync.h"
 
 namespace paceline::vttablet {
@@ -36,11 +37,6 @@ std::vector<Session> SessionsIn(const mysql::QueryResult& rows) {
   return sessions;
 }
 
-io::Task<void> Pause(Duration time) {
-  io::Gate gate;
-  [[maybe_unused]] bool open = co_await io::Sleep(gate, Deadline::In(time));
-}
-
 }  // namespace
 
 io::Task<Status> Resolver::NoteFormer(Deadline deadline) {
@@ -62,7 +58,7 @@ io::Task<AttemptsSight> Resolver::AwaitEnd(const std::vector<uint32_t>& attempts
     AttemptsSight sight = co_await needs_.query->HoldAttempts(attempts);
     const bool any = std::find(sight.runs.begin(), sight.runs.end(), true) != sight.runs.end();
     if (!any || deadline.Passed(loop_.Now())) co_return sight;
-    co_await Pause(kLookEvery);
+    co_await io::SleepUntil(Deadline::In(kLookEvery));
   }
 }
 
@@ -96,7 +92,7 @@ io::Task<Status> Resolver::AwaitGone(std::vector<uint32_t> left, Deadline deadli
       Result<mysql::QueryResult> killed = co_await needs_.dba->Query(std::move(kill), deadline);
       (void)killed;  // it may have gone by itself
     }
-    co_await Pause(kLookEvery);
+    co_await io::SleepUntil(Deadline::In(kLookEvery));
   }
 }
 

@@ -4,9 +4,10 @@ import dataclasses
 import shutil
 import subprocess
 
+from compare_lib import vitess
 from compare_lib.process import BenchError, Server, free_ports, owned_folder
 
-NAMES = ("direct", "ours", "ours-one", "router", "haproxy", "floor", "floor-one")
+NAMES = ("direct", "ours", "ours-one", "router", "haproxy", "floor", "floor-one", "vitess")
 
 
 @dataclasses.dataclass
@@ -32,6 +33,9 @@ def start(options, backend, folder, stack):
                           ("floor-one", start_floor_one)):
         if name in options.only:
             lineup.append(through(name, *starter(options, backend, folder, stack)))
+    if "vitess" in options.only:
+        port, processes = vitess.start(options, backend, folder, stack)
+        lineup.append(Contender("vitess", port, options.keyspace, options.gate_user, "", processes))
     return lineup
 
 

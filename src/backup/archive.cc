@@ -262,6 +262,22 @@ Result<std::optional<gtid::Set>> Archive::Position() const {
   return position;
 }
 
+Result<size_t> Archive::Prune(const gtid::Set& position) const {
+  ASSIGN_OR_RETURN(std::vector<ArchiveRun> runs, Runs());
+  const ArchivePosition needless(position);
+  size_t removed = 0;
+  for (size_t i = 0; i + 1 < runs.size(); ++i) {
+    const ArchiveRun& run = runs[i];
+    ASSIGN_OR_RETURN(SegmentManifest last, ReadManifest(run.name, run.segments.back()));
+    if (!needless.Covers(last.after)) break;
+    for (uint64_t number : run.segments)
+      RETURN_IF_ERROR(storage_->RemoveAll(PathOf(run.name, number)));
+    RETURN_IF_ERROR(storage_->RemoveAll(folder_ + "/" + run.name));
+    ++removed;
+  }
+  return removed;
+}
+
 Result<std::vector<SegmentManifest>> Archive::Manifests(const gtid::Set& have) const {
   ASSIGN_OR_RETURN(std::vector<ArchiveRun> runs, Runs());
   std::vector<SegmentManifest> manifests;

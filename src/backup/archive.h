@@ -102,6 +102,9 @@ class Archive {
   // The manifests of all runs in their order, but of those that hold nothing beyond `have`. Errors:
   // also kDataLoss: a segment is missing.
   Result<std::vector<SegmentManifest>> Manifests(const gtid::Set& have) const;
+  // Removes runs from the oldest on, as far as each holds nothing beyond `position`; the newest
+  // stays. One that is cut short leaves no hole. Returns how many.
+  Result<size_t> Prune(const gtid::Set& position) const;
   std::string PathOf(const std::string& run, uint64_t number) const;
   bool encrypted() const { return !secret_.empty(); }
   std::string Describe() const { return storage_->Describe() + "/" + folder_; }

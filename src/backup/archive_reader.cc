@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "base/time_text.h"
 
 namespace paceline::backup {
 
@@ -49,7 +50,7 @@ std::string RestorePoint::ToString() const {
     case Kind::kBefore:
       return "just before transaction " + gtid.ToString();
     case Kind::kTime:
-      return "just before second " + std::to_string(unix_s) + " since 1970";
+      return "just before " + Rfc3339({unix_s * 1'000'000'000});
   }
   return "";
 }
@@ -106,7 +107,52 @@ Result<ArchiveReader> ArchiveReader::Open(Archive archive, gtid::Set have, Resto
     if (first_late != reader.plan_.end() && first_late != reader.plan_.begin())
       reader.plan_.erase(first_late + 1, reader.plan_.end());
   }
+  RETURN_IF_ERROR(reader.Check());
   return reader;
+}
+
+Status ArchiveReader::Check() const {
+  using Kind = RestorePoint::Kind;
+  const bool by_gtid = point_.kind == Kind::kUpTo || point_.kind == Kind::kBefore;
+  ArchivePosition reached = seen_;
+  uint32_t last_unix_s = 0;
+  auto there = [&] {
+    if (point_.kind == Kind::kPosition) return reached.Covers(point_.set);
+    if (by_gtid) return reached.Has(point_.gtid);
+    return point_.kind == Kind::kTime && last_unix_s >= point_.unix_s;
+  };
+  for (const Item& item : plan_) {
+    if (there()) return {};
+    const SegmentManifest& m = item.manifest;
+    if (!reached.Covers(m.before)) return Fail(Gap(m, reached));
+    reached.Add(m.after);
+    last_unix_s = std::max(last_unix_s, m.last_unix_s);
+  }
+  if (there() || point_.kind == Kind::kLatest) return {};
+  if (point_.kind == Kind::kTime) {
+    return Fail(Code::kNotFound,
+                "the last transaction of the archive is of {}: nothing shows that it reaches {}; "
+                "its end is --restore-to-pos {}",
+                Rfc3339({last_unix_s * 1'000'000'000LL}), point_.ToString(),
+                reached.set().ToEncoded());
+  }
+  return Fail(NotReached(reached));
+}
+
+Error ArchiveReader::Gap(const SegmentManifest& m, const ArchivePosition& reached) const {
+  return Error(Code::kDataLoss,
+               fmt::format("the archive has a gap before {}: {} is neither in it nor in the backup",
+                           archive_.PathOf(m.run, m.number), reached.Lacks(m.before)));
+}
+
+Error ArchiveReader::NotReached(const ArchivePosition& reached) const {
+  if (point_.kind == RestorePoint::Kind::kPosition) {
+    return Error(Code::kNotFound, fmt::format("the archive ends before {}: it lacks {}",
+                                              point_.set.ToEncoded(), reached.Lacks(point_.set)));
+  }
+  return Error(Code::kNotFound,
+               fmt::format("transaction {} is not in the archive, which ends at {}",
+                           point_.gtid.ToString(), reached.set().ToPosition()));
 }
 
 uint64_t ArchiveReader::bytes() const {
@@ -165,14 +211,8 @@ Result<ArchiveReader::Batch> ArchiveReader::Ended() {
   batch.end = true;
   bool by_gtid =
       point_.kind == RestorePoint::Kind::kUpTo || point_.kind == RestorePoint::Kind::kBefore;
-  if (by_gtid && !ended_) {
-    return Fail(Code::kNotFound, "transaction {} is not in the archive, which ends at {}",
-                point_.gtid.ToString(), applied_.set().ToPosition());
-  }
-  if (point_.kind == RestorePoint::Kind::kPosition && !applied_.Covers(point_.set)) {
-    return Fail(Code::kNotFound, "the archive ends before {}: it lacks {}", point_.set.ToEncoded(),
-                applied_.Lacks(point_.set));
-  }
+  bool short_of_it = point_.kind == RestorePoint::Kind::kPosition && !applied_.Covers(point_.set);
+  if ((by_gtid && !ended_) || short_of_it) return Fail(NotReached(applied_));
   return batch;
 }
 
@@ -191,9 +231,7 @@ Result<ArchiveReader::Batch> ArchiveReader::Next() {
     return Ended();
   }
   if (!seen_.Covers(m.before)) {
-    return Fail(Code::kDataLoss,
-                "the archive has a gap before {}: {} is neither in it nor in the backup",
-                archive_.PathOf(m.run, m.number), seen_.Lacks(m.before));
+    return Fail(Gap(m, seen_));
   }
   ASSIGN_OR_RETURN(Segment segment, archive_.Read(m.run, m.number));
   Batch batch;

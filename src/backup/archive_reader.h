@@ -41,7 +41,7 @@ struct ArchivePlan {
 class ArchiveReader {
  public:
   // Errors: kDataLoss: segments are missing, or the archive lacks what lies between `have` and its
-  // beginning; kNotFound: it is empty.
+  // beginning; kNotFound: it is empty, or ends before the point.
   static Result<ArchiveReader> Open(Archive archive, gtid::Set have, RestorePoint point);
 
   struct Batch {
@@ -69,6 +69,10 @@ class ArchiveReader {
   ArchiveReader(Archive archive, gtid::Set have, RestorePoint point)
       : archive_(std::move(archive)), point_(std::move(point)), seen_(have), applied_(have) {}
   Status OnEvent(std::string_view event, Batch& batch);
+  // What is read, in order, leads to the point without a gap: told before anything is replaced.
+  Status Check() const;
+  Error Gap(const SegmentManifest& m, const ArchivePosition& reached) const;
+  Error NotReached(const ArchivePosition& reached) const;
   // Whether the transaction that begins is wanted; ends the reading where it is the point.
   bool Wanted(const Item& item);
   Result<Batch> Ended();

@@ -253,6 +253,7 @@ io::Task<Status> ArchiveSource::Dump(mysql::ServerConnection& client, gtid::Set 
   }
   std::string log;
   bool checksums = true;
+  const uint64_t before = transactions_;  // a reader that comes again goes on
   for (;;) {
     std::function<Result<ArchiveReader::Batch>()> next = [reader = *reader] {
       return reader->Next();
@@ -284,7 +285,7 @@ io::Task<Status> ArchiveSource::Dump(mysql::ServerConnection& client, gtid::Set 
       sent = co_await client.WaitBelow(kBacklogMax / 2, Deadline::In(std::chrono::minutes(10)));
       if (!sent) co_return sent;
     }
-    transactions_ = (*reader)->transactions();
+    transactions_ = before + (*reader)->transactions();
     if ((*reader)->last_unix_s() != 0) last_unix_s_ = (*reader)->last_unix_s();
   }
   position_ = (*reader)->position();

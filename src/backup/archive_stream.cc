@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "io/blocking.h"
 #include "io/sleep.h"
+#include "mysqld/binary_logs.h"
 
 namespace paceline::backup {
 namespace {
@@ -12,24 +13,20 @@ constexpr Duration kRetryFirst = 100ms, kRetryMax = 5s;
 
 // What the server's logs do not hold any more.
 io::Task<Result<gtid::Set>> BeforeItsLogs(mysqld::Replication& server, Deadline deadline) {
-  bool mariadb = server.version().mariadb();
-  std::string ask = mariadb ? "SHOW BINARY LOGS" : "SELECT @@global.gtid_purged";
+  if (server.version().mariadb()) {
+    auto logs = co_await mysqld::ListBinaryLogs(server, deadline);
+    if (!logs) co_return Fail(logs.error());
+    std::string first = logs->front().name;
+    Result<gtid::Set> before = co_await mysqld::BeforeBinaryLog(server, first, deadline);
+    // The very first log of a server has no list.
+    if (!before && before.error().code() == Code::kNotFound)
+      co_return gtid::Set(gtid::Flavor::kMariadb);
+    co_return before;
+  }
+  std::string ask = "SELECT @@global.gtid_purged";
   Result<mysql::QueryResult> answer = co_await server.admin().Query(std::move(ask), deadline);
   if (!answer) co_return Fail(answer.error().Context("looking for the first binary log"));
-  if (!mariadb) co_return gtid::Set::Parse(gtid::Flavor::kMysql, answer->Text(0, size_t{0}));
-  gtid::Set none(gtid::Flavor::kMariadb);
-  if (answer->rows.empty())
-    co_return Fail(Code::kFailedPrecondition, "the binary log is off on this server");
-  ask = fmt::format("SHOW BINLOG EVENTS IN {} LIMIT 2", QuoteText(answer->Text(0, "Log_name")));
-  answer = co_await server.admin().Query(std::move(ask), deadline);
-  if (!answer) co_return Fail(answer.error().Context("looking into the first binary log"));
-  for (size_t row = 0; row < answer->rows.size(); ++row) {
-    if (answer->Text(row, "Event_type") != "Gtid_list") continue;
-    std::string list = answer->Text(row, "Info");
-    if (list.size() < 2) break;
-    co_return gtid::Set::Parse(gtid::Flavor::kMariadb, list.substr(1, list.size() - 2));
-  }
-  co_return none;
+  co_return gtid::Set::Parse(gtid::Flavor::kMysql, answer->Text(0, size_t{0}));
 }
 
 }  // namespace

@@ -166,6 +166,12 @@ TEST_P(ArchiveTest, DamageGapsAndSecondsAreTold) {
   point.unix_s = now + 1;
   ASSERT_OK(Replay(restored, point));
   EXPECT_EQ(servers.Ask(restored, "SELECT v FROM d.t"), "early");
+  // Nothing says that nothing came after the last transaction.
+  point.unix_s = now + 1000;
+  auto beyond = ArchiveReader::Open(Kept(), gtid::Set(GetParam()), point);
+  ASSERT_FALSE(beyond);
+  EXPECT_NE(beyond.error().message().find("nothing shows"), std::string::npos)
+      << beyond.error().ToString();
   auto runs = Kept().Runs();
   ASSERT_OK(runs);
   ASSERT_EQ(runs->size(), 2u);
@@ -180,10 +186,8 @@ TEST_P(ArchiveTest, DamageGapsAndSecondsAreTold) {
   // Without the first run the second does not join what an empty server has.
   std::filesystem::remove_all(folder + "/ks/0/archive/" + (*runs)[0].name);
   auto reader = ArchiveReader::Open(Kept(), gtid::Set(GetParam()), RestorePoint());
-  ASSERT_OK(reader);
-  auto batch = reader->Next();
-  ASSERT_FALSE(batch);
-  EXPECT_NE(batch.error().message().find("gap"), std::string::npos) << batch.error().ToString();
+  ASSERT_FALSE(reader);
+  EXPECT_NE(reader.error().message().find("gap"), std::string::npos) << reader.error().ToString();
 }
 
 TEST_P(ArchiveTest, SealedSegmentsNeedTheirKey) {
@@ -205,6 +209,50 @@ INSTANTIATE_TEST_SUITE_P(Flavors, ArchiveTest,
                          [](const auto& info) {
                            return std::string(gtid::FlavorName(info.param));
                          });
+
+// A run of segments of one transaction each.
+void KeepRun(const Archive& archive, const std::string& run, uint64_t first, uint64_t last) {
+  auto upto = [](uint64_t number) {
+    std::string text = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-" + std::to_string(number);
+    return *gtid::Set::Parse(gtid::Flavor::kMysql, text);
+  };
+  for (uint64_t number = first; number <= last; ++number) {
+    Segment segment;
+    segment.manifest.run = run;
+    segment.manifest.number = number - first;
+    segment.manifest.before = upto(number - 1);
+    segment.manifest.after = upto(number);
+    segment.events = "events";
+    ASSERT_OK(archive.Write(segment));
+  }
+}
+
+TEST(Archive, PruneTakesWhatNoBackupNeeds) {
+  std::string folder = testing::TempDir() + "/prune-" + HexEncode(RandomBytes(8));
+  std::filesystem::create_directories(folder);
+  std::shared_ptr<Storage> storage = std::move(*OpenStorage({"file", folder}));
+  Archive archive = *Archive::Of(storage, "ks", "0", "");
+  KeepRun(archive, "0000000000001-zone1-0000000101", 2, 5);
+  KeepRun(archive, "0000000000002-zone1-0000000102", 6, 9);
+  KeepRun(archive, "0000000000003-zone1-0000000101", 10, 12);
+  auto at = [](const char* text) { return *gtid::Set::ParseEncoded(text); };
+  // A backup in the middle of the second run needs its rest.
+  auto removed = archive.Prune(at("MySQL56/3e11fa47-71ca-11e1-9e33-c80aa9429562:1-7"));
+  ASSERT_OK(removed);
+  EXPECT_EQ(*removed, 1u);
+  auto runs = archive.Runs();
+  ASSERT_OK(runs);
+  ASSERT_EQ(runs->size(), 2u);
+  EXPECT_EQ((*runs)[0].segments.size(), 4u);
+  // The newest run stays, which says where archiving goes on.
+  removed = archive.Prune(at("MySQL56/3e11fa47-71ca-11e1-9e33-c80aa9429562:1-20"));
+  ASSERT_OK(removed);
+  EXPECT_EQ(*removed, 1u);
+  auto position = archive.Position();
+  ASSERT_OK(position);
+  EXPECT_EQ((*position)->ToString(), "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-12");
+  std::filesystem::remove_all(folder);
+}
 
 TEST(RestorePoint, IsReadAsPeopleWriteIt) {
   EXPECT_EQ(ParseRestorePoint("before:0-1-5")->ToString(), "just before transaction 0-1-5");

@@ -217,6 +217,7 @@ TEST_F(StoredTest, TheCatalogListsWhatIsComplete) {
   manifest.began = first.time;
   manifest.salt = "00ff";
   manifest.objects.push_back({"data", 5, 4, 1, "ab"});
+  manifest.tables = {{"d", "t", 2}, {"d", "uncounted", std::nullopt}};
   ASSERT_OK(storage->Put(catalog.Folder(done) + "/data", "12345"));
   ASSERT_OK(catalog.Write(done, manifest));
   ASSERT_OK(storage->Put(catalog.Folder(open) + "/data", "12"));
@@ -228,6 +229,20 @@ TEST_F(StoredTest, TheCatalogListsWhatIsComplete) {
   EXPECT_FALSE((*list)[1].complete);
   EXPECT_EQ(*catalog.Read(done), manifest);
   EXPECT_EQ(catalog.Read(open).error().code(), Code::kNotFound);
+  EXPECT_EQ(catalog.ReadVerdict((*list)[0]).error().code(), Code::kNotFound);
+  for (bool good : {true, false, true}) {
+    Verdict verdict{good, second.time, "as it was"};
+    ASSERT_OK(catalog.WriteVerdict(done, verdict));
+    list = catalog.List();
+    ASSERT_OK(list);
+    EXPECT_EQ((*list)[0].verified, good ? Verified::kGood : Verified::kBad);
+    EXPECT_EQ((*list)[0].usable(), good);
+    EXPECT_EQ(*catalog.ReadVerdict((*list)[0]), verdict);
+  }
+  // Of one that was removed meanwhile nothing stays.
+  EXPECT_EQ(catalog.WriteVerdict("2025-11-27.180000.zone.1-0000000101", {}).error().code(),
+            Code::kNotFound);
+  EXPECT_EQ(catalog.List()->size(), 2u);
   // A young one of another tablet may still run.
   EXPECT_TRUE(catalog.Sweep({"zone.1", 103}, second.time)->empty());
   EXPECT_EQ(catalog.Sweep({"zone.1", 102}, {})->size(), 1u);
@@ -238,7 +253,19 @@ TEST_F(StoredTest, TheCatalogListsWhatIsComplete) {
   EXPECT_FALSE(Catalog::Of(storage, "..", "0"));
 }
 
+TEST(Manifest, AnOlderOneHasNoTables) {
+  Manifest manifest;
+  std::string text = ToJson(manifest);
+  size_t at = text.find(",\n  \"Tables\"");
+  ASSERT_NE(at, text.npos);
+  auto old = ParseManifest(text.substr(0, at) + "\n}");
+  ASSERT_OK(old);
+  EXPECT_EQ(*old, manifest);
+}
+
 TEST(Manifest, DamageIsAnError) {
+  EXPECT_FALSE(ParseVerdict("{\"Good\": 1"));
+  EXPECT_FALSE(ParseVerdict("{\"Good\": true}"));
   EXPECT_FALSE(ParseManifest(""));
   EXPECT_FALSE(ParseManifest("{}"));
   EXPECT_FALSE(ParseManifest("{\"Format\": 2}"));

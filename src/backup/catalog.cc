@@ -11,6 +11,8 @@ namespace paceline::backup {
 namespace {
 
 constexpr const char* kManifest = "MANIFEST";
+constexpr const char* kGood = "VALID";
+constexpr const char* kBad = "INVALID";
 constexpr int kFormat = 1;
 
 }  // namespace
@@ -36,6 +38,12 @@ std::string ToJson(const Manifest& manifest) {
                                {"StoredBytes", object.stored_bytes},
                                {"Frames", object.frames},
                                {"SHA256", object.sha256}});
+  }
+  json["Tables"] = nlohmann::ordered_json::array();
+  for (const TableRows& table : manifest.tables) {
+    nlohmann::ordered_json one = {{"Schema", table.schema}, {"Name", table.table}};
+    if (table.rows) one["Rows"] = *table.rows;
+    json["Tables"].push_back(std::move(one));
   }
   return json.dump(2) + "\n";
 }
@@ -68,10 +76,34 @@ Result<Manifest> ParseManifest(std::string_view text) {
       object.sha256 = one.at("SHA256");
       manifest.objects.push_back(std::move(object));
     }
+    // Absent in those of older versions.
+    for (const auto& one : json.value("Tables", nlohmann::json::array())) {
+      TableRows table{one.at("Schema"), one.at("Name"), std::nullopt};
+      if (one.contains("Rows")) table.rows = one.at("Rows").get<uint64_t>();
+      manifest.tables.push_back(std::move(table));
+    }
   } catch (const nlohmann::json::exception& error) {
     return Fail(Code::kDataLoss, "the manifest is damaged: {}", error.what());
   }
   return manifest;
+}
+
+std::string ToJson(const Verdict& verdict) {
+  nlohmann::ordered_json json = {{"Good", verdict.good},
+                                 {"Time", Rfc3339(verdict.at)},
+                                 {"TimeNs", verdict.at.unix_ns},
+                                 {"Text", verdict.text}};
+  return json.dump(2) + "\n";
+}
+
+Result<Verdict> ParseVerdict(std::string_view text) {
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return Fail(Code::kDataLoss, "the verdict is damaged");
+  try {
+    return Verdict{json.at("Good"), WallTime{json.at("TimeNs")}, json.at("Text")};
+  } catch (const nlohmann::json::exception& error) {
+    return Fail(Code::kDataLoss, "the verdict is damaged: {}", error.what());
+  }
 }
 
 std::string FormatBackupName(const BackupName& name) {
@@ -117,8 +149,11 @@ Result<std::vector<BackupEntry>> Catalog::List() const {
     std::optional<BackupName> parsed = ParseBackupName(name);
     if (!parsed) continue;  // somebody else's
     ASSIGN_OR_RETURN(std::vector<std::string> objects, storage_->List(Folder(name)));
-    bool complete = std::ranges::find(objects, kManifest) != objects.end();
-    entries.push_back({std::move(name), *parsed, complete});
+    auto has = [&](const char* object) {
+      return std::ranges::find(objects, object) != objects.end();
+    };
+    Verified verified = has(kBad) ? Verified::kBad : has(kGood) ? Verified::kGood : Verified::kNot;
+    entries.push_back({std::move(name), *parsed, has(kManifest), verified});
   }
   return entries;
 }
@@ -138,6 +173,32 @@ Result<Manifest> Catalog::Read(const std::string& name) const {
 
 Status Catalog::Write(const std::string& name, const Manifest& manifest) const {
   return storage_->Put(Folder(name) + "/" + kManifest, ToJson(manifest));
+}
+
+Result<Verdict> Catalog::ReadVerdict(const BackupEntry& entry) const {
+  if (entry.verified == Verified::kNot)
+    return Fail(Code::kNotFound, "backup {} was not verified", entry.name);
+  const char* object = entry.verified == Verified::kGood ? kGood : kBad;
+  ASSIGN_OR_RETURN(std::string text, storage_->Get(Folder(entry.name) + "/" + object));
+  Result<Verdict> verdict = ParseVerdict(text);
+  if (!verdict) return Fail(verdict.error().Context("backup " + entry.name));
+  return verdict;
+}
+
+Status Catalog::WriteVerdict(const std::string& name, const Verdict& verdict) const {
+  // What may be wrong goes before what takes it back, so that no bad one ever passes for good.
+  const std::string folder = Folder(name) + "/";
+  if (verdict.good) {
+    RETURN_IF_ERROR(storage_->Put(folder + kGood, ToJson(verdict)));
+    RETURN_IF_ERROR(storage_->RemoveAll(folder + kBad));
+  } else {
+    RETURN_IF_ERROR(storage_->Put(folder + kBad, ToJson(verdict)));
+    RETURN_IF_ERROR(storage_->RemoveAll(folder + kGood));
+  }
+  Result<Manifest> still = Read(name);
+  if (still || still.error().code() != Code::kNotFound) return {};
+  RETURN_IF_ERROR(storage_->RemoveAll(Folder(name)));
+  return Fail(still.error());
 }
 
 Status Catalog::Remove(const std::string& name) const {

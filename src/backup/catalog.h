@@ -1,6 +1,6 @@
 // backup/catalog.h - the backups of a shard: "<keyspace>/<shard>/<name>/", where the name is
 // Vitess's, "2026-11-27.191500.zone1-0000000101", and the object MANIFEST, written last, makes it
-// one. Threads: as storage.h.
+// one. An object VALID or INVALID beside it says what a verification found. Threads: as storage.h.
 #pragma once
 
 #include <optional>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backup/stored_stream.h"
+#include "backup/table_check.h"
 #include "base/time.h"
 #include "gtid/set.h"
 #include "record/record.h"
@@ -23,6 +24,8 @@ struct Manifest {
   std::string compression;
   std::string salt;  // hexadecimal; empty: not encrypted
   std::vector<StoredObject> objects;
+  // What it holds, at its position; empty: nobody counted.
+  std::vector<TableRows> tables;
   friend bool operator==(const Manifest&, const Manifest&) = default;
 };
 std::string ToJson(const Manifest& manifest);
@@ -36,10 +39,24 @@ struct BackupName {
 std::string FormatBackupName(const BackupName& name);
 std::optional<BackupName> ParseBackupName(std::string_view text);
 
+// What the last verification found.
+struct Verdict {
+  bool good = false;
+  WallTime at;
+  std::string text;  // what was checked, or what is wrong
+  friend bool operator==(const Verdict&, const Verdict&) = default;
+};
+std::string ToJson(const Verdict& verdict);
+Result<Verdict> ParseVerdict(std::string_view text);
+
+enum class Verified : uint8_t { kNot, kGood, kBad };
 struct BackupEntry {
   std::string name;
   BackupName parsed;
   bool complete = false;  // its manifest is there
+  Verified verified = Verified::kNot;
+  // To be restored, or to count as a backup.
+  bool usable() const { return complete && verified != Verified::kBad; }
 };
 
 class Catalog {
@@ -54,6 +71,10 @@ class Catalog {
   Result<Manifest> Read(const std::string& name) const;
   // Commits a backup.
   Status Write(const std::string& name, const Manifest& manifest) const;
+  // Errors: kNotFound: there is none.
+  Result<Verdict> ReadVerdict(const BackupEntry& entry) const;
+  // Errors: kNotFound: the backup was removed meanwhile.
+  Status WriteVerdict(const std::string& name, const Verdict& verdict) const;
   // The manifest goes first, so that a removal that is cut short leaves no backup behind. Errors:
   // kNotFound.
   Status Remove(const std::string& name) const;

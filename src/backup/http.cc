@@ -63,6 +63,7 @@ Result<HttpResponse> SendHttp(const HttpRequest& request) {
     set(CURLOPT_POSTFIELDS, request.body.empty() ? "" : request.body.data());
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   }
+  if (!request.ca_file.empty()) set(CURLOPT_CAINFO, request.ca_file.c_str());
   CURLcode code = curl_easy_perform(curl.get());
   if (code != CURLE_OK)
     return Fail(Code::kUnavailable, "{}", why[0] != '\0' ? why : curl_easy_strerror(code));

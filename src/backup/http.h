@@ -14,6 +14,7 @@ struct HttpRequest {
   std::string url;
   std::map<std::string, std::string> headers;
   std::string_view body;
+  std::string ca_file;  // who may have signed the server's certificate; empty: as the system says
 };
 struct HttpResponse {
   long status = 0;

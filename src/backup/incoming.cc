@@ -73,7 +73,7 @@ Status Incoming::Begin() {
 Status Incoming::Discard() { return mysqld::RemoveTree(folder()); }
 
 Status Incoming::Sort() {
-  mysqld::Layout made{folder() + "/new"};
+  mysqld::Layout made = sorted();
   for (const std::string& one : made.folders()) {
     if (one == made.tmp()) continue;
     RETURN_IF_ERROR(mysqld::MakeFolder(one, owner_));
@@ -109,6 +109,14 @@ Status Incoming::Flatten() {
       std::string name = entry.path().filename().string();
       // A database may be called as the folder that it leaves.
       std::string to = raw() + "/" + name;
+      // A clone leaves these beside the data, where its server does not look for them; after a
+      // clean end neither holds anything that is needed.
+      bool needless =
+          name.ends_with(".dblwr") || name.ends_with(".bdblwr") || name == "ib_buffer_pool";
+      if (needless && Exists(to)) {
+        RETURN_IF_ERROR(mysqld::RemoveTree(entry.path().string()));
+        continue;
+      }
       if (Exists(to)) return Fail(Code::kDataLoss, "{} holds {} twice", raw(), name);
       RETURN_IF_ERROR(Move(entry.path().string(), to));
     }

@@ -10,6 +10,8 @@
 //   <dir>/seed.ready    names the position; there from Complete to Finished
 //   <dir>/aside         the old data
 //
+// Under another name than "seed" it only arrives, to be looked at.
+//
 // Threads: calls block on files; one at a time for a directory. All are safe to repeat.
 #pragma once
 
@@ -25,11 +27,12 @@ namespace paceline::backup {
 class Incoming {
  public:
   // `owner`: mysqld's user.
-  Incoming(mysqld::Layout layout, std::string owner)
-      : layout_(std::move(layout)), owner_(std::move(owner)) {}
+  Incoming(mysqld::Layout layout, std::string owner, std::string name = "seed")
+      : layout_(std::move(layout)), owner_(std::move(owner)), name_(std::move(name)) {}
 
-  std::string folder() const { return layout_.dir + "/seed"; }
+  std::string folder() const { return layout_.dir + "/" + name_; }
   std::string raw() const { return folder() + "/raw"; }
+  mysqld::Layout sorted() const { return {folder() + "/new"}; }
 
   // Removes what an earlier attempt left, and makes folder(). Errors: kFailedPrecondition while one
   // is ready; the disk's.
@@ -37,6 +40,8 @@ class Incoming {
   Status Discard();
   // raw() as a server's own folders, data and innodb, becomes one folder.
   Status Flatten();
+  // raw() becomes sorted(). Errors: kDataLoss: there is no data in it.
+  Status Sort();
   // Sorts raw() and marks it ready, durably. `position`: Vitess's encoding; empty: the server knows
   // it itself.
   Status Complete(const std::string& position);
@@ -55,11 +60,10 @@ class Incoming {
   static uint64_t BytesBelow(const std::string& path);
 
  private:
-  std::string Marker() const { return layout_.dir + "/seed.ready"; }
+  std::string Marker() const { return folder() + ".ready"; }
   std::string Aside() const { return layout_.dir + "/aside"; }
-  Status Sort();
   mysqld::Layout layout_;
-  std::string owner_;
+  std::string owner_, name_;
 };
 
 }  // namespace paceline::backup

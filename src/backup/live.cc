@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <filesystem>
 
 #include "base/log.h"
 #include "base/strings.h"
@@ -49,6 +52,27 @@ io::Task<Status> RunClone(mysqld::Admin& server, mysqld::Statements statements, 
 }
 
 }  // namespace
+
+uint64_t DataBytes(const mysqld::Layout& layout) {
+  namespace fs = std::filesystem;
+  uint64_t bytes = 0;
+  for (const std::string& folder : {layout.data(), layout.innodb_data()}) {
+    std::error_code error;
+    fs::recursive_directory_iterator at(folder, error), end;
+    while (!error && at != end) {
+      std::string name = at->path().filename().string();
+      bool skipped = name.starts_with("ib_logfile") || name.starts_with("ibtmp") ||
+                     name.starts_with("#innodb_");
+      std::error_code gone;
+      if (skipped && at->is_directory(gone)) at.disable_recursion_pending();
+      struct stat file;
+      if (!skipped && lstat(at->path().c_str(), &file) == 0 && S_ISREG(file.st_mode))
+        bytes += static_cast<uint64_t>(file.st_blocks) * 512;
+      at.increment(error);
+    }
+  }
+  return bytes;
+}
 
 io::Task<Status> CloneRemote(mysqld::Admin& recipient, CloneDonor donor, std::string target,
                              Deadline deadline) {

@@ -11,6 +11,10 @@
 
 namespace paceline::backup {
 
+// What a backup of a server's files carries, about: redo logs and temporary tables are left out.
+// Blocks.
+uint64_t DataBytes(const mysqld::Layout& layout);
+
 struct CloneDonor {
   std::string host;
   uint16_t port = 0;

@@ -44,6 +44,7 @@ Code CodeForMysql(uint16_t number) {
     case 1227:
     case 1410:
       return Code::kPermissionDenied;
+    case 1021:
     case 1040:
     case 1041:
     case 1203:

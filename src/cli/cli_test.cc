@@ -41,11 +41,16 @@ TEST(Help, ListsGroupsAndWhatComesLater) {
 TEST(Globals, InternalTakesFlagsOfVtctld) {
   std::vector<std::string> words = {"--server=internal", "--topo-implementation",
                                     "embedded",          "--topo-global-root=/p",
-                                    "GetTablets",        "--cell=a"};
-  Result<Globals> globals = TakeGlobals(&words);
+                                    "--path-style",      "GetTablets",
+                                    "--cell=a"};
+  FlagOfVtctld flag = [](const std::string& name) {
+    if (name == "path-style") return std::optional<bool>(false);
+    return name.starts_with("topo-") ? std::optional<bool>(true) : std::nullopt;
+  };
+  Result<Globals> globals = TakeGlobals(&words, flag);
   ASSERT_TRUE(globals.has_value());
-  EXPECT_THAT(globals->internal_flags,
-              ElementsAre("--topo-implementation", "embedded", "--topo-global-root=/p"));
+  EXPECT_THAT(globals->internal_flags, ElementsAre("--topo-implementation", "embedded",
+                                                   "--topo-global-root=/p", "--path-style"));
   EXPECT_THAT(words, ElementsAre("GetTablets", "--cell=a"));
 }
 

@@ -66,18 +66,13 @@ int Told(const Error& error) {
 
 // A short word on what to do when nothing answers.
 Error WithAdvice(const Error& error, const std::string& server) {
-  if (error.code() != Code::kUnavailable || error.message().find(server) == std::string::npos)
-    return error;
+  // A vtctld that answered may itself have found a tablet unavailable: only gRPC's own words for a
+  // connection that was not made ask for advice.
+  bool never_reached = error.message().starts_with(server + ": failed to connect");
+  if (error.code() != Code::kUnavailable || !never_reached) return error;
   return Error(Code::kUnavailable,
                fmt::format("{}. Does vtctld run at {}? (--server names its gRPC port)",
                            error.message(), server));
-}
-
-// Flags of vtctld that --server=internal takes.
-bool IsInternalFlag(std::string_view name) {
-  return name.starts_with("topo-") || name.starts_with("backup-storage-") ||
-         name.starts_with("file-backup-storage-") || name.starts_with("s3-backup-") ||
-         name.starts_with("tablet-manager-grpc-");
 }
 
 using Runner = io::Task<Status> (*)(std::vector<std::string>, Globals, port::Vtctld&,
@@ -189,7 +184,7 @@ std::optional<int> RunAlone(const std::vector<std::string>& words, bool help) {
 
 }  // namespace
 
-Result<Globals> TakeGlobals(std::vector<std::string>* words) {
+Result<Globals> TakeGlobals(std::vector<std::string>* words, const FlagOfVtctld& vtctld) {
   Globals globals;
   struct Flag {
     std::string_view name;
@@ -230,10 +225,12 @@ Result<Globals> TakeGlobals(std::vector<std::string>* words) {
     }
     const Flag* flag = std::ranges::find(flags, name, &Flag::name);
     if (ended || flag == std::end(flags)) {
-      if (!command_seen && !ended && IsInternalFlag(name)) {
-        bool alone = value || i + 1 == words->size() || (*words)[i + 1].starts_with('-');
+      std::optional<bool> needs_value;
+      if (!command_seen && !ended && vtctld) needs_value = vtctld(name);
+      if (needs_value) {
         globals.internal_flags.push_back(word);
-        if (!alone) globals.internal_flags.push_back((*words)[++i]);
+        if (*needs_value && !value && i + 1 < words->size())
+          globals.internal_flags.push_back((*words)[++i]);
         continue;
       }
       if (!command_seen && !ended) {
@@ -326,12 +323,12 @@ Result<std::string> CompletionScript(std::string_view shell) {
               "completion for \"{}\": use \"completion bash\" or \"completion zsh\"", shell);
 }
 
-int VtctldclientMain(const std::vector<std::string>& arguments, UseInternal internal) {
+int VtctldclientMain(const std::vector<std::string>& arguments, InternalVtctld internal) {
   std::vector<std::string> words = arguments;
-  Result<Globals> globals = TakeGlobals(&words);
+  Result<Globals> globals = TakeGlobals(&words, internal.flag);
   if (!globals) return Told(globals.error());
   if (std::optional<int> code = RunAlone(words, globals->help)) return *code;
-  if (globals->server == "internal") return RunInternally(words, *globals, internal);
+  if (globals->server == "internal") return RunInternally(words, *globals, internal.use);
   if (!globals->internal_flags.empty()) {
     return Told(Error(Code::kInvalidArgument,
                       fmt::format("{} is vtctld's own: give it with --server=internal, or leave it "

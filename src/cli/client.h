@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,15 @@ using UseInternal =
     std::function<io::Task<Status>(io::Loop& loop, std::vector<std::string> flags,
                                    std::function<io::Task<Status>(port::Vtctld&)> run)>;
 
+// Whether a flag of vtctld needs a value; nothing where vtctld has no such flag.
+using FlagOfVtctld = std::function<std::optional<bool>(const std::string& name)>;
+struct InternalVtctld {
+  FlagOfVtctld flag;
+  UseInternal use;
+};
+
 // `arguments` without the program's name.
-int VtctldclientMain(const std::vector<std::string>& arguments, UseInternal internal);
+int VtctldclientMain(const std::vector<std::string>& arguments, InternalVtctld internal);
 int VtctlclientMain(const std::vector<std::string>& arguments);
 
 // What stands around a command, wherever it was typed.
@@ -31,12 +39,12 @@ struct Globals {
   Duration action_timeout = std::chrono::hours(1);
   bool json = false, compact = false, help = false;
   std::string tls_ca, tls_cert, tls_key, tls_server_name;
-  std::vector<std::string> internal_flags;  // of topology and backups, for --server=internal
+  std::vector<std::string> internal_flags;  // of vtctld, for --server=internal
   std::string credentials_file;  // {"Username": ..., "Password": ...}, as Vitess's clients have
 };
 // Takes the global flags out of `words`, before and behind the command's name, up to "--".
 // Errors: kInvalidArgument naming the flag.
-Result<Globals> TakeGlobals(std::vector<std::string>* words);
+Result<Globals> TakeGlobals(std::vector<std::string>* words, const FlagOfVtctld& vtctld = {});
 
 // Runs one command of vtctldclient against `vtctld`. Errors: those of the command.
 io::Task<Status> RunWords(std::vector<std::string> words, Globals globals, port::Vtctld& vtctld,

@@ -59,7 +59,7 @@ Result<AdmissionFiles::Loaded> AdmissionFiles::Read() const {
   }
   if (!flags_.rules_file.empty()) {
     Result<std::unique_ptr<vttablet::QueryRules>> rules =
-        vttablet::QueryRules::Parse(loaded.rules_text, sql::Dialect());
+        vttablet::QueryRules::Parse(loaded.rules_text);
     if (!rules) return Fail(rules.error().Context(flags_.rules_file));
     loaded.rules = std::move(*rules);
   }

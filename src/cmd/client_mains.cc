@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cli/client.h"
 #include "cmd/common_flags.h"
 #include "cmd/mains.h"
@@ -7,22 +9,37 @@
 namespace paceline::cmd {
 namespace {
 
-// vtctld without a server, for --server=internal.
-io::Task<Status> UseInternal(io::Loop& loop, std::vector<std::string> arguments,
-                             std::function<io::Task<Status>(port::Vtctld&)> run) {
+// What --server=internal takes of vtctld's flags.
+struct InternalFlags {
   CommonFlags common;
   BackupFlags backups;
-  FlagSet flags("vtctldclient --server=internal", "", "");
-  common.AddTo(flags);
-  backups.AddTo(flags);
   PeerTlsFlags tls;
-  tls.AddTo(flags, "tablet-manager-grpc", "tablets");
-  Status parsed = flags.ParseFlagsOnly(arguments);
+  FlagSet flags{"vtctldclient --server=internal", "", ""};
+  InternalFlags() {
+    common.AddTo(flags);
+    backups.AddTo(flags);
+    tls.AddTo(flags, "tablet-manager-grpc", "tablets");
+  }
+};
+
+std::optional<bool> NeedsValue(const std::string& name) {
+  InternalFlags internal;
+  std::vector<std::string> names = internal.flags.Names();
+  if (std::ranges::find(names, name) == names.end()) return std::nullopt;
+  return !internal.flags.ParseFlagsOnly({"--" + name});
+}
+
+// vtctld without a server.
+io::Task<Status> UseInternal(io::Loop& loop, std::vector<std::string> arguments,
+                             std::function<io::Task<Status>(port::Vtctld&)> run) {
+  InternalFlags given;
+  const BackupFlags& backups = given.backups;
+  Status parsed = given.flags.ParseFlagsOnly(arguments);
   if (!parsed) co_return parsed;
   UseBackupCredentials();
-  Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(common.topo);
+  Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(given.common.topo);
   if (!topo) co_return Fail(topo.error());
-  TabletChannels channels(loop, tls);
+  TabletChannels channels(loop, given.tls);
   drive::Connect connect = [&channels](const record::Tablet& tablet) {
     return channels.Connect(tablet);
   };
@@ -36,7 +53,7 @@ io::Task<Status> UseInternal(io::Loop& loop, std::vector<std::string> arguments,
 }  // namespace
 
 int VtctldclientMain(const std::vector<std::string>& arguments) {
-  return cli::VtctldclientMain(arguments, UseInternal);
+  return cli::VtctldclientMain(arguments, {NeedsValue, UseInternal});
 }
 int VtctlclientMain(const std::vector<std::string>& arguments) {
   return cli::VtctlclientMain(arguments);

@@ -8,7 +8,7 @@
 
 namespace paceline::cmd {
 
-void CommonFlags::AddTo(FlagSet& flags) {
+void CommonFlags::AddTopologyTo(FlagSet& flags) {
   flags.Text("topo-implementation", &topo.implementation, "etcd2, embedded or memory");
   flags.Text("topo-global-server-address", &topo.global_address,
              "etcd: host:port,...; embedded: a file");
@@ -17,6 +17,10 @@ void CommonFlags::AddTo(FlagSet& flags) {
   flags.Text("topo-etcd-tls-cert", &topo.tls_cert, "certificate for etcd");
   flags.Text("topo-etcd-tls-key", &topo.tls_key, "its key");
   flags.Text("topo-etcd-tls-ca", &topo.tls_ca, "CA of etcd");
+}
+
+void CommonFlags::AddTo(FlagSet& flags) {
+  AddTopologyTo(flags);
   flags.Text("cell", &cell, "the cell this process is in");
   flags.Text("bind-address", &bind_address, "address to listen on; empty: every one");
   flags.Port("port", &port, "HTTP port; 0: none");
@@ -132,6 +136,18 @@ void BackupFlags::AddTo(FlagSet& flags) {
              "name the bucket in the path, not in the host");
   flags.Text("gcs-backup-storage-bucket", &gcs_bucket, "bucket of the storage \"gcs\"");
   flags.Text("gcs-backup-storage-root", &gcs_root, "prefix of all objects in it");
+}
+
+void BackupFlags::AddMakingTo(FlagSet& flags) {
+  flags.Text("backup-engine-implementation", &engine,
+             "clone, mariabackup or builtin; empty: the server's own that does not stop it");
+  flags.Text("compression-engine-name", &compression, "compression of backups: zstd, lz4 or none");
+  flags.Bool(
+      "backup-count-rows", &count_rows,
+      "count each table's rows when a backup is made, so that VerifyBackup can compare them");
+  flags.Int("backup-rate-limit", &rate, "bytes a second at most; 0: no limit");
+  flags.Text("backup-encryption-key-file", &key_file,
+             "file with the secret that backups are sealed with (AES-256-GCM); empty: not sealed");
 }
 
 std::string BackupFlags::Root() const {

@@ -24,6 +24,7 @@ struct CommonFlags {
   std::string log_level = "info";
 
   void AddTo(FlagSet& flags);
+  void AddTopologyTo(FlagSet& flags);
   // Errors: kInvalidArgument for a certificate without its key, or a CA without a certificate.
   Status CheckTls() const;
   // For the native data plane; null without certificate. Errors: unreadable files.
@@ -56,12 +57,18 @@ std::optional<int> ParseOrExit(FlagSet& flags, const std::vector<std::string>& a
 // Says why on standard error, in one line.
 int FailWith(const Error& error);
 
-// Where backups are, for vttablet and vtctld alike.
+// Where backups are, and how they are made.
 struct BackupFlags {
   std::string storage, file_root, key_file, gcs_bucket, gcs_root;
   std::string s3_region = "us-east-1", s3_endpoint, s3_bucket, s3_root;
   bool s3_path_style = false;
+  std::string engine, compression = "zstd";
+  int64_t rate = 0;
+  bool count_rows = true;
+  // Where they are.
   void AddTo(FlagSet& flags);
+  // How they are made.
+  void AddMakingTo(FlagSet& flags);
   // As backup::StorageOptions::file_root.
   std::string Root() const;
 };

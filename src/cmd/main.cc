@@ -41,6 +41,10 @@ int MysqlctlRole(const std::vector<std::string>& arguments) {
                                 [](std::string_view name) { return EnvironmentText(name); });
 }
 
+int UpRole(const std::vector<std::string>& arguments) {
+  return local::UpMain(arguments, [](std::string_view name) { return EnvironmentText(name); });
+}
+
 struct Role {
   std::string_view name;
   int (*run)(const std::vector<std::string>&);
@@ -48,9 +52,10 @@ struct Role {
 };
 
 constexpr Role kRoles[] = {
-    {"up", local::UpMain, "start a local cluster"},
+    {"up", UpRole, "start a local cluster"},
     {"status", local::StatusMain, "show a local cluster"},
     {"down", local::DownMain, "stop a local cluster"},
+    {"restore", local::RestoreMain, "bring back the past of a local cluster beside it"},
     {"demo", local::DemoMain, "show what clients see when a local cluster's primary is lost"},
     {"vtgate", VtgateMain, "the entry for clients"},
     {"vttablet", VttabletMain, "serves one mysqld"},
@@ -60,6 +65,7 @@ constexpr Role kRoles[] = {
     {"vtctlclient", VtctlclientMain, "administration, legacy commands"},
     {"mysqlctl", MysqlctlRole, "one command on one mysqld"},
     {"mysqlctld", MysqlctldMain, "owns one mysqld's process"},
+    {"vtbackup", VtbackupMain, "makes one backup of a shard, and ends"},
     {"etcd-member", EtcdMemberMain, "one member of etcd, which heals by itself"},
     {"access-token", AccessTokenMain, "make a token for who administers a cluster"},
 };

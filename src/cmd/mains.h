@@ -16,6 +16,7 @@ int VtctldclientMain(const std::vector<std::string>& arguments);
 int VtctlclientMain(const std::vector<std::string>& arguments);
 int EtcdMemberMain(const std::vector<std::string>& arguments);
 int AccessTokenMain(const std::vector<std::string>& arguments);
+int VtbackupMain(const std::vector<std::string>& arguments);
 int MysqlctldMain(const std::vector<std::string>& arguments);
 
 // An environment variable, "" when unset.

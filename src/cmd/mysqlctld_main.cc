@@ -1,8 +1,4 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/file.h>
 
 #include <filesystem>
 #include <iostream>
@@ -13,7 +9,9 @@
 #include "cmd/status_pages.h"
 #include "io/blocking.h"
 #include "io/signal.h"
+#include "io/stream.h"
 #include "mysqlctl/agent.h"
+#include "mysqlctl/folder_lock.h"
 #include "rpc/mysqlctl.h"
 #include "rpc/server.h"
 #include "rpc/tablet_manager.h"
@@ -45,6 +43,10 @@ io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& 
   mysqlctl::Environment environment = [](std::string_view name) { return EnvironmentText(name); };
   auto instance = co_await mysqlctl::Resolve(options, environment, true, Deadline::In(30s));
   if (!instance) co_return FailWith(instance.error().Context("mysqlctld"));
+  // Before anything is touched.
+  Result<mysqlctl::FolderLock> lock =
+      mysqlctl::FolderLock::Take(instance->config.layout, instance->user);
+  if (!lock) co_return FailWith(lock.error().Context("mysqlctld"));
   mysqlctl::Mysqlctld agent(loop, options, *instance);
   io::Loop* here = &loop;
   PeerTlsFlags tls{options.tablet_ca, options.tablet_cert, options.tablet_key,
@@ -65,20 +67,14 @@ io::Task<int> Serve(mysqlctl::Options options, io::Loop& loop, io::SignalWatch& 
     std::error_code ignored;
     std::filesystem::create_directories(std::filesystem::path(options.socket_file).parent_path(),
                                         ignored);
-    // Two agents of one mysqld would each take the other's restarts for deaths.
-    static int lock = -1;  // held until the process ends
-    lock = open((options.socket_file + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock < 0) {
+    io::Address here = io::Address::Unix(options.socket_file);
+    Result<std::unique_ptr<io::Socket>> other = co_await io::Connect(here, Deadline::In(1s));
+    if (other) {
       co_return FailWith(
-          Error(Code::kInvalidArgument, fmt::format("mysqlctld: cannot write {}.lock: {}",
-                                                    options.socket_file, strerror(errno))));
-    }
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-      co_return FailWith(Error(
-          Code::kAlreadyExists,
-          fmt::format("mysqlctld: another mysqlctld already serves {}: stop it, or choose another "
-                      "--tablet-uid and --socket-file",
-                      options.socket_file)));
+          Error(Code::kAlreadyExists,
+                fmt::format("mysqlctld: another program listens on {}: stop it, or choose another "
+                            "--socket-file",
+                            options.socket_file)));
     }
     std::filesystem::remove(options.socket_file, ignored);
     listen.address = "unix:" + options.socket_file;

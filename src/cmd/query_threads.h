@@ -23,6 +23,7 @@ class QueryThreads final : public vttablet::QuerySide {
   void SetServing(record::TabletType type, bool serving, std::string reason, uint64_t term,
                   bool leased) override;
   void SetLease(Time until) override { group_->SetLease(until); }
+  void SetDiskRefusal(vttablet::DiskRefusal refusal) override { group_->SetDiskRefusal(refusal); }
   void SetHealth(const port::TabletHealth& health) override { group_->SetHealth(health); }
   io::Task<bool> Drain(Deadline grace) override { return group_->Drain(grace); }
   io::Task<vttablet::AttemptsSight> HoldAttempts(std::vector<uint32_t> attempts) override {

@@ -1,6 +1,12 @@
 #include "cmd/status_pages.h"
 
+#include <sys/statvfs.h>
+
 #include <nlohmann/json.hpp>
+
+#include "base/quantity.h"
+#include "sql/normalize.h"
+#include "vtgate/failover_metrics.h"
 
 namespace paceline::cmd {
 
@@ -71,6 +77,50 @@ web::Source<web::ClusterView> ClusterSource(topo::Server& topo) {
   return web::FromTask<web::ClusterView>([server] { return ReadCluster(server); });
 }
 
+std::vector<Metrics::Callback> DiskMetrics(std::string folder) {
+  const auto read = [folder](bool free) -> int64_t {
+    struct statvfs volume {};
+    if (statvfs(folder.c_str(), &volume) != 0) return -1;
+    return static_cast<int64_t>((free ? volume.f_bavail : volume.f_blocks) * volume.f_frsize);
+  };
+  std::vector<Metrics::Callback> callbacks;
+  Metrics& metrics = Metrics::Process();
+  callbacks.push_back(metrics.AddCallback("DataDirBytes", "size of the data's volume",
+                                          CallbackKind::kGauge, [read] { return read(false); }));
+  callbacks.push_back(metrics.AddCallback("DataDirFreeBytes", "free space of the data's volume",
+                                          CallbackKind::kGauge, [read] { return read(true); }));
+  return callbacks;
+}
+
+namespace {
+
+web::Table DiskTable(const vttablet::DiskCare& disk) {
+  web::Table table;
+  table.title = "Disk";
+  auto row = [&table](const char* name, std::string value) {
+    table.rows.push_back({web::Cell{name}, web::Cell{std::move(value)}});
+  };
+  const vttablet::DiskSpace& space = disk.space();
+  if (space.bytes == 0) {
+    row("State", "not known");
+    return table;
+  }
+  row("State",
+      disk.Trouble().empty() ? std::string(vttablet::DiskLevelName(disk.level())) : disk.Trouble());
+  row("Free", fmt::format("{} of {}", BytesText(static_cast<double>(space.free)),
+                          BytesText(static_cast<double>(space.bytes))));
+  std::optional<double> growth = disk.trend().Growth();
+  row("Growth", growth ? BytesText(*growth * 86400) + " a day" : "not known yet");
+  std::optional<Duration> left = disk.trend().TimeLeft(space);
+  row("Full in",
+      left ? fmt::format("{:.1f} days", std::chrono::duration<double>(*left).count() / 86400)
+           : "never at this rate");
+  if (!disk.purge_told().empty()) row("Binary logs", disk.purge_told());
+  return table;
+}
+
+}  // namespace
+
 web::TabletView ViewOf(const vttablet::Manager& manager) {
   web::TabletView view;
   view.tablet = manager.tablet();
@@ -80,6 +130,9 @@ web::TabletView ViewOf(const vttablet::Manager& manager) {
   view.mysqld_alive = manager.mysqld_running();
   view.lag = manager.lag();
   view.replication_error = manager.replication_error();
+  view.disk_error = manager.disk_error();
+  if (view.reason.empty()) view.reason = manager.disk().Trouble();
+  view.more.push_back(DiskTable(manager.disk()));
   return view;
 }
 
@@ -118,6 +171,44 @@ std::vector<web::StatementRow> StatementRows(const std::vector<vtgate::Statement
                     line.time, line.longest});
   }
   return rows;
+}
+
+namespace {
+
+io::Task<void> TellSessions(vtgate::SessionRegistry* registry, web::Completion done) {
+  std::vector<vtgate::SessionRow> rows = co_await registry->List(Deadline::In(1s));
+  nlohmann::json list = nlohmann::json::array();
+  for (const vtgate::SessionRow& row : rows) {
+    list.push_back({{"id", std::to_string(row.id)},
+                    {"user", row.user},
+                    {"host", row.host},
+                    {"target", row.target},
+                    {"state", row.state},
+                    {"pinned", row.pinned},
+                    {"statement", sql::Redact(row.statement, sql::Dialect())}});
+  }
+  done(web::JsonResponse(list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+}
+
+}  // namespace
+
+void AddSessions(web::Server& server, vtgate::SessionRegistry& sessions, int64_t limit) {
+  vtgate::SessionRegistry* registry = &sessions;
+  server.Route("/debug/sessions", [registry](const web::Request&, web::Completion done) {
+    io::Detach(TellSessions(registry, std::move(done)));
+  });
+  server.Route("/debug/buffer", [limit](const web::Request&, web::Completion done) {
+    const vtgate::FailoverMetrics& metrics = vtgate::FailoverMetrics::Process();
+    const Gauge& waiting = Metrics::Process().AddGauge(
+        "BufferRequestsWaiting", "requests that hold a place in the buffer now");
+    const nlohmann::json json = {{"waiting", waiting.value()},
+                                 {"limit", limit},
+                                 {"buffered", metrics.buffered.value()},
+                                 {"released", metrics.buffer_released.value()},
+                                 {"refused", metrics.buffer_refused.value()},
+                                 {"expired", metrics.buffer_expired.value()}};
+    done(web::JsonResponse(json.dump()));
+  });
 }
 
 }  // namespace paceline::cmd

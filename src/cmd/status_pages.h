@@ -24,10 +24,16 @@ StatusPages MakePages(io::Loop& loop, const std::string& program, const std::str
                       const std::string& address, int port, std::function<Status()> ready,
                       std::shared_ptr<access::Guard> guard = nullptr);
 
+// DataDirBytes and DataDirFreeBytes of the volume that `folder` lies on.
+std::vector<Metrics::Callback> DiskMetrics(std::string folder);
+
 web::Source<web::ClusterView> ClusterSource(topo::Server& topo);
 web::TabletView ViewOf(const vttablet::Manager& manager);
 web::GateView ViewOf(vtgate::Gate& gate, const std::string& cell);
 std::string VschemaJson(const vtgate::Gate& gate);
 std::vector<web::StatementRow> StatementRows(const std::vector<vtgate::StatementLine>& lines);
+// /debug/sessions: what SHOW VITESS_SESSIONS tells, literals of statements left out; /debug/buffer:
+// how many requests wait for a primary, of at most `limit`. JSON.
+void AddSessions(web::Server& server, vtgate::SessionRegistry& sessions, int64_t limit);
 
 }  // namespace paceline::cmd

@@ -289,6 +289,7 @@ io::Task<Status> StartGrpc(Process& p) {
                          [gate] { return VschemaJson(*gate); });
     if (f.statement_stats)
       p.web.pages->AddStatements([&p] { return StatementRows(p.statements.Top(1000)); });
+    AddSessions(*p.web.server, p.table, f.buffer_size);
     Status served = p.web.server->Start();
     if (!served) co_return served;
   }

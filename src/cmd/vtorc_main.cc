@@ -65,6 +65,14 @@ std::vector<MetricSample> ProblemSamples(const vtorc::Vtorc& orc) {
   return list;
 }
 
+int64_t ErrantTablets(const vtorc::Vtorc& orc) {
+  int64_t count = 0;
+  for (const vtorc::ShardReport& report : orc.Report()) {
+    count += std::ranges::count(report.problems, "ErrantGTIDDetected", &vtorc::Problem::analysis);
+  }
+  return count;
+}
+
 nlohmann::json TimelineJson(const vtorc::Vtorc& orc) {
   nlohmann::json lines = nlohmann::json::array();
   for (const vtorc::TimelineEntry& entry : orc.timeline()) {
@@ -122,6 +130,7 @@ io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
   if (!flags.local_copy.empty()) {
     copy = topo::Cache::Open(flags.local_copy);
     (*topo)->KeepCopy(copy.get());
+    flags.options.copy = copy.get();
   }
   Result<std::shared_ptr<access::Guard>> guard =
       access::Guard::Make(flags.access.guard, Metrics::Process());
@@ -154,15 +163,12 @@ io::Task<int> Serve(OrcFlags flags, io::Loop& loop, io::SignalWatch& signals) {
   orc.Start();
   std::vector<Metrics::Callback> metrics;
   Metrics& process = Metrics::Process();
-  metrics.push_back(process.AddCallback("SuccessfulRecoveries", "problems healed",
-                                        CallbackKind::kCounter,
-                                        [&orc] { return orc.counts().successful; }));
-  metrics.push_back(process.AddCallback("FailedRecoveries", "remedies that failed",
-                                        CallbackKind::kCounter,
-                                        [&orc] { return orc.counts().failed; }));
-  metrics.push_back(process.AddCallback("EmergencyReparentCounts", "failovers",
-                                        CallbackKind::kCounter,
-                                        [&orc] { return orc.counts().failovers; }));
+  metrics.push_back(process.AddCallback("PendingRecoveries", "recoveries under way",
+                                        CallbackKind::kGauge,
+                                        [&orc]() -> int64_t { return orc.pending(); }));
+  metrics.push_back(process.AddCallback("ErrantGtidTabletCount", "tablets with errant GTIDs",
+                                        CallbackKind::kGauge,
+                                        [&orc] { return ErrantTablets(orc); }));
   metrics.push_back(process.AddCallback(
       "DetectedProblems", "1 for each problem that is there now", CallbackKind::kGauge,
       {"Analysis", "TabletAlias", "Keyspace", "Shard"}, [&orc] { return ProblemSamples(orc); }));

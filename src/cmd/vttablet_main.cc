@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "base/log.h"
+#include "base/time_text.h"
 #include "cmd/admission_files.h"
 #include "cmd/common_flags.h"
 #include "cmd/mains.h"
@@ -24,8 +25,10 @@ struct TabletFlags {
   CommonFlags common;
   AdmissionFlags admission;
   BackupFlags backups;
-  std::string backup_engine, backup_compression = "zstd";
-  int64_t backup_rate = 0;
+  bool archive = false, restore = false;
+  std::string disk_purge_below = "15%", disk_refuse_below = "2%";
+  vttablet::DiskLimits disk;
+  std::string restore_to_pos, restore_to_timestamp;
   std::string tablet_path, hostname, keyspace, shard = "0", type = "replica";
   std::string db_socket, db_name;
   std::string dba_user = "vt_dba", app_user = "vt_app", allprivs_user = "vt_allprivs",
@@ -35,7 +38,7 @@ struct TabletFlags {
   std::string mysqlctl_socket, native_socket, state_file, mysql_hostname;
   int native_port = 0;
   int mysql_port = 0;
-  int64_t threads = 0, pool = 16, transactions = 20;
+  int64_t threads = 0, pool = 16, transactions = 20, streams = 200;
   PeerTlsFlags manager_tls;
   Duration query_timeout{0}, transaction_timeout = 30s, start_timeout = 5min;
 };
@@ -73,6 +76,8 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   flags.Text("state-file", &f.state_file, "what must survive a crash; empty: below VTDATAROOT");
   flags.Int("query-threads", &f.threads, "0: by the number of cores");
   flags.Int("queryserver-config-pool-size", &f.pool, "connections for single statements");
+  flags.Int("queryserver-config-stream-pool-size", &f.streams,
+            "connections for large results, which wait for their readers");
   flags.Int("queryserver-config-transaction-cap", &f.transactions, "connections for transactions");
   flags.Time("queryserver-config-query-timeout", &f.query_timeout,
              "limit for one statement; 0: the client's own");
@@ -84,15 +89,24 @@ void Declare(FlagSet& flags, TabletFlags& f) {
   f.manager_tls.AddTo(flags, "tablet-manager-grpc", "other tablets");
   flags.Ignored("init-populate-metadata", false);
   flags.Ignored("health-check-interval", true);
+  flags.Text(
+      "disk-purge-below", &f.disk_purge_below,
+      "with less free than that (a share, or bytes as 20Gi), binary logs are removed that are "
+      "archived and that no tablet needs; 0: never");
+  flags.Text("disk-refuse-below", &f.disk_refuse_below,
+             "with less free than that, statements that make data grow are refused (1021) until "
+             "there is room; at twice of it a primary gives way to a replica with room; 0: never");
   f.backups.AddTo(flags);
-  flags.Text("backup-engine-implementation", &f.backup_engine,
-             "clone, mariabackup or builtin; empty: the server's own that does not stop it");
-  flags.Text("compression-engine-name", &f.backup_compression,
-             "compression of backups: zstd, lz4 or none");
-  flags.Int("backup-rate-limit", &f.backup_rate, "bytes a second at most; 0: no limit");
-  flags.Text("backup-encryption-key-file", &f.backups.key_file,
-             "file with the secret that backups are sealed with (AES-256-GCM); empty: not sealed");
-  flags.Ignored("restore-from-backup", false);
+  f.backups.AddMakingTo(flags);
+  flags.Bool("archive-binlogs", &f.archive,
+             "the shard's binary logs go to the backup storage all the time");
+  flags.Bool("restore-from-backup", &f.restore,
+             "in a snapshot keyspace: restore the base keyspace's backup (others seed themselves)");
+  flags.Text("restore-to-pos", &f.restore_to_pos,
+             "of a snapshot: the position it ends at, or before:<gtid>, or upto:<gtid>");
+  flags.Text("restore-to-timestamp", &f.restore_to_timestamp,
+             "of a snapshot: the time it ends before, as 2026-11-22T22:40:00Z; empty: the "
+             "keyspace's");
 }
 
 mysql::ConnectOptions SocketLogin(const std::string& socket, const std::string& user,
@@ -128,6 +142,11 @@ Status Prepare(Tablet& t) {
   TabletFlags& f = t.flags;
   RETURN_IF_ERROR(f.common.CheckTls());
   RETURN_IF_ERROR(f.manager_tls.Check("tablet-manager-grpc"));
+  if (f.tablet_path.empty()) {
+    return Fail(Code::kInvalidArgument,
+                "--tablet-path is missing: the alias of this tablet, for instance "
+                "zone1-0000000100; --help tells all flags");
+  }
   ASSIGN_OR_RETURN(t.record.alias, record::ParseTabletAlias(f.tablet_path));
   RETURN_IF_ERROR(record::ValidateName("keyspace", f.keyspace));
   RETURN_IF_ERROR(record::ValidateName("shard", f.shard));
@@ -136,6 +155,15 @@ Status Prepare(Tablet& t) {
     return Fail(Code::kInvalidArgument,
                 "--init-tablet-type may not be primary: a reparent makes primaries");
   }
+  auto threshold = [](const char* flag, const std::string& text,
+                      vttablet::DiskThreshold* out) -> Status {
+    Result<vttablet::DiskThreshold> parsed = vttablet::ParseDiskThreshold(text);
+    if (!parsed) return Fail(parsed.error().Context(flag));
+    *out = *parsed;
+    return {};
+  };
+  RETURN_IF_ERROR(threshold("--disk-purge-below", f.disk_purge_below, &f.disk.purge_below));
+  RETURN_IF_ERROR(threshold("--disk-refuse-below", f.disk_refuse_below, &f.disk.refuse_below));
   if (!f.credentials_file.empty()) {
     mysqld::Users users;
     users.dba = {f.dba_user, f.dba_password};
@@ -194,6 +222,60 @@ void AddTabletMetrics(Tablet& t) {
         [](const vttablet::Manager& tablet) -> int64_t {
           return tablet.replication_error().empty() ? 0 : 1;
         });
+  gauge(
+      "DiskLevel", "0: room, 1: archived binary logs go, 2: low, 3: writes refused, 4: deletes too",
+      [](const vttablet::Manager& tablet) { return static_cast<int64_t>(tablet.disk().level()); });
+  gauge("DiskGrowthBytesPerDay", "how fast the data's volume fills, by the last hours",
+        [](const vttablet::Manager& tablet) {
+          return static_cast<int64_t>(tablet.disk().trend().Growth().value_or(0) * 86400);
+        });
+  gauge("DiskSecondsLeft", "until it is full at that rate; -1: it does not fill",
+        [](const vttablet::Manager& tablet) -> int64_t {
+          std::optional<Duration> left = tablet.disk().trend().TimeLeft(tablet.disk().space());
+          return left ? *left / 1s : -1;
+        });
+  gauge("BinlogsPurged", "archived binary logs removed because the disk was filling",
+        [](const vttablet::Manager& tablet) {
+          return static_cast<int64_t>(tablet.disk().purged_logs());
+        });
+  gauge("BinlogBytesPurged", "their bytes", [](const vttablet::Manager& tablet) {
+    return static_cast<int64_t>(tablet.disk().purged_bytes());
+  });
+}
+
+// A tablet of a snapshot keyspace holds the base keyspace's data, under its database's name.
+io::Task<Status> LookForSnapshot(Tablet& t, vttablet::ManagerOptions& options) {
+  TabletFlags& f = t.flags;
+  if (!f.restore) co_return Status();
+  auto keyspace = co_await t.topo->GetKeyspace(f.keyspace, Deadline::In(10s));
+  if (!keyspace && keyspace.error().code() == Code::kNotFound) co_return Status();
+  if (!keyspace) {
+    // What it was when it ran last, it is.
+    Result<vttablet::DurableState> last = vttablet::DurableStateFile(f.state_file).Load();
+    if (!last) co_return Fail(last.error());
+    bool ran = *last != vttablet::DurableState();
+    if (!ran || (!last->base_keyspace.empty() && last->restored.empty()))
+      co_return Fail(keyspace.error().Context("whether this keyspace is a snapshot"));
+    options.base_keyspace = last->base_keyspace;
+    if (f.db_name.empty() && !last->base_keyspace.empty())
+      t.record.db_name_override = "vt_" + last->base_keyspace;
+    co_return Status();
+  }
+  if (keyspace->value.type != record::KeyspaceType::kSnapshot) co_return Status();
+  options.base_keyspace = keyspace->value.base_keyspace;
+  options.snapshot.kind = backup::RestorePoint::Kind::kTime;
+  options.snapshot.unix_s = keyspace->value.snapshot_time.unix_ns / 1'000'000'000;
+  if (!f.restore_to_pos.empty()) {
+    Result<backup::RestorePoint> point = backup::ParseRestorePoint(f.restore_to_pos);
+    if (!point) co_return Fail(point.error().Context("--restore-to-pos"));
+    options.snapshot = *point;
+  } else if (!f.restore_to_timestamp.empty()) {
+    Result<WallTime> at = ParseRfc3339(f.restore_to_timestamp);
+    if (!at) co_return Fail(at.error().Context("--restore-to-timestamp"));
+    options.snapshot.unix_s = at->unix_ns / 1'000'000'000;
+  }
+  if (f.db_name.empty()) t.record.db_name_override = "vt_" + options.base_keyspace;
+  co_return Status();
 }
 
 io::Task<Status> Start(Tablet& t, io::Loop& loop) {
@@ -201,6 +283,9 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   Result<std::unique_ptr<topo::Server>> topo = topo::OpenServer(f.common.topo);
   if (!topo) co_return Fail(topo.error());
   t.topo = std::move(*topo);
+  vttablet::ManagerOptions options;
+  Status looked = co_await LookForSnapshot(t, options);
+  if (!looked) co_return looked;
   t.dba = std::make_unique<mysqld::ConnectionAdmin>(
       SocketLogin(f.db_socket, f.dba_user, f.dba_password));
   t.app = std::make_unique<mysqld::ConnectionAdmin>(
@@ -219,6 +304,7 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   query.pool.mysqld.password = f.app_password;
   query.pool.mysqld.database = t.record.DbName();
   query.pool.statements = static_cast<size_t>(std::max<int64_t>(1, f.pool));
+  query.pool.streams = static_cast<size_t>(std::max<int64_t>(1, f.streams));
   query.pool.transactions = static_cast<size_t>(std::max<int64_t>(1, f.transactions));
   size_t threads = f.threads > 0 ? static_cast<size_t>(f.threads) : DefaultThreads();
   t.query = std::make_unique<QueryThreads>(threads, query);
@@ -254,15 +340,18 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   Deadline deadline = Deadline::In(f.start_timeout);
   t.record.mysql_port = f.mysql_port;
 
-  vttablet::ManagerOptions options;
+  options.archive = f.archive;
+  options.disk = f.disk;
+  options.log_reader = SocketLogin(f.db_socket, f.repl_user, f.repl_password);
   options.backups.storage = f.backups.storage;
   options.backups.root = f.backups.Root();
   options.backups.key_file = f.backups.key_file;
   // Vitess's names for engines that stand for ours.
-  if (f.backup_engine != "xtrabackup" && f.backup_engine != "mysqlshell")
-    options.backup_engine = f.backup_engine;
-  options.backup_compression = f.backup_compression;
-  options.backup_rate = static_cast<uint64_t>(std::max<int64_t>(0, f.backup_rate));
+  if (f.backups.engine != "xtrabackup" && f.backups.engine != "mysqlshell")
+    options.backup_engine = f.backups.engine;
+  options.backup_compression = f.backups.compression;
+  options.backup_count_rows = f.backups.count_rows;
+  options.backup_rate = static_cast<uint64_t>(std::max<int64_t>(0, f.backups.rate));
   options.tablet = t.record;
   options.state_file = f.state_file;
   options.app_user = f.app_user;
@@ -299,6 +388,8 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   if (!listening) co_return listening;
   vttablet::Manager* manager = t.manager.get();
   std::function<Status()> ready = [manager]() -> Status {
+    if (!manager->disk_error().empty())
+      return Fail(Code::kUnavailable, "{}", manager->disk_error());
     if (manager->serving()) return {};
     return Fail(Code::kUnavailable, "not serving: {}", manager->why_not_serving());
   };
@@ -307,6 +398,9 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   if (t.web.server) {
     t.web.pages->AddTablet([manager] { return ViewOf(*manager); });
     AddTabletMetrics(t);
+    for (Metrics::Callback& metric : DiskMetrics(f.db_socket.substr(0, f.db_socket.rfind('/')))) {
+      t.metrics.push_back(std::move(metric));
+    }
     Status served = t.web.server->Start();
     if (!served) co_return served;
   }

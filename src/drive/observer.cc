@@ -228,6 +228,10 @@ void Observer::Fill(const agent::TabletStateResponse& state, reparent::TabletSig
   }
   sight.stream_mark = state.stream_mark();
   sight.needs_seed = state.needs_seed();
+  sight.disk_error = state.disk_error();
+  sight.disk_full = state.disk_full();
+  sight.disk_low = state.disk_low();
+  sight.disk_has_room = state.disk_has_room();
   if (state.mysqld_silent_ms() > 0) {
     sight.reachable = false;
     sight.hung = true;

@@ -8,6 +8,7 @@
 #include "io/loop.h"
 #include "io/sleep.h"
 #include "paceline_agent.pb.h"
+#include "reparent/force.h"
 #include "tabletmanagerdata.pb.h"
 #include "topo/paths.h"
 
@@ -58,12 +59,15 @@ io::Task<Result<TabletAlias>> ReparentDriver::Run(Deadline deadline) {
                         lock.error().code() == Code::kDeadlineExceeded);
   // The lock only avoids wasted work; terms decide (DESIGN section 7).
   if (!lock && !(away && options_.outlive_topology)) co_return Fail(lock.error());
-  if (!lock) {
-    Result<TabletAlias> alone = co_await RunLocked(deadline);
-    co_return alone;
+  if (!lock && options_.others_until && !options_.others_until->Passed(io::Loop::Current().Now())) {
+    co_return Fail(Code::kAborted,
+                   "another coordinator took a term a moment ago, and the topology "
+                   "that would tell them apart is away");
   }
-  lock_ = std::move(*lock);
+  if (lock) lock_ = std::move(*lock);
   Result<TabletAlias> primary = co_await RunLocked(deadline);
+  co_await calls_.Wait();
+  if (lock_ == nullptr) co_return primary;
   Status released = co_await lock_->Release(Deadline::In(5s));
   if (!released)
     LOG_WARNING("releasing the lock of {}: {}", options_.shard.ToString(),
@@ -77,6 +81,11 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
   reparent::Attempt attempt;
   Deadline patience = Deadline::In(3s);
   Status seen = co_await Observe(deadline);
+  if (seen && options_.request.force) {
+    std::string given_up = reparent::GivenUpByForce(observer_.view(), options_.request);
+    if (!given_up.empty()) LOG_WARNING("{}: forced: {}", options_.shard.ToString(), given_up);
+    if (!given_up.empty() && told_) told_("forced: " + given_up);
+  }
   for (;;) {
     if (!seen) co_return Fail(seen.error());
     if (deadline.Passed(io::Loop::Current().Now())) {
@@ -104,7 +113,11 @@ io::Task<Result<TabletAlias>> ReparentDriver::RunLocked(Deadline deadline) {
       co_return done->primary;
     }
     if (refuse != nullptr) co_return Fail(RefusalError(*refuse));
+    const auto* promise = std::get_if<reparent::PromiseTerm>(&step);
+    if (promise != nullptr) term_ = promise->term;
+    const Time began = io::Loop::Current().Now();
     StepResult result = co_await Do(step, deadline);
+    result.took = io::Loop::Current().Now() - began;
     for (const auto& [alias, error] : result.errors) {
       if (told_) told_(alias.ToString() + ": " + error);
     }
@@ -130,7 +143,8 @@ io::Task<Status> ReparentDriver::LookAfter(Step step, StepResult result, Deadlin
 }
 
 template <class Response>
-void ReparentDriver::Take(const TabletAlias& alias, const Response& response) {
+void ReparentDriver::Take(const Round& round, const TabletAlias& alias, const Response& response) {
+  if (round.over) return;
   if (response.has_state()) {
     observer_.Take(alias, response.state());
   } else {
@@ -191,32 +205,43 @@ io::Task<StepResult> ReparentDriver::Do(Step step, Deadline deadline) {
   Targets targets;
   std::visit(targets, step);
   Deadline limit = Deadline::In(options_.wait_replicas).EarlierOf(deadline);
-  Together join;
-  for (const auto& [alias, semi_sync] : targets.list) {
-    join.Start(DoOne(&step, alias, semi_sync, &result, limit));
+  const auto* repoint = std::get_if<reparent::Repoint>(&step);
+  const size_t enough = repoint != nullptr && repoint->enough > 0 ? repoint->enough : SIZE_MAX;
+  auto round = std::make_shared<Round>();
+  round->step = std::move(step);
+  round->left = targets.list.size();
+  for (const auto& [alias, semi_sync] : targets.list)
+    calls_.Start(DoOne(round, alias, semi_sync, limit));
+  while (round->left > 0 && round->result.ok.size() < enough) {
+    // The calls end by their own deadlines.
+    bool woken = co_await round->answered.Wait(Deadline::Never());
+    (void)woken;
   }
-  co_await join.Wait();
-  co_return result;
+  round->over = true;
+  co_return round->result;
 }
 
-io::Task<void> ReparentDriver::DoOne(const Step* step, TabletAlias alias, bool semi_sync,
-                                     StepResult* result, Deadline deadline) {
-  const Observer::Member* member = observer_.Find(alias);
-  if (member == nullptr) {
-    result->errors[alias] = "it has no record any more";
-    co_return;
+io::Task<void> ReparentDriver::DoOne(std::shared_ptr<Round> round, TabletAlias alias,
+                                     bool semi_sync, Deadline deadline) {
+  Status done = Fail(Code::kNotFound, "it has no record any more");
+  if (const Observer::Member* member = observer_.Find(alias)) {
+    Observer::Member copy = *member;
+    done = co_await Call(round, std::move(copy), semi_sync, deadline);
   }
-  Observer::Member copy = *member;
-  Status done = co_await Call(step, copy, semi_sync, deadline);
-  if (done) {
-    result->ok.insert(alias);
-  } else {
-    result->errors[alias] = done.error().message();
+  if (!round->over) {
+    if (done) {
+      round->result.ok.insert(alias);
+    } else {
+      round->result.errors[alias] = done.error().message();
+    }
   }
+  --round->left;
+  round->answered.Pulse();
 }
 
-io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member, bool semi_sync,
-                                      Deadline deadline) {
+io::Task<Status> ReparentDriver::Call(std::shared_ptr<Round> round, Observer::Member member,
+                                      bool semi_sync, Deadline deadline) {
+  const Step* step = &round->step;
   port::TabletManager& tablet = *member.manager;
   TabletAlias alias = member.tablet.alias;
   if (const auto* promise = std::get_if<reparent::PromiseTerm>(step)) {
@@ -227,7 +252,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
                             options_.coordinator);
     deadline = Deadline::In(5s).EarlierOf(deadline);
     Status done = co_await tablet.PromiseTerm(request, response, deadline);
-    if (done) Take(alias, response);
+    if (done) Take(*round, alias, response);
     co_return done;
   }
   if (const auto* fence = std::get_if<reparent::Fence>(step)) {
@@ -235,7 +260,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     agent::FenceResponse response;
     request.set_term(fence->term);
     Status done = co_await tablet.Fence(request, response, deadline);
-    if (done) Take(alias, response);
+    if (done) Take(*round, alias, response);
     co_return done;
   }
   if (const auto* demote = std::get_if<reparent::Demote>(step)) {
@@ -243,7 +268,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     agent::DemoteResponse response;
     request.set_term(demote->term);
     Status done = co_await tablet.Demote(request, response, deadline);
-    if (done) Take(alias, response);
+    if (done) Take(*round, alias, response);
     co_return done;
   }
   if (const auto* undo = std::get_if<reparent::UndoDemote>(step)) {
@@ -252,7 +277,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     request.set_term(undo->term);
     request.set_acknowledgements(undo->acknowledgements);
     Status done = co_await tablet.UndoDemote(request, response, deadline);
-    if (done) Take(alias, response);
+    if (done) Take(*round, alias, response);
     co_return done;
   }
   if (const auto* wait = std::get_if<reparent::WaitForPosition>(step)) {
@@ -276,7 +301,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
     request.set_semi_sync(semi_sync);
     request.set_start(true);
     Status done = co_await tablet.Repoint(request, response, deadline);
-    if (done) Take(alias, response);
+    if (done) Take(*round, alias, response);
     co_return done;
   }
   const auto& promote = std::get<reparent::Promote>(*step);
@@ -287,7 +312,7 @@ io::Task<Status> ReparentDriver::Call(const Step* step, Observer::Member member,
   request.set_action(std::string(reparent::ActionName(promote.action)));
   request.set_must_contain(promote.must_contain.Empty() ? "" : promote.must_contain.ToEncoded());
   Status done = co_await tablet.Promote(request, response, deadline);
-  if (done) Take(alias, response);
+  if (done) Take(*round, alias, response);
   co_return done;
 }
 

@@ -5,9 +5,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "drive/observer.h"
+#include "drive/together.h"
+#include "io/sync.h"
 #include "reparent/decide.h"
 #include "topo/server.h"
 
@@ -23,6 +26,8 @@ struct ReparentOptions {
   // not wait for a lock that another holds.
   bool outlive_topology = false;
   Duration lock_patience{std::chrono::milliseconds(500)};  // only then
+  // Without the lock: not before, since a term that somebody took may still be on its way.
+  std::optional<Deadline> others_until;
   // Before each step is run; may be empty.
   std::function<void(const reparent::Step&)> on_step;
 };
@@ -40,17 +45,27 @@ class ReparentDriver {
   // force would go on; kDeadlineExceeded naming the holder of the shard's lock, or kAborted where
   // it was not to be waited for; kUnavailable when the topology does not answer.
   io::Task<Result<record::TabletAlias>> Run(Deadline deadline);
+  // The last term that this run asked for; 0: none.
+  uint64_t term() const { return term_; }
 
  private:
   io::Task<Result<record::TabletAlias>> RunLocked(Deadline deadline);
   io::Task<Status> Observe(Deadline deadline);
 
+  // A step under way at several tablets. Whoever answers once it is over is no longer listened to.
+  struct Round {
+    reparent::Step step;
+    reparent::StepResult result;
+    size_t left = 0;
+    bool over = false;
+    io::Event answered;
+  };
   io::Task<reparent::StepResult> Do(reparent::Step step, Deadline deadline);
   // What is to be looked at after a step: no more than it may have changed.
   io::Task<Status> LookAfter(reparent::Step step, reparent::StepResult result, Deadline deadline);
-  io::Task<void> DoOne(const reparent::Step* step, record::TabletAlias alias, bool semi_sync,
-                       reparent::StepResult* result, Deadline deadline);
-  io::Task<Status> Call(const reparent::Step* step, Observer::Member member, bool semi_sync,
+  io::Task<void> DoOne(std::shared_ptr<Round> round, record::TabletAlias alias, bool semi_sync,
+                       Deadline deadline);
+  io::Task<Status> Call(std::shared_ptr<Round> round, Observer::Member member, bool semi_sync,
                         Deadline deadline);
   io::Task<Status> Publish(record::TabletAlias primary, Deadline deadline);
   io::Task<void> Refresh(record::TabletAlias alias, Deadline deadline);
@@ -58,13 +73,15 @@ class ReparentDriver {
 
   // What a tablet told with its answer to a step.
   template <class Response>
-  void Take(const record::TabletAlias& alias, const Response& response);
+  void Take(const Round& round, const record::TabletAlias& alias, const Response& response);
 
   topo::Server& topo_;
   ReparentOptions options_;
   std::function<void(std::string)> told_;
   topo::LockPtr lock_;
+  uint64_t term_ = 0;
   Observer observer_;
+  Together calls_;                        // of all rounds
   std::set<record::TabletAlias> untold_;  // did a step, and did not tell where they stand
 };
 

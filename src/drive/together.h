@@ -26,7 +26,7 @@ class Together {
  private:
   static io::Task<void> Run(Together* join, io::Task<void> task) {
     co_await task;
-    if (--join->left_ == 0) join->done_.Set();
+    if (--join->left_ == 0) join->done_.Pulse();
   }
   size_t left_ = 0;
   io::Event done_;

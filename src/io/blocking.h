@@ -38,10 +38,10 @@ struct BlockingAwaiter {
   std::optional<T> value;
   bool await_ready() const { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
-    Loop* loop = &Loop::Current();
-    auto run = [this, loop, handle] {
+    // A loop that has ended meanwhile resumes nobody; its thread may be long gone.
+    auto run = [this, inbox = Loop::Current().inbox(), handle] {
       value.emplace(work());
-      loop->Post([handle] { handle.resume(); });
+      inbox->Post([handle] { handle.resume(); });
     };
     worker != nullptr ? worker->Post(run) : PostBlocking(run);
   }

@@ -9,9 +9,27 @@
 
 namespace paceline::io {
 
+namespace {
+
+Code CodeOf(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return Code::kResourceExhausted;
+    case EROFS:
+    case EIO:
+      return Code::kDataLoss;
+    default:
+      return Code::kUnavailable;
+  }
+}
+
+}  // namespace
+
 Status ReplaceFile(const std::string& file, std::string_view text) {
   auto failed = [&](const char* doing) {
-    return Fail(Code::kUnavailable, "{} {}: {}", doing, file, strerror(errno));
+    const int error = errno;
+    return Fail(CodeOf(error), "{} {}: {}", doing, file, strerror(error));
   };
   std::error_code ignored;
   std::string folder = std::filesystem::path(file).parent_path().string();
@@ -30,9 +48,12 @@ Status ReplaceFile(const std::string& file, std::string_view text) {
     }
     written += static_cast<size_t>(some);
   }
-  bool synced = fsync(fd) == 0;
+  if (fsync(fd) != 0) {
+    auto error = failed("cannot sync");
+    close(fd);
+    return error;
+  }
   close(fd);
-  if (!synced) return failed("cannot sync");
   if (rename(fresh.c_str(), file.c_str()) != 0) return failed("cannot replace");
   int dir = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir >= 0) {

@@ -4,14 +4,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "io/blocking.h"
 #include "io/loop.h"
 #include "io/process.h"
+#include "io/resolve.h"
 #include "io/stream.h"
 #include "io/sync.h"
 #include "io/task.h"
+#include "io/testing.h"
 #include "io/tls.h"
 
 namespace paceline::io {
@@ -346,6 +350,58 @@ Task<int> OnAnotherThread() {
   std::function<int()> more = [] { return 1; };
   int added = co_await RunOn<int>(worker, std::move(more));
   co_return value + added;
+}
+
+Task<void> Forgotten(std::function<bool()> work) {
+  [[maybe_unused]] bool done = co_await RunBlocking<bool>(std::move(work));
+}
+
+TEST(Blocking, WorkMayEndAfterItsLoop) {
+  auto inbox = std::make_unique<Loop>()->inbox();
+  inbox->Post([] { FAIL() << "its loop has ended"; });
+  std::atomic<bool> begun = false, go_on = false, ended = false;
+  {
+    Loop loop;
+    loop.Post([&] {
+      Detach(Forgotten([&] {
+        begun = true;
+        while (!go_on) std::this_thread::yield();
+        return true;
+      }));
+      loop.Stop();
+    });
+    loop.Run();
+  }
+  go_on = true;
+  PostBlocking([&] { ended = true; });
+  while (!begun || !ended) std::this_thread::yield();
+}
+
+TEST(Resolve, TellsAllThatANameStandsFor) {
+  Loop loop;
+  auto all = RunUntilDone(loop, AddressesOf(Address::Tcp("localhost", 7)));
+  ASSERT_TRUE(all);
+  ASSERT_FALSE(all->empty());
+  for (const Address& one : *all) {
+    EXPECT_TRUE(one.ToString() == "127.0.0.1:7" || one.ToString() == "[::1]:7") << one.ToString();
+  }
+  auto none = RunUntilDone(loop, AddressesOf(Address::Tcp("nowhere.invalid", 7)));
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.error().ToString().find("nowhere.invalid"), std::string::npos);
+}
+
+TEST(FreePortForTest, GivesPortsBelowThoseOfTheKernel) {
+  Loop loop;
+  const uint16_t first = FreePortForTest(), second = FreePortForTest();
+  EXPECT_NE(first, second);
+  uint32_t first_of_kernel = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> first_of_kernel;
+  if (first_of_kernel >= 32768) {
+    EXPECT_LT(std::max(first, second), first_of_kernel);
+  }
+  auto taken = Listener::Listen(loop, Address::Tcp("127.0.0.1", first));
+  ASSERT_TRUE(taken);
+  for (int i = 0; i < 4100; ++i) ASSERT_NE(FreePortForTest(), first);
 }
 
 TEST(Blocking, ComesBackToTheLoop) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -33,18 +34,50 @@ TickEnd::~TickEnd() {
   if (loop_ != nullptr) loop_->tick_ends_[index_] = nullptr;
 }
 
+Inbox::Inbox() : event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  CHECK_MSG(event_fd_ >= 0, strerror(errno));
+}
+
+Inbox::~Inbox() { close(event_fd_); }
+
+void Inbox::Post(std::function<void()> work) {
+  bool first;
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    first = posted_.empty();
+    posted_.push_back(std::move(work));
+  }
+  if (!first) return;
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t written = write(event_fd_, &one, sizeof one);
+}
+
+std::vector<std::function<void()>> Inbox::Take() {
+  uint64_t count;
+  [[maybe_unused]] ssize_t got = read(event_fd_, &count, sizeof count);
+  std::lock_guard lock(mutex_);
+  return std::exchange(posted_, {});
+}
+
+void Inbox::Close() {
+  std::vector<std::function<void()>> dropped;  // destroyed without the lock: it may hold anything
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  dropped.swap(posted_);
+}
+
 Loop::Loop(const Clock& clock) : clock_(clock), scratch_(new char[kScratchSize]) {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
-  event_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  CHECK_MSG(epoll_fd_ >= 0 && event_fd_ >= 0, strerror(errno));
+  CHECK_MSG(epoll_fd_ >= 0, strerror(errno));
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.ptr = nullptr;
-  CHECK(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, event_fd_, &event) == 0);
+  CHECK(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, inbox_->event_fd_, &event) == 0);
 }
 
 Loop::~Loop() {
-  close(event_fd_);
+  inbox_->Close();
   close(epoll_fd_);
 }
 
@@ -54,18 +87,6 @@ Loop& Loop::Current() {
 }
 
 Loop* Loop::CurrentOrNull() { return current_loop; }
-
-void Loop::Post(std::function<void()> work) {
-  bool first;
-  {
-    std::lock_guard lock(posted_mutex_);
-    first = posted_.empty();
-    posted_.push_back(std::move(work));
-  }
-  if (!first) return;
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t written = write(event_fd_, &one, sizeof one);
-}
 
 void Loop::Stop() {
   Post([this] { stopping_ = true; });
@@ -140,14 +161,7 @@ int Loop::WaitMs() const {
 }
 
 void Loop::RunPosted() {
-  uint64_t count;
-  [[maybe_unused]] ssize_t got = read(event_fd_, &count, sizeof count);
-  std::vector<std::function<void()>> work;
-  {
-    std::lock_guard lock(posted_mutex_);
-    work.swap(posted_);
-  }
-  for (auto& one : work) one();
+  for (auto& one : inbox_->Take()) one();
 }
 
 bool Loop::RunReady() {

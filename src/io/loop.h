@@ -64,6 +64,26 @@ class TickEnd {
   size_t index_ = 0;
 };
 
+// Where other threads leave work for a loop. It outlives the loop for who holds it; what is posted
+// after the loop's end is dropped. Any thread.
+class Inbox {
+ public:
+  Inbox();
+  ~Inbox();
+  Inbox(const Inbox&) = delete;
+  void Post(std::function<void()> work);
+
+ private:
+  friend class Loop;
+  std::vector<std::function<void()>> Take();
+  void Close();
+
+  int event_fd_ = -1;
+  std::mutex mutex_;
+  bool closed_ = false;
+  std::vector<std::function<void()>> posted_;
+};
+
 class Loop {
  public:
   explicit Loop(const Clock& clock = SystemClock());
@@ -80,7 +100,9 @@ class Loop {
   // Any thread. Run returns after the tick.
   void Stop();
   // Any thread: runs `work` on the loop's thread soon. Posts from one thread keep their order.
-  void Post(std::function<void()> work);
+  void Post(std::function<void()> work) { inbox_->Post(std::move(work)); }
+  // For a thread that may post after the loop's end.
+  std::shared_ptr<Inbox> inbox() const { return inbox_; }
   // Resumes `handle` later in this tick or the next: never from inside the caller.
   void Ready(std::coroutine_handle<> handle) { ready_.push_back(handle); }
   void AtTickEnd(TickEnd& work);
@@ -113,14 +135,12 @@ class Loop {
 
   const Clock& clock_;
   int epoll_fd_ = -1;
-  int event_fd_ = -1;
   bool stopping_ = false;
   std::vector<Timer*> timers_;  // a binary heap by at_
   std::vector<std::coroutine_handle<>> ready_;
   std::vector<TickEnd*> tick_ends_;
   std::vector<Source*> batch_;  // sources of the events being delivered; Unregister clears entries
-  std::mutex posted_mutex_;
-  std::vector<std::function<void()>> posted_;
+  std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::unique_ptr<char[]> scratch_;
 };
 

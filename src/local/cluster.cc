@@ -74,10 +74,15 @@ ProcessSpec Cluster::Vtctld() const {
   Add(spec.argv,
       {"--cell", layout_.options().cell, "--bind-address", kHost, "--port",
        std::to_string(layout_.VtctldWeb()), "--grpc-port", std::to_string(layout_.VtctldGrpc())});
+  Add(spec.argv, {"--vtgate-addresses", fmt::format("{}:{}", kHost, layout_.VtgateWeb())});
+  for (int i = 0; i < layout_.options().vtorcs; ++i) {
+    Add(spec.argv, {"--vtorc-addresses", fmt::format("{}:{}", kHost, layout_.VtorcWeb(i))});
+  }
   Add(spec.argv, layout_.BackupFlags());
   Add(spec.argv, layout_.TopoFlags());
   Add(spec.argv, layout_.TlsServerFlags());
   Add(spec.argv, layout_.TlsClientFlags("tablet-manager-grpc"));
+  Add(spec.argv, Layout::MoreFlags(layout_.options().vtctld_flags));
   return spec;
 }
 
@@ -138,11 +143,40 @@ ProcessSpec Cluster::Vttablet(int index) const {
                   layout_.MysqldSocket(index),
                   "--mysqlctl-socket",
                   layout_.MysqlctlSocket(index)});
+  if (layout_.options().archive) Add(spec.argv, {"--archive-binlogs"});
   Add(spec.argv, layout_.BackupFlags());
   Add(spec.argv, layout_.TopoFlags());
   Add(spec.argv, layout_.TlsServerFlags());
   Add(spec.argv, layout_.TlsClientFlags("tablet-manager-grpc"));
+  Add(spec.argv, Layout::MoreFlags(layout_.options().vttablet_flags));
   return spec;
+}
+
+ProcessSpec Cluster::SnapshotTablet(size_t place, const Snapshot& snapshot) const {
+  ProcessSpec spec =
+      Vttablet(static_cast<int>(layout_.options().tablets) + static_cast<int>(place));
+  auto keyspace = std::ranges::find(spec.argv, "--init-keyspace");
+  *(keyspace + 1) = snapshot.keyspace;
+  std::erase(spec.argv, "--archive-binlogs");
+  Add(spec.argv, {"--restore-from-backup"});
+  if (!snapshot.position.empty()) Add(spec.argv, {"--restore-to-pos", snapshot.position});
+  if (!snapshot.timestamp.empty()) Add(spec.argv, {"--restore-to-timestamp", snapshot.timestamp});
+  return spec;
+}
+
+Status Cluster::KeepSnapshots(Supervisor& supervisor, size_t* kept) const {
+  std::vector<Snapshot> snapshots = LoadSnapshots(layout_);
+  for (; *kept < snapshots.size(); ++*kept) {
+    int index = static_cast<int>(layout_.options().tablets) + static_cast<int>(*kept);
+    RETURN_IF_ERROR(supervisor.Keep(Mysqlctld(index)));
+    RETURN_IF_ERROR(supervisor.Keep(SnapshotTablet(*kept, snapshots[*kept])));
+  }
+  return {};
+}
+
+int Cluster::AllTablets() const {
+  return static_cast<int>(layout_.options().tablets) +
+         static_cast<int>(LoadSnapshots(layout_).size());
 }
 
 ProcessSpec Cluster::Vtgate() const {
@@ -383,11 +417,11 @@ io::Task<void> Cluster::Stop(Supervisor& supervisor, std::function<void(std::str
   }
   co_await supervisor.StopKeeping("vtgate", Deadline::In(10s));
   co_await supervisor.StopKeeping("vtctld", Deadline::In(10s));
-  for (int i = 0; i < layout_.options().tablets; ++i) {
+  for (int i = 0; i < AllTablets(); ++i) {
     say(Vttablet(i).name);
     co_await supervisor.StopKeeping(Vttablet(i).name, Deadline::In(15s));
   }
-  for (int i = 0; i < layout_.options().tablets; ++i) {
+  for (int i = 0; i < AllTablets(); ++i) {
     say(Mysqlctld(i).name + " and its mysqld");
     io::ProcessOptions options;
     options.argv = {ProgramDir() + "/mysqlctl", "--tablet-uid", std::to_string(layout_.Uid(i)),

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/flags.h"
 #include "io/task.h"
+#include "local/snapshots.h"
 #include "local/supervisor.h"
 
 namespace paceline::local {
@@ -17,6 +20,10 @@ std::string ProgramDir();
 std::string ReadTextFile(const std::string& path);
 // The options of the cluster that is there. Errors: kNotFound.
 Result<ClusterOptions> LoadCluster(std::string data_dir);
+
+// The cluster that the words of status or down speak of; a number: exit with it.
+std::optional<int> ReadCommandLine(FlagSet& flags, const std::vector<std::string>& arguments,
+                                   const std::string& data_dir, Result<ClusterOptions>& options);
 
 class Cluster {
  public:
@@ -28,6 +35,10 @@ class Cluster {
   ProcessSpec Vtorc(int index) const;
   ProcessSpec Mysqlctld(int index) const;
   ProcessSpec Vttablet(int index) const;
+  // Of the side keyspace at that place of the list.
+  ProcessSpec SnapshotTablet(size_t place, const Snapshot& snapshot) const;
+  // Starts what the list has and does not run.
+  Status KeepSnapshots(Supervisor& supervisor, size_t* kept) const;
   ProcessSpec Vtgate() const;
 
   // Starts what is not running and waits until the keyspace serves through vtgate. Each step is
@@ -42,6 +53,8 @@ class Cluster {
                                              Duration limit) const;
   std::string HowToConnect() const;
   const Layout& layout() const { return layout_; }
+  // With those of side keyspaces.
+  int AllTablets() const;
 
  private:
   io::Task<Status> WaitForTcp(const Supervisor& supervisor, int port, std::string what,
@@ -52,7 +65,6 @@ class Cluster {
   io::Task<Status> WaitForGate(const Supervisor& supervisor);
   io::Task<Status> ApplySchema();
   std::map<std::string, std::string> Env() const;
-
   Layout layout_;
 };
 

@@ -5,11 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "mysqlctl/options.h"
+
 namespace paceline::local {
 
-int UpMain(const std::vector<std::string>& arguments);
+int UpMain(const std::vector<std::string>& arguments, const mysqlctl::Environment& environment);
 int StatusMain(const std::vector<std::string>& arguments);
 int DownMain(const std::vector<std::string>& arguments);
+int RestoreMain(const std::vector<std::string>& arguments);
 int DemoMain(const std::vector<std::string>& arguments);
 
 }  // namespace paceline::local

@@ -1,8 +1,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 
 #include "base/flags.h"
 #include "io/blocking.h"
@@ -59,6 +61,18 @@ io::Task<int> StopAll(ClusterOptions options) {
     kill(supervisor_record.pid, SIGKILL);
     gone = co_await WaitGone(supervisor_record, Deadline::In(10s));
   }
+  bool anything = std::ranges::any_of(state->processes, StillRuns);
+  for (int i = 0; i < cluster.AllTablets(); ++i) {
+    // mysqld outlives its keeper; its file has pid and start.
+    ProcessRecord mysqld{"mysqld", 0, 0};
+    std::istringstream(ReadTextFile(cluster.layout().TabletDir(i) + "/mysqld.process")) >>
+        mysqld.pid >> mysqld.start_ticks;
+    anything = anything || StillRuns(mysqld);
+  }
+  if (!anything) {
+    Say("the cluster in " + options.data_dir + " is stopped already");
+    co_return 0;
+  }
   // No supervisor: take its place, take over what still runs, and stop that.
   Supervisor supervisor(cluster.layout());
   Status locked = supervisor.Lock();
@@ -73,6 +87,11 @@ io::Task<int> StopAll(ClusterOptions options) {
     specs.push_back(cluster.Vttablet(i));
     specs.push_back(cluster.Mysqlctld(i));
   }
+  std::vector<Snapshot> snapshots = LoadSnapshots(cluster.layout());
+  for (size_t i = 0; i < snapshots.size(); ++i) {
+    specs.push_back(cluster.SnapshotTablet(i, snapshots[i]));
+    specs.push_back(cluster.Mysqlctld(static_cast<int>(options.tablets) + static_cast<int>(i)));
+  }
   for (int i = 0; options.topo == "etcd" && i < 3; ++i) specs.push_back(cluster.Etcd(i));
   for (const ProcessSpec& spec : specs) {
     for (const ProcessRecord& record : state->processes) {
@@ -86,35 +105,8 @@ io::Task<int> StopAll(ClusterOptions options) {
   co_return 0;
 }
 
-io::Task<int> ShowStatus(ClusterOptions options) {
-  Cluster cluster(options);
-  Result<SupervisorState> state = ReadState(cluster.layout().StateFile());
-  ProcessRecord supervisor_record;
-  if (state) supervisor_record = {"supervisor", state->supervisor_pid, state->supervisor_ticks};
-  bool supervised = state && StillRuns(supervisor_record);
-  Say(fmt::format(
-      "{}: {} tablets, {} topology{}", options.data_dir, options.tablets, options.topo,
-      options.tablets == 1 ? "; one tablet: no failover, writes are on one host only" : ""));
-  Say(supervised ? fmt::format("supervisor   process {}, {}", supervisor_record.pid, state->phase)
-                 : "supervisor   not running: start it again with \"paceline up\"; it takes over "
-                   "what still runs");
-  bool all = supervised;
-  if (state) {
-    for (const ProcessRecord& record : state->processes) {
-      bool runs = StillRuns(record);
-      all = all && runs;
-      Say(fmt::format("{:<12} {}", record.name,
-                      runs ? fmt::format("process {}", record.pid) : "NOT RUNNING"));
-    }
-  }
-  std::vector<std::string> list = {"GetTablets"};
-  Result<std::string> tablets = co_await cluster.Vtctldclient(list, 10s);
-  Say(tablets ? "\n" + *tablets : "\nvtctld does not answer: " + tablets.error().ToString());
-  if (supervised) Say(cluster.HowToConnect());
-  co_return all&& tablets ? 0 : 1;
-}
+}  // namespace
 
-// The cluster that the words of status or down speak of; a number: exit with it.
 std::optional<int> ReadCommandLine(FlagSet& flags, const std::vector<std::string>& arguments,
                                    const std::string& data_dir, Result<ClusterOptions>& options) {
   Status parsed = flags.ParseFlagsOnly(arguments);
@@ -128,44 +120,68 @@ std::optional<int> ReadCommandLine(FlagSet& flags, const std::vector<std::string
   return parsed ? 1 : 2;
 }
 
+namespace {
+
+// A first `up` that failed keeps its logs but no cluster. True when that was there and is gone now;
+// a folder that holds anything else is left alone.
+bool PurgeWhatAFailedUpLeft(const std::string& data_dir) {
+  static constexpr std::string_view kOurs[] = {
+      "log", "topo", "backups", "supervisor.lock", "tls", "mysqld-template", "etcd.secret"};
+  namespace fs = std::filesystem;
+  std::error_code error;
+  ClusterOptions where;
+  where.data_dir = data_dir;
+  bool lock = false;
+  if (fs::exists(Layout(where).OptionsFile(), error)) return false;
+  for (const auto& entry : fs::directory_iterator(data_dir, error)) {
+    const std::string name = entry.path().filename().string();
+    if (std::ranges::find(kOurs, name) == std::end(kOurs)) return false;
+    if (name == "backups" && !fs::is_empty(entry.path(), error)) return false;
+    lock = lock || name == "supervisor.lock";
+  }
+  if (error || !lock) return false;
+  fs::remove_all(data_dir, error);
+  Say(error ? fmt::format("cannot delete {}: {}", data_dir, error.message())
+            : "deleted what a failed start left in " + data_dir);
+  return !error;
+}
+
 }  // namespace
 
 int DownMain(const std::vector<std::string>& arguments) {
   std::string data_dir = "data";
-  bool purge = false;
+  bool purge = false, purge_backups = false;
   FlagSet flags("paceline down", "[flags]", "Stops a local cluster; its data stays unless purged.");
   flags.Text("data-dir", &data_dir, "where the cluster is kept");
   flags.Bool("purge", &purge, "delete all its data afterwards, telling first what that is");
+  flags.Bool("purge-backups", &purge_backups,
+             "with --purge: its backups too, which stay otherwise");
+  Status parsed = flags.ParseFlagsOnly(arguments);
+  if (parsed && !flags.help_asked() && purge && PurgeWhatAFailedUpLeft(data_dir)) return 0;
   Result<ClusterOptions> options;
   if (std::optional<int> code = ReadCommandLine(flags, arguments, data_dir, options)) return *code;
   io::Loop loop;
   int code = io::RunUntilDone(loop, StopAll(*options));
   if (code != 0 || !purge) return code;
   std::error_code error;
-  Say("deleting");
+  std::filesystem::path backups = Layout(*options).BackupDir();
+  bool keep = !purge_backups && !std::filesystem::is_empty(backups, error) && !error;
+  std::vector<std::filesystem::path> doomed;
   for (const auto& entry : std::filesystem::directory_iterator(options->data_dir, error)) {
-    Say("  " + entry.path().string());
+    if (!keep || entry.path() != backups) doomed.push_back(entry.path());
   }
-  for (const auto& entry : std::filesystem::directory_iterator(options->data_dir, error)) {
-    std::filesystem::remove_all(entry.path(), error);
+  Say("deleting");
+  for (const std::filesystem::path& path : doomed) Say("  " + path.string());
+  if (keep) Say("the backups in " + backups.string() + " stay (--purge-backups deletes them too)");
+  for (const std::filesystem::path& path : doomed) {
+    std::filesystem::remove_all(path, error);
     if (error) {
-      Say(fmt::format("cannot delete {}: {}", entry.path().string(), error.message()));
+      Say(fmt::format("cannot delete {}: {}", path.string(), error.message()));
       return 1;
     }
   }
-  std::filesystem::remove(options->data_dir, error);
+  if (!keep) std::filesystem::remove(options->data_dir, error);
   return 0;
-}
-
-int StatusMain(const std::vector<std::string>& arguments) {
-  std::string data_dir = "data";
-  FlagSet flags("paceline status", "[flags]",
-                "Shows a local cluster's processes and tablets; exit code 0 when all is well.");
-  flags.Text("data-dir", &data_dir, "where the cluster is kept");
-  Result<ClusterOptions> options;
-  if (std::optional<int> code = ReadCommandLine(flags, arguments, data_dir, options)) return *code;
-  io::Loop loop;
-  return io::RunUntilDone(loop, ShowStatus(*options));
 }
 
 }  // namespace paceline::local

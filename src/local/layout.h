@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,15 @@ struct ClusterOptions {
   std::string etcd_path;        // empty: the one in PATH
   bool tls = false;             // between all processes, with certificates of its own
   int64_t vtorcs = 2;           // heal the shard by themselves; 0: nobody does
+  bool archive = false;         // binary logs go to the backups' folder all the time
   int64_t vtgate_threads = 0;   // 0: by the number of cores
   bool gate_in_tablet = false;  // the gate and the first tablet are one process
   bool init = true;             // create the keyspace and elect its first primary
   int64_t greeter_seconds = 0;  // run the greeter's load for so long; 0: not at all
   std::string greeter;          // the greeter's wrapper script
+  // For vttablet and vtctld, separated by blanks: where backups are kept and how they are made.
+  std::string backup_flags;
+  std::string vttablet_flags, vtctld_flags;  // more of them, separated by blanks
 };
 
 class Layout {
@@ -57,10 +62,10 @@ class Layout {
   }
   std::string TabletDir(int index) const;
   std::string BackupDir() const { return options_.data_dir + "/backups"; }
+  // The flags in a text that separates them by blanks.
+  static std::vector<std::string> MoreFlags(const std::string& text);
   // What those that make or list backups are told.
-  std::vector<std::string> BackupFlags() const {
-    return {"--backup-storage-implementation", "file", "--file-backup-storage-root", BackupDir()};
-  }
+  std::vector<std::string> BackupFlags() const;
   std::string MysqldSocket(int index) const { return TabletDir(index) + "/mysql.sock"; }
   std::string MysqlctlSocket(int index) const { return TabletDir(index) + "/mysqlctl.sock"; }
   std::string NativeSocket(int index) const { return TabletDir(index) + "/native.sock"; }
@@ -92,5 +97,12 @@ class Layout {
 // Kept in OptionsFile(), so that later commands and starts agree with the first one.
 std::string OptionsToJson(const ClusterOptions& options);
 Result<ClusterOptions> OptionsFromJson(const std::string& text);
+
+// What `up` runs with where a cluster is kept already: what was not `given` by a flag now is as the
+// cluster was made. `notes`: each other change. Errors: kFailedPrecondition naming the flag that
+// cannot change.
+Result<ClusterOptions> MergeOptions(const ClusterOptions& kept, ClusterOptions wanted,
+                                    const std::set<std::string>& given,
+                                    std::vector<std::string>* notes);
 
 }  // namespace paceline::local

@@ -172,7 +172,7 @@ io::Task<void> Supervisor::Watch(Supervisor& self, std::shared_ptr<Kept> kept) {
     }
     if (!exit) break;
     if (kept->stopping) break;
-    bool quick = io::Loop::Current().Now() - started < 10s;
+    bool quick = io::Loop::Current().Now() - started < 3s;
     kept->quick_deaths = quick ? kept->quick_deaths + 1 : 0;
     kept->gave_up = exit->signal == 0;
     LOG_WARNING("{} ended ({}), starting it again; its log: {}", kept->spec.name, exit->ToString(),

@@ -17,15 +17,21 @@
 #include "io/sleep.h"
 #include "local/cluster.h"
 #include "local/commands.h"
+#include "local/preflight.h"
+#include "mysqld/config.h"
 #include "record/record.h"
 
 namespace paceline::local {
 namespace {
 
+constexpr const char* kGreeterFailed = "the greeter's load FAILED: the exit code will not be 0";
+
 struct UpOptions {
   ClusterOptions cluster;
   bool detach = false;
-  bool supervise = false;  // the background half of --detach
+  bool supervise = false;          // the background half of --detach
+  std::set<std::string> given;     // the flags that were
+  std::vector<std::string> notes;  // where they differ from those that the cluster was made with
 };
 
 void Say(const std::string& line) { std::cout << line << "\n" << std::flush; }
@@ -60,10 +66,18 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
              "mutual TLS between all processes, with an authority of the cluster's own");
   flags.Int("vtorcs", &c.vtorcs,
             "how many vtorc, which heal the shard by themselves; 0: nobody does");
+  flags.Bool(
+      "archive-binlogs", &c.archive,
+      "the binary logs go to the folder of backups all the time, for restores to any second");
   flags.Int("vtgate-threads", &c.vtgate_threads, "threads of vtgate; 0: by the number of cores");
   flags.Bool("gate-in-tablet", &c.gate_in_tablet,
              "vtgate and the first vttablet are one process: a hop less where it is primary");
   flags.Bool("init", &c.init, "create the keyspace and elect its first primary");
+  flags.Text("backup-flags", &c.backup_flags,
+             "flags of backups for vttablet and vtctld, separated by blanks; empty: the folder "
+             "backups in the data directory");
+  flags.Text("vttablet-flags", &c.vttablet_flags, "more flags for vttablet, separated by blanks");
+  flags.Text("vtctld-flags", &c.vtctld_flags, "more flags for vtctld, separated by blanks");
   flags.Int("greeter-seconds", &c.greeter_seconds,
             "run the greeter's load for so long once the cluster serves");
   flags.Text("greeter", &c.greeter, "the greeter's wrapper script (examples/greeter/greeter)");
@@ -76,6 +90,8 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
     std::cout << flags.Help();
     return options;
   }
+  for (const std::string& name : flags.Names())
+    if (flags.WasSet(name)) options.given.insert(name);
   if (c.tablets < 1 || c.tablets > 50)
     return Fail(Code::kInvalidArgument, "--tablets must be 1 to 50");
   if (c.gate_in_tablet && c.vtgate_threads != 0) {
@@ -120,7 +136,8 @@ Result<UpOptions> ParseUp(const std::vector<std::string>& arguments, bool* help)
 }
 
 // A cluster that is there already keeps its shape. Writes nothing but empty folders.
-Status Prepare(ClusterOptions& wanted) {
+Status Prepare(UpOptions& options) {
+  ClusterOptions& wanted = options.cluster;
   Layout layout(wanted);
   std::error_code error;
   for (const char* folder : {"/log", "/topo", "/backups"}) {
@@ -132,27 +149,22 @@ Status Prepare(ClusterOptions& wanted) {
   if (std::filesystem::exists(layout.OptionsFile(), error)) {
     Result<ClusterOptions> kept = OptionsFromJson(ReadTextFile(layout.OptionsFile()));
     if (!kept) return Fail(kept.error().Context("reading " + layout.OptionsFile()));
-    auto differs = [&](std::string_view flag, const std::string& was,
-                       const std::string& is) -> Status {
-      if (was == is) return {};
-      return Fail(Code::kFailedPrecondition,
-                  "the cluster in {} was made with --{}={}, not {}: use another --data-dir, or "
-                  "remove it with "
-                  "\"paceline down --purge\"",
-                  wanted.data_dir, flag, was, is);
-    };
-    RETURN_IF_ERROR(differs("topo", kept->topo, wanted.topo));
-    RETURN_IF_ERROR(differs("tls", kept->tls ? "true" : "false", wanted.tls ? "true" : "false"));
-    RETURN_IF_ERROR(differs("cell", kept->cell, wanted.cell));
-    RETURN_IF_ERROR(differs("keyspace", kept->keyspace, wanted.keyspace));
-    RETURN_IF_ERROR(
-        differs("base-port", std::to_string(kept->base_port), std::to_string(wanted.base_port)));
-    if (wanted.flavor.empty()) wanted.flavor = kept->flavor;
-    if (!kept->flavor.empty()) RETURN_IF_ERROR(differs("flavor", kept->flavor, wanted.flavor));
-    if (wanted.mysqld_path.empty()) wanted.mysqld_path = kept->mysqld_path;
-    if (wanted.etcd_path.empty()) wanted.etcd_path = kept->etcd_path;
+    ASSIGN_OR_RETURN(wanted, MergeOptions(*kept, wanted, options.given, &options.notes));
+  }
+  // Found by itself once, it stays, whatever is installed later.
+  for (int i = 0; wanted.flavor.empty() && i < wanted.tablets; ++i) {
+    std::optional<gtid::Flavor> flavor = mysqld::FlavorOfData({layout.TabletDir(i)});
+    if (flavor) wanted.flavor = *flavor == gtid::Flavor::kMysql ? "mysql" : "mariadb";
   }
   return {};
+}
+
+// The empty folders of a start that was refused.
+void RemoveEmptyFolders(const std::string& data_dir) {
+  for (const char* folder : {"/log", "/topo", "/backups", ""}) {
+    std::error_code not_empty;
+    std::filesystem::remove(data_dir + folder, not_empty);
+  }
 }
 
 Status WriteOptions(const ClusterOptions& options) {
@@ -216,6 +228,8 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     Duration since = io::Loop::Current().Now() - began;
     Say(fmt::format("[{:5.1f} s] {}", static_cast<double>(since / 1ms) / 1000, line));
   };
+  for (const std::string& note : options.notes) say("changed: " + note);
+  bool greeted = true;
   Status started = co_await cluster.Start(supervisor, say);
   if (!started) {
     Status told = supervisor.SetPhase("failed: " + started.error().ToString());
@@ -244,12 +258,18 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
       Deadline deadline = Deadline::In((options.cluster.greeter_seconds + 120) * 1s);
       Result<io::CommandResult> loaded = co_await io::RunCommand(load, deadline);
       Say(loaded ? loaded->output : loaded.error().ToString());
-      if (!loaded || loaded->exit.code != 0) Say("the greeter's load FAILED");
+      greeted = loaded && loaded->exit.code == 0;
+      if (!greeted) Say(kGreeterFailed);
     }
     Say("\nThe cluster is up.\n" + cluster.HowToConnect());
     if (!options.supervise) Say("Ctrl-C stops it.");
     std::optional<int> number;
-    while (!number) number = co_await signals->Wait(Deadline::Never());
+    size_t snapshots = 0;
+    while (!number) {
+      Status kept = cluster.KeepSnapshots(supervisor, &snapshots);
+      if (!kept) Say(kept.error().ToString());
+      number = co_await signals->Wait(Deadline::In(500ms));
+    }
     Say("stopping");
   }
   Status stopping =
@@ -261,17 +281,12 @@ io::Task<int> RunCluster(UpOptions options, io::SignalWatch* signals) {
     Say("FAILED: " + started.error().ToString());
   }
   if (stopping && started) Say("stopped; the data stays in " + options.cluster.data_dir);
-  co_return started ? 0 : 1;
+  co_return started&& greeted ? 0 : 1;
 }
 
 // Starts the supervisor in the background and waits until it says ready or failed.
 io::Task<int> Detach(UpOptions options, std::vector<std::string> arguments) {
   Layout layout(options.cluster);
-  Status alone = NobodySupervises(layout);
-  if (!alone) {  // before its log is replaced by ours
-    Say("FAILED: " + alone.error().ToString());
-    co_return 1;
-  }
   std::error_code error;
   std::filesystem::remove(layout.LogFile("supervisor"), error);
   io::ProcessOptions process;
@@ -290,7 +305,8 @@ io::Task<int> Detach(UpOptions options, std::vector<std::string> arguments) {
     std::cout << log.substr(std::min(shown, log.size())) << std::flush;
     shown = log.size();
     if (exit) co_return 1;
-    if (log.find("\nThe cluster is up.\n") != std::string::npos) co_return 0;
+    if (log.find("\nThe cluster is up.\n") != std::string::npos)
+      co_return log.find(kGreeterFailed) == std::string::npos ? 0 : 1;
     if (deadline.Passed(io::Loop::Current().Now())) {
       Say("FAILED: not up after 300 s; the supervisor goes on, its log: " +
           layout.LogFile("supervisor"));
@@ -301,7 +317,7 @@ io::Task<int> Detach(UpOptions options, std::vector<std::string> arguments) {
 
 }  // namespace
 
-int UpMain(const std::vector<std::string>& arguments) {
+int UpMain(const std::vector<std::string>& arguments, const mysqlctl::Environment& environment) {
   bool help = false;
   Result<UpOptions> options = ParseUp(arguments, &help);
   if (!options) {
@@ -309,12 +325,15 @@ int UpMain(const std::vector<std::string>& arguments) {
     return 2;
   }
   if (help) return 0;
-  Status prepared = Prepare(options->cluster);
+  io::Loop loop;
+  Status prepared = Prepare(*options);
+  if (prepared) prepared = NobodySupervises(Layout(options->cluster));
+  if (prepared) prepared = io::RunUntilDone(loop, CheckMachine(options->cluster, environment));
   if (!prepared) {
+    RemoveEmptyFolders(options->cluster.data_dir);
     std::cerr << prepared.error().ToString() << "\n";
     return 1;
   }
-  io::Loop loop;
   // A terminal that closes stops the cluster like Ctrl-C, except under nohup.
   io::SignalWatch signals(loop, {SIGINT, SIGTERM, IsIgnored(SIGHUP) ? SIGTERM : SIGHUP});
   StartLog({.program = "supervisor", .level = LogLevel::kWarning});

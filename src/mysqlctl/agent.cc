@@ -53,6 +53,8 @@ void Mysqlctld::Changed() {
 }
 
 io::Task<Status> Mysqlctld::Begin(Deadline deadline) {
+  Status flavor = instance_.CheckFlavor();
+  if (!flavor) co_return flavor;
   Status locked = co_await operation_.Lock(deadline);
   if (!locked) co_return locked;
   Status done;
@@ -156,7 +158,7 @@ io::Task<void> Mysqlctld::Restart(io::Gate::Pass pass) {
     if (!open) break;
     Deadline deadline = Deadline::In(options_.wait_time);
     Status locked = co_await operation_.Lock(deadline);
-    if (!locked) break;
+    if (!locked) continue;  // a seed may run for hours, and fail in the end
     // Asked again under the lock: Shutdown or a new role may have come meanwhile.
     bool go_on = wanted_ && !instance_.running();
     if (go_on && role_ == Role::kPrimary) {

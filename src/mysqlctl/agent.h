@@ -1,17 +1,19 @@
 // mysqlctl/agent.h - mysqlctld: owns the process of one mysqld and serves port::Mysqlctl.
 //
-//   no data ---init--> running --dies--> restarting (backoff 100 ms to 10 s) --> running
-//                         |                as replica --does not start, or its data is gone-->
-//                         unusable |                                            --Seed--> running
-//                         +--dies as primary, or found dead with that role--> held --Keep-->
-//                         running
-//                         +--Shutdown--> stopped --Start--> running
+// clang-format off
+//   no data --init--> running --dies as replica--> restarting --> running    (100 ms to 10 s apart)
+//                       |                             +--data gone, or starts on it fail--> unusable
+//                       +--dies as primary, or is found dead with that role--> held --Keep--> running
+//                       +--Shutdown--> stopped --Start--> running
+//   unusable, or any --Seed--> running
+// clang-format on
 //
 // mysqld outlives the agent: Stop leaves it running and the next agent adopts it. Threads: the
 // loop's thread.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +42,8 @@ class Mysqlctld final : public port::Mysqlctl {
   io::Task<Status> Stop(Deadline deadline);
   port::MysqldState state() const;
   const History& history() const { return history_; }
+  // For whoever runs the agent in his own process.
+  mysqld::Instance& instance() { return instance_; }
 
   io::Task<Status> Start(const ::mysqlctl::StartRequest& request,
                          ::mysqlctl::StartResponse& response, Deadline deadline) override;
@@ -68,6 +72,8 @@ class Mysqlctld final : public port::Mysqlctl {
   io::Task<Result<std::string>> Backup(port::BackupOrder order, port::SeedSink& sink,
                                        Deadline deadline) override;
   io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) override;
+  io::Task<Result<std::string>> VerifyBackup(port::VerifyOrder order, port::SeedSink& sink,
+                                             Deadline deadline) override;
 
   // How a seed reaches the donor's vttablet; without it there are only clones. Before Begin.
   using CallTablet =
@@ -91,8 +97,10 @@ class Mysqlctld final : public port::Mysqlctl {
   // A transfer that runs, shared with the loop that watches it.
   struct Fetch {
     port::SeedSink* sink = nullptr;
-    std::string phase = "copying";
-    std::string path;    // measured for progress
+    std::string phase = "copying";  // "preparing": nothing is measured
+    std::string path;               // measured for progress, where it is not counted
+    std::optional<uint64_t> counted;
+    uint64_t total = 0;
     bool ended = false;  // the transfer has
     bool canceled = false;
     std::function<void()> cancel;  // ends it soon
@@ -105,8 +113,8 @@ class Mysqlctld final : public port::Mysqlctl {
                               Deadline deadline);
   io::Task<Result<std::string>> FetchMariabackup(port::SeedOrder order,
                                                  std::shared_ptr<Fetch> fetch, Deadline deadline);
-  io::Task<Result<std::string>> FetchBackup(port::SeedOrder order, std::shared_ptr<Fetch> fetch,
-                                            Deadline deadline);
+  io::Task<Result<std::string>> FetchBackup(port::SeedOrder order, backup::Incoming incoming,
+                                            std::shared_ptr<Fetch> fetch, Deadline deadline);
   // A server of its own in `dir`, for a moment.
   mysqld::InstanceOptions ScratchOptions(std::string dir) const;
   // What an agent that was killed left running or lying: scratch servers and what they worked on.
@@ -114,10 +122,20 @@ class Mysqlctld final : public port::Mysqlctl {
   // backup.cc; the streams return the position.
   io::Task<Result<std::string>> BackupAlone(port::BackupOrder order, port::SeedSink& sink,
                                             Deadline deadline);
-  io::Task<Result<std::string>> StreamClone(io::ByteSink& to, port::SeedSink& sink,
+  class Counted;
+  using Tables = std::vector<backup::TableRows>;
+  io::Task<Result<std::string>> StreamClone(Counted& to, port::SeedSink& sink, Tables* counted,
                                             Deadline deadline);
-  io::Task<Result<std::string>> StartClone(std::string dir, Deadline deadline);
-  io::Task<Result<std::string>> StreamStopped(io::ByteSink& to, Deadline deadline);
+  io::Task<Result<std::string>> StartClone(std::string dir, Tables* counted, Deadline deadline);
+  io::Task<Result<std::string>> StreamStopped(io::ByteSink& to, Tables* counted, Deadline deadline);
+  // verify.cc. Errors of all: kDataLoss: the backup is bad.
+  io::Task<Result<std::string>> VerifyAlone(port::VerifyOrder order, port::SeedSink& sink,
+                                            Deadline deadline);
+  io::Task<Result<std::string>> Judge(backup::Catalog catalog, port::VerifyOrder order,
+                                      port::SeedSink& sink, Deadline deadline);
+  io::Task<Result<std::string>> CheckArrived(backup::Manifest manifest, backup::Incoming incoming,
+                                             std::string position, std::shared_ptr<Fetch> fetch,
+                                             Deadline deadline);
   // The arrived data takes its place and mysqld starts on it. Under operation_.
   io::Task<Result<std::string>> PlaceSeed(Deadline deadline);
   backup::Incoming Arriving() const;
@@ -138,6 +156,7 @@ class Mysqlctld final : public port::Mysqlctl {
   std::string unusable_;    // see port::MysqldState
   int failed_starts_ = 0;   // in a row, for which its data may be the reason
   bool streaming_ = false;  // StreamData runs: one at a time
+  bool verifying_ = false;  // VerifyBackup runs: one at a time
   CallTablet call_tablet_;
   Duration backoff_;
   Time started_at_;

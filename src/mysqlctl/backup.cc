@@ -36,16 +36,47 @@ Result<backup::FrameOptions> Frames(const port::BackupPlace& place, const std::s
   return frames;
 }
 
+// Longer, and what is left goes uncounted.
+constexpr Duration kCountMax = std::chrono::minutes(10);
+
+// As the server has them, or, with a position, as they were there.
+io::Task<Result<std::vector<backup::TableRows>>> CountNow(mysqld::Instance& instance,
+                                                          std::string position, Deadline deadline) {
+  mysql::ConnectOptions options = instance.DbaConnectOptions();
+  Deadline until = Deadline::In(kCountMax).EarlierOf(deadline);
+  auto connection = co_await mysql::Connection::Connect(std::move(options), until);
+  if (!connection) co_return Fail(connection.error());
+  mysql::Connection& session = **connection;
+  if (position.empty()) {
+    auto rows = co_await backup::CountRows(session, until);
+    co_return rows;
+  }
+  std::string index = instance.layout().bin_log_base() + ".index";
+  auto rows = co_await backup::CountRowsAt(session, std::move(position), std::move(index), until);
+  co_return rows;
+}
+
+std::string DefaultEngine(const mysqld::ServerVersion& version) {
+  return version.mariadb() ? "mariabackup" : "clone";
+}
+
+}  // namespace
+
 // Counts what passes, and ends it when nobody wants it any more.
-class Counted final : public io::ByteSink {
+class Mysqlctld::Counted final : public io::ByteSink {
  public:
   Counted(io::ByteSink& to, port::SeedSink& told, io::Loop& loop)
       : to_(to), told_(told), loop_(loop) {}
+  void Expect(uint64_t total) { total_ = total; }
+  void TellWhole() {
+    port::SeedProgress whole{"copying", bytes_, bytes_};
+    told_.OnProgress(whole);
+  }
   io::Task<Status> Write(std::string_view bytes, Deadline deadline) override {
     bytes_ += bytes.size();
     if (loop_.Now() - last_ > 500ms) {
       last_ = loop_.Now();
-      port::SeedProgress progress{"copying", bytes_};
+      port::SeedProgress progress{"copying", bytes_, total_};
       if (!told_.OnProgress(progress)) co_return Fail(Code::kCanceled, "it was given up");
     }
     if (bytes.empty()) co_return Status();
@@ -57,15 +88,9 @@ class Counted final : public io::ByteSink {
   io::ByteSink& to_;
   port::SeedSink& told_;
   io::Loop& loop_;
-  uint64_t bytes_ = 0;
+  uint64_t bytes_ = 0, total_ = 0;
   Time last_;
 };
-
-std::string DefaultEngine(const mysqld::ServerVersion& version) {
-  return version.mariadb() ? "mariabackup" : "clone";
-}
-
-}  // namespace
 
 io::Task<Result<std::string>> Mysqlctld::Backup(port::BackupOrder order, port::SeedSink& sink,
                                                 Deadline deadline) {
@@ -120,13 +145,25 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
   backup::StoredWriter writer(catalog->storage(), catalog->Folder(name) + "/data", *frames,
                               order.rate);
   Counted counted(writer, sink, loop_);
+  std::function<uint64_t()> measure = [layout = instance_.layout()] {
+    return backup::DataBytes(layout);
+  };
+  uint64_t expected = co_await io::RunBlocking<uint64_t>(std::move(measure));
+  counted.Expect(expected);
   Result<std::string> position = std::string();
+  Tables* tables = order.count_rows ? &manifest.tables : nullptr;
   if (manifest.engine == "mariabackup") {
     position = co_await backup::StreamMariabackup(loop_, instance_, counted, gate_, deadline);
+    if (position && tables != nullptr) {
+      std::string at = *position;
+      Result<Tables> rows = co_await CountNow(instance_, std::move(at), deadline);
+      if (rows) *tables = std::move(*rows);
+      if (!rows) LOG_WARNING("backup {}: counting rows: {}", name, rows.error().ToString());
+    }
   } else if (manifest.engine == "clone") {
-    position = co_await StreamClone(counted, sink, deadline);
+    position = co_await StreamClone(counted, sink, tables, deadline);
   } else {
-    position = co_await StreamStopped(counted, deadline);
+    position = co_await StreamStopped(counted, tables, deadline);
   }
   if (!position) co_return Fail(position.error().Context("backup " + name));
   manifest.position = *position;
@@ -134,6 +171,7 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
   if (!object) co_return Fail(object.error().Context("backup " + name));
   manifest.objects.push_back(std::move(*object));
   manifest.finished = loop_.clock().WallNow();
+  counted.TellWhole();
   std::function<Status()> commit = [catalog = *catalog, name, manifest] {
     return catalog.Write(name, manifest);
   };
@@ -144,8 +182,8 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
 }
 
 // A clone beside the data, started once: that gives its position, and proves that it starts.
-io::Task<Result<std::string>> Mysqlctld::StreamClone(io::ByteSink& to, port::SeedSink& sink,
-                                                     Deadline deadline) {
+io::Task<Result<std::string>> Mysqlctld::StreamClone(Counted& to, port::SeedSink& sink,
+                                                     Tables* counted, Deadline deadline) {
   std::string folder = instance_.layout().dir + "/backup";
   const std::string& user = instance_.options().user;
   std::function<Status()> make = [folder, user]() -> Status {
@@ -161,6 +199,10 @@ io::Task<Result<std::string>> Mysqlctld::StreamClone(io::ByteSink& to, port::See
     fetch->sink = &sink;
     fetch->phase = "cloning";
     fetch->path = folder;
+    std::function<uint64_t()> measure = [layout = instance_.layout()] {
+      return backup::DataBytes(layout);
+    };
+    fetch->total = co_await io::RunBlocking<uint64_t>(std::move(measure));
     io::Detach(WatchFetch(*this, fetch));
     done = co_await backup::CloneLocal(instance_.admin(), folder + "/s/data", deadline);
     fetch->ended = true;
@@ -169,10 +211,15 @@ io::Task<Result<std::string>> Mysqlctld::StreamClone(io::ByteSink& to, port::See
     if (fetch->canceled) done = Fail(Code::kCanceled, "it was given up");
   }
   if (done) {
-    position = co_await StartClone(folder + "/s", deadline);
+    position = co_await StartClone(folder + "/s", counted, deadline);
     if (!position) done = Fail(position.error());
   }
   std::vector<std::string> all = {"."};
+  std::function<uint64_t()> measure = [folder] {
+    return backup::Incoming::BytesBelow(folder + "/s/data");
+  };
+  uint64_t expected = co_await io::RunBlocking<uint64_t>(std::move(measure));
+  to.Expect(expected);
   if (done)
     done = co_await backup::StreamFiles(loop_, folder + "/s/data", std::move(all), user,
                                         folder + "/tar.log", to, gate_, deadline);
@@ -182,7 +229,8 @@ io::Task<Result<std::string>> Mysqlctld::StreamClone(io::ByteSink& to, port::See
   co_return position;
 }
 
-io::Task<Result<std::string>> Mysqlctld::StartClone(std::string dir, Deadline deadline) {
+io::Task<Result<std::string>> Mysqlctld::StartClone(std::string dir, Tables* counted,
+                                                    Deadline deadline) {
   mysqld::InstanceOptions options = ScratchOptions(dir);
   options.config.extra +=
       fmt::format("innodb_data_home_dir = {0}/data\ninnodb_log_group_home_dir = {0}/data\n", dir);
@@ -197,6 +245,12 @@ io::Task<Result<std::string>> Mysqlctld::StartClone(std::string dir, Deadline de
     if (set) position = set->ToEncoded();
     if (!set) done = Fail(set.error());
   }
+  if (done && counted != nullptr) {
+    std::string as_it_is;
+    Result<Tables> rows = co_await CountNow(scratch, std::move(as_it_is), deadline);
+    if (rows) *counted = std::move(*rows);
+    if (!rows) done = Fail(rows.error());
+  }
   // Cleanly: what is stored needs no recovery then.
   if (done) done = co_await scratch.Shutdown(deadline);
   Deadline soon = Deadline::In(10s);
@@ -206,7 +260,8 @@ io::Task<Result<std::string>> Mysqlctld::StartClone(std::string dir, Deadline de
 }
 
 // The files of a stopped server, which is a replica.
-io::Task<Result<std::string>> Mysqlctld::StreamStopped(io::ByteSink& to, Deadline deadline) {
+io::Task<Result<std::string>> Mysqlctld::StreamStopped(io::ByteSink& to, Tables* counted,
+                                                       Deadline deadline) {
   if (role_ == Role::kPrimary) {
     co_return Fail(
         Code::kFailedPrecondition,
@@ -220,6 +275,12 @@ io::Task<Result<std::string>> Mysqlctld::StreamStopped(io::ByteSink& to, Deadlin
   Result<gtid::Set> position = gtid::Set();
   if (done) position = co_await replication.Position(deadline);
   if (!position) done = Fail(position.error());
+  if (done && counted != nullptr) {
+    std::string as_it_is;
+    Result<Tables> rows = co_await CountNow(instance_, std::move(as_it_is), deadline);
+    if (rows) *counted = std::move(*rows);
+    if (!rows) done = Fail(rows.error());
+  }
   wanted_ = false;
   if (done) done = co_await instance_.Shutdown(deadline);
   std::vector<std::string> names = {"data", "innodb"};
@@ -235,6 +296,7 @@ io::Task<Result<std::string>> Mysqlctld::StreamStopped(io::ByteSink& to, Deadlin
 }
 
 io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
+                                                     backup::Incoming incoming,
                                                      std::shared_ptr<Fetch> fetch,
                                                      Deadline deadline) {
   Result<backup::Catalog> catalog = OpenCatalog(order.place);
@@ -258,7 +320,6 @@ io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
                    manifest->objects.size());
   Result<backup::FrameOptions> frames = Frames(order.place, manifest->compression, manifest->salt);
   if (!frames) co_return Fail(frames.error());
-  backup::Incoming incoming = Arriving();
   const std::string& user = instance_.options().user;
   Status made = mysqld::MakeFolder(incoming.raw(), user);
   if (!made) co_return Fail(made.error());
@@ -270,6 +331,7 @@ io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
   struct Unpack final : io::ByteSink {
     io::Task<Status> Write(std::string_view bytes, Deadline deadline) override {
       if (fetch->canceled) co_return Fail(Code::kCanceled, "the seed was given up");
+      fetch->counted = fetch->counted.value_or(0) + bytes.size();
       Status written = co_await unpacker->Write(bytes, deadline);
       co_return written;
     }
@@ -279,9 +341,13 @@ io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
   unpack.fetch = fetch.get();
   unpack.unpacker = unpacker->get();
   const backup::StoredObject& object = manifest->objects[0];
+  fetch->counted = 0;
+  fetch->total = object.raw_bytes;
   std::string path = catalog->Folder(order.backup) + "/" + object.name;
   Status restored =
       co_await backup::ReadStored(catalog->storage(), path, *frames, object, unpack, deadline);
+  if (!restored && restored.error().code() == Code::kNotFound)
+    restored = Fail(Code::kDataLoss, "a part is missing: {}", restored.error().message());
   if (!restored) co_return Fail(restored.error().Context("restoring backup " + order.backup));
   Status unpacked = co_await (*unpacker)->Finish(deadline);
   if (!unpacked) co_return Fail(unpacked.error());

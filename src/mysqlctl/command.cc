@@ -1,9 +1,11 @@
 #include "mysqlctl/command.h"
 
 #include <cstdio>
+#include <optional>
 
 #include "base/strings.h"
 #include "io/blocking.h"
+#include "mysqlctl/folder_lock.h"
 #include "mysqlctl/role.h"
 #include "mysqld/folder.h"
 
@@ -74,6 +76,15 @@ io::Task<Status> Run(io::Loop& loop, std::string command, CommandOptions options
       co_await Resolve(options.common, environment, !stops, deadline);
   if (!resolved) co_return Fail(resolved.error());
   mysqld::Instance instance(loop, std::move(*resolved));
+  // A mysqlctld would undo what this does, or work on in a folder that is gone. `shutdown` alone is
+  // also for a server that has one: a pod ends so.
+  std::optional<FolderLock> lock;
+  bool absent = command == "teardown" && mysqld::IsEmptyFolder(instance.layout().dir);
+  if (command != "shutdown" && !absent) {
+    Result<FolderLock> taken = FolderLock::Take(instance.layout(), instance.options().user);
+    if (!taken) co_return Fail(taken.error().Context(command));
+    lock.emplace(std::move(*taken));
+  }
   Status done = co_await RunOn(instance, command, options, deadline);
   co_return done;
 }

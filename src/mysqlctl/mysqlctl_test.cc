@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -7,6 +9,7 @@
 #include "mysqlctl.pb.h"
 #include "mysqlctl/agent.h"
 #include "mysqlctl/command.h"
+#include "mysqlctl/folder_lock.h"
 #include "mysqlctl/history.h"
 #include "mysqld/folder.h"
 #include "mysqld/testing.h"
@@ -34,6 +37,88 @@ TEST(Command, WrongInputIsOneLineAndNotZero) {
   EXPECT_NE(MysqlctlMain({"--no-such-flag", "init"}, none), 0);
   EXPECT_NE(MysqlctlMain({}, none), 0);
   EXPECT_EQ(MysqlctlMain({"--help"}, none), 0);
+}
+
+TEST(FolderLock, OneOwnerPerFolder) {
+  const std::string root = "/tmp/paceline-lock-" + std::to_string(getpid());
+  const mysqld::Layout layout = mysqld::Layout::ForTablet(root, 100);
+  {
+    auto first = FolderLock::Take(layout, "");
+    ASSERT_OK(first);
+    auto second = FolderLock::Take(layout, "");
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), Code::kAlreadyExists);
+    EXPECT_NE(second.error().message().find(layout.dir), std::string::npos);
+    EXPECT_NE(second.error().message().find(std::to_string(getpid())), std::string::npos);
+    auto neighbour = FolderLock::Take(mysqld::Layout::ForTablet(root, 101), "");
+    EXPECT_TRUE(neighbour);
+  }
+  {
+    auto next = FolderLock::Take(layout, "");
+    ASSERT_OK(next);
+    ASSERT_OK(mysqld::RemoveTree(layout.dir));
+    auto anew = FolderLock::Take(layout, "");
+    EXPECT_TRUE(anew) << "a folder made anew is another one";
+  }
+  ASSERT_OK(mysqld::RemoveTree(root));
+}
+
+TEST(FolderLock, TheFileIsTheServersUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root gives files away";
+  const std::string root = "/tmp/paceline-lock-owner-" + std::to_string(getpid());
+  const mysqld::Layout layout = mysqld::Layout::ForTablet(root, 100);
+  struct stat file, folder;
+  ASSERT_OK(FolderLock::Take(layout, "nobody"));
+  ASSERT_EQ(stat(layout.lock_file().c_str(), &file), 0);
+  ASSERT_EQ(stat(layout.dir.c_str(), &folder), 0);
+  EXPECT_NE(file.st_uid, 0u);
+  EXPECT_EQ(file.st_uid, folder.st_uid);
+  ASSERT_OK(mysqld::RemoveTree(root));
+}
+
+TEST(Command, LeavesAFolderToTheMysqlctldThatRuns) {
+  const std::string root = "/tmp/paceline-command-" + std::to_string(getpid());
+  const mysqld::Layout layout = mysqld::Layout::ForTablet(root, 100);
+  Environment environment = [root](std::string_view name) {
+    return name == "VTDATAROOT" ? root : std::string();
+  };
+  {
+    auto lock = FolderLock::Take(layout, "");
+    ASSERT_OK(lock);
+    std::ofstream(layout.my_cnf()) << "[mysqld]\n";
+    EXPECT_NE(MysqlctlMain({"--tablet-uid=100", "teardown"}, environment), 0);
+    EXPECT_TRUE(std::filesystem::exists(layout.my_cnf()));
+  }
+  EXPECT_EQ(MysqlctlMain({"--tablet-uid=100", "teardown"}, environment), 0);
+  EXPECT_FALSE(std::filesystem::exists(layout.dir));
+  EXPECT_NE(MysqlctlMain({"--tablet-uid=100", "teardown"}, environment), 0);
+  EXPECT_FALSE(std::filesystem::exists(layout.dir)) << "made, only to be locked";
+  ASSERT_OK(mysqld::RemoveTree(root));
+}
+
+TEST(Begin, RefusesTheDataOfTheOtherFlavor) {
+  const std::string root = "/tmp/paceline-flavor-" + std::to_string(getpid());
+  io::Loop loop;
+  for (bool mariadb : {true, false}) {
+    mysqld::InstanceOptions options;
+    options.config.layout = mysqld::Layout::ForTablet(root, mariadb ? 100 : 101);
+    options.programs.server = "/usr/sbin/mysqld";
+    options.programs.version = *mysqld::ParseVersionText(mariadb ? "10.11.6-MariaDB" : "9.7.0");
+    options.user = "nobody";
+    const mysqld::Layout& layout = options.config.layout;
+    std::filesystem::create_directories(layout.data());
+    std::ofstream(layout.my_cnf()) << "[mysqld]\n";
+    std::ofstream(layout.data() + (mariadb ? "/mysql.ibd" : "/aria_log_control")) << "x";
+    Mysqlctld agent(loop, Options(), options);
+    Status begun = io::RunUntilDone(loop, agent.Begin(InTest(5s)));
+    ASSERT_FALSE(begun);
+    EXPECT_EQ(begun.error().code(), Code::kFailedPrecondition);
+    for (const std::string& word : {std::string("MySQL"), std::string("MariaDB"), layout.data()})
+      EXPECT_NE(begun.error().message().find(word), std::string::npos) << begun.error().message();
+    EXPECT_FALSE(std::filesystem::exists(layout.error_log())) << "it was tried";
+    EXPECT_TRUE(io::RunUntilDone(loop, agent.Stop(InTest(5s))));
+  }
+  ASSERT_OK(mysqld::RemoveTree(root));
 }
 
 class StatesSeen final : public port::MysqldStateSink {
@@ -113,6 +198,16 @@ TEST_P(AgentTest, RestartsAReplicaHoldsAPrimaryAndOutlivesItself) {
   ASSERT_OK(servers.Await(agent->Keep(InTest())));
   EXPECT_TRUE(agent->state().running);
   EXPECT_FALSE(agent->state().held);
+
+  // It is killed also where the disk takes no writes: that may be why.
+  const std::string unwritable = instance.config.layout.dir + "/mysqld.role.new";
+  std::filesystem::create_directory(unwritable);
+  EXPECT_FALSE(servers.Await(agent->SetRole(true, InTest())));
+  ASSERT_OK(servers.Await(agent->Kill(InTest())));
+  EXPECT_FALSE(agent->state().running);
+  EXPECT_TRUE(agent->state().held);
+  std::filesystem::remove(unwritable);
+  ASSERT_OK(servers.Await(agent->Keep(InTest())));
 
   // The agent goes and comes: mysqld does not notice.
   pid_t pid = agent->state().pid;

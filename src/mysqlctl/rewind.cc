@@ -43,9 +43,9 @@ io::Task<Status> Mysqlctld::Kill(Deadline deadline) {
 
 io::Task<Status> Mysqlctld::KillLocked(Deadline deadline) {
   if (!instance_.running()) co_return Status();
-  // Noted first, so that it is held whoever sees it die.
-  Status noted = WriteRole(instance_.layout(), Role::kPrimary, instance_.options().user);
-  if (!noted) co_return noted;
+  // Whoever sees it die holds it. The disk is asked afterwards, and only for what it lacks: it may
+  // be full or stalled, which may be why mysqld is to end.
+  const bool known = role_ == Role::kPrimary;
   role_ = Role::kPrimary;
   wanted_ = true;
   Status killed = co_await instance_.Kill(deadline);
@@ -53,6 +53,8 @@ io::Task<Status> Mysqlctld::KillLocked(Deadline deadline) {
     held_ = true;
     Changed();
   }
+  if (killed && !known)
+    killed = WriteRole(instance_.layout(), Role::kPrimary, instance_.options().user);
   co_return killed;
 }
 

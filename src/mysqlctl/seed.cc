@@ -31,12 +31,16 @@ void Mysqlctld::SetUnusable(std::string why) {
 
 io::Task<void> Mysqlctld::WatchFetch(Mysqlctld& self, std::shared_ptr<Fetch> fetch) {
   while (!fetch->ended) {
-    std::function<uint64_t()> measure = [path = fetch->path] {
-      return backup::Incoming::BytesBelow(path);
-    };
-    uint64_t bytes = co_await io::RunBlocking<uint64_t>(std::move(measure));
+    uint64_t bytes = 0;
+    if (!fetch->counted) {
+      std::function<uint64_t()> measure = [path = fetch->path] {
+        return backup::Incoming::BytesBelow(path);
+      };
+      bytes = co_await io::RunBlocking<uint64_t>(std::move(measure));
+    }
     if (fetch->ended) break;
-    port::SeedProgress progress{fetch->phase, bytes};
+    port::SeedProgress progress{fetch->phase, fetch->counted.value_or(bytes), fetch->total};
+    if (fetch->phase == "preparing") progress = {fetch->phase};
     bool wanted = fetch->sink->OnProgress(progress);
     Deadline pause = Deadline::In(kProgressEvery);
     bool open = co_await io::Sleep(self.gate_, pause);
@@ -92,7 +96,7 @@ io::Task<Result<std::string>> Mysqlctld::SeedLocked(port::SeedOrder order, port:
     if (!position) co_return position;
     if (!ended) co_return Fail(ended.error());
   }
-  port::SeedProgress progress{"starting", 0};
+  port::SeedProgress progress{"starting"};
   sink.OnProgress(progress);
   Result<std::string> placed = co_await PlaceSeed(deadline);
   co_return placed;
@@ -103,7 +107,8 @@ io::Task<Result<std::string>> Mysqlctld::FetchData(port::SeedOrder order,
                                                    Deadline deadline) {
   bool mariadb = instance_.options().programs.version.mariadb();
   if (order.way == port::SeedOrder::Way::kBackup) {
-    Result<std::string> position = co_await FetchBackup(std::move(order), fetch, deadline);
+    Result<std::string> position =
+        co_await FetchBackup(std::move(order), Arriving(), fetch, deadline);
     co_return position;
   }
   if (order.way == port::SeedOrder::Way::kMariabackup && mariadb) {
@@ -135,13 +140,14 @@ mysqld::InstanceOptions Mysqlctld::ScratchOptions(std::string dir) const {
 io::Task<Status> Mysqlctld::ClearScratch(Deadline deadline) {
   const std::string& dir = instance_.layout().dir;
   Status done;
-  for (const char* folder : {"/seed", "/backup"}) {
-    mysqld::Instance scratch(loop_, ScratchOptions(dir + folder + "/s"));
+  for (const char* folder : {"/seed/s", "/backup/s", "/verify/new"}) {
+    mysqld::Instance scratch(loop_, ScratchOptions(dir + folder));
     Status killed = co_await scratch.Kill(deadline);
     if (!killed) done = killed;
   }
-  std::function<Status()> clear = [incoming = Arriving(), backup = dir + "/backup"]() mutable {
-    Status removed = mysqld::RemoveTree(backup);
+  std::function<Status()> clear = [incoming = Arriving(), dir]() mutable {
+    Status removed = mysqld::RemoveTree(dir + "/backup");
+    if (removed) removed = mysqld::RemoveTree(dir + "/verify");
     if (removed && !incoming.Pending()) removed = incoming.Discard();
     return removed;
   };

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "backup/table_check.h"
 #include "mysqlctl.pb.h"
 #include "mysqlctl/agent.h"
 #include "mysqld/folder.h"
@@ -29,8 +30,10 @@ class Progress final : public port::SeedSink {
  public:
   bool OnProgress(const port::SeedProgress& progress) override {
     phases.push_back(progress.phase);
+    last = progress;
     return wanted;
   }
+  port::SeedProgress last;
   std::vector<std::string> phases;
   bool wanted = true;
 };
@@ -195,6 +198,126 @@ TEST_P(SeedTest, ASeedThatStoodReadyIsCompletedByTheNextAgent) {
   EXPECT_FALSE(std::filesystem::exists(Dir("/seed.ready")));
 }
 
+class VerifyTest : public SeedTest {
+ protected:
+  void SetUp() override {
+    SeedTest::SetUp();
+    if (IsSkipped()) return;
+    root = options.config.layout.dir + "/../backups";
+    std::filesystem::create_directories(root);
+    place = {"file", root, "", "ks", "0"};
+  }
+  Result<std::string> Make() {
+    port::BackupOrder order;
+    order.place = place;
+    order.alias = "zone1-0000000100";
+    return servers.Await(donor->Backup(order, progress, InTest(240s)));
+  }
+  Result<std::string> Verify(const std::string& name) {
+    return servers.Await(agent->VerifyBackup({place, name}, progress, InTest(240s)));
+  }
+  backup::Catalog Catalog() {
+    return *backup::Catalog::Of(*backup::OpenStorage({place.storage, place.root}), "ks", "0");
+  }
+  std::string root;
+  port::BackupPlace place;
+};
+
+TEST_P(VerifyTest, AGoodBackupIsFoundGoodAndItsRowsAreCounted) {
+  Run(*donor_dba, {"CREATE TABLE d.`q``uoted` (a INT)", "INSERT INTO d.`q``uoted` VALUES (1)"});
+  auto name = Make();
+  ASSERT_OK(name);
+  EXPECT_EQ(progress.last.bytes, progress.last.total);
+  EXPECT_GT(progress.last.bytes, 1'000'000u);
+  auto manifest = Catalog().Read(*name);
+  ASSERT_OK(manifest);
+  ASSERT_EQ(manifest->tables.size(), 2u) << backup::ToJson(*manifest);
+  EXPECT_EQ(manifest->tables[0], (backup::TableRows{"d", "q`uoted", 1}));
+  EXPECT_EQ(manifest->tables[1], (backup::TableRows{"d", "t", 2}));
+  pid_t pid = agent->state().pid;
+  auto verdict = Verify(*name);
+  ASSERT_OK(verdict);
+  EXPECT_NE(verdict->find("2 of them with the 3 rows"), std::string::npos) << *verdict;
+  EXPECT_EQ(Catalog().List()->at(0).verified, backup::Verified::kGood);
+  EXPECT_EQ(agent->state().pid, pid);
+  EXPECT_FALSE(std::filesystem::exists(Dir("/verify")));
+}
+
+TEST_P(VerifyTest, WhatDiffersIsTold) {
+  auto name = Make();
+  ASSERT_OK(name);
+  backup::Manifest manifest = *Catalog().Read(*name);
+  manifest.tables[0].rows = 3;
+  manifest.tables.push_back({"d", "lost", 0});
+  manifest.tables.push_back({"d", "whatever", std::nullopt});
+  ASSERT_OK(Catalog().Write(*name, manifest));
+  auto verdict = Verify(*name);
+  ASSERT_FALSE(verdict);
+  EXPECT_EQ(verdict.error().code(), Code::kDataLoss);
+  std::string told = verdict.error().ToString();
+  EXPECT_NE(told.find("`d`.`t`: has 2 rows, 3 when it was backed up"), told.npos) << told;
+  EXPECT_NE(told.find("`d`.`lost`: is missing"), told.npos) << told;
+  EXPECT_EQ(told.find("whatever"), told.npos) << told;
+  auto list = Catalog().List();
+  ASSERT_OK(list);
+  EXPECT_EQ(list->at(0).verified, backup::Verified::kBad);
+  EXPECT_NE(Catalog().ReadVerdict(list->at(0))->text.find("lost"), std::string::npos);
+}
+
+TEST_P(VerifyTest, DamageIsAVerdictAndAMissingStorageIsNone) {
+  auto name = Make();
+  ASSERT_OK(name);
+  std::string data = root + "/ks/0/" + *name + "/data";
+  std::filesystem::resize_file(data, std::filesystem::file_size(data) / 2);
+  auto verdict = Verify(*name);
+  ASSERT_FALSE(verdict);
+  EXPECT_EQ(verdict.error().code(), Code::kDataLoss) << verdict.error().ToString();
+  EXPECT_EQ(Catalog().List()->at(0).verified, backup::Verified::kBad);
+  std::filesystem::remove(data);
+  EXPECT_EQ(Verify(*name).error().code(), Code::kDataLoss);
+  EXPECT_EQ(Verify("2025-11-27.190000.zone1-0000000101").error().code(), Code::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(Dir("/verify")));
+}
+
+// MySQL's clone is counted itself.
+class CountTest : public VerifyTest {};
+
+// What is written while the rows are counted is taken off again, by the binary log.
+TEST_P(CountTest, RowsAreThoseOfTheBackupsPosition) {
+  std::string position = Position(*donor_dba);
+  Run(*donor_dba, {"INSERT INTO d.t VALUES (3, 'three'), (4, 'four')",
+                   "DELETE FROM d.t WHERE id = 1", "FLUSH BINARY LOGS",
+                   "UPDATE d.t SET v = 'zwei' WHERE id = 2", "INSERT INTO d.t VALUES (5, 'five')"});
+  struct Step {
+    static io::Task<Result<std::vector<backup::TableRows>>> Count(mysql::ConnectOptions options,
+                                                                  std::string position,
+                                                                  std::string index) {
+      Deadline soon = Deadline::In(30s);
+      auto connection = co_await mysql::Connection::Connect(std::move(options), soon);
+      if (!connection) co_return Fail(connection.error());
+      auto rows =
+          co_await backup::CountRowsAt(**connection, std::move(position), std::move(index), soon);
+      co_return rows;
+    }
+  };
+  std::string index = donor_options.config.layout.bin_log_base() + ".index";
+  auto rows = servers.Await(Step::Count(donor->instance().DbaConnectOptions(), position, index));
+  ASSERT_OK(rows);
+  ASSERT_EQ(rows->size(), 1u);
+  EXPECT_EQ(rows->at(0), (backup::TableRows{"d", "t", 2}));
+  // A definition in between: nobody can tell.
+  Run(*donor_dba, {"CREATE TABLE d.later (a INT)"});
+  rows = servers.Await(Step::Count(donor->instance().DbaConnectOptions(), position, index));
+  ASSERT_OK(rows);
+  EXPECT_TRUE(rows->empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(MariaDB, CountTest, testing::Values(gtid::Flavor::kMariadb));
+INSTANTIATE_TEST_SUITE_P(Flavors, VerifyTest,
+                         testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
+                         [](const auto& info) {
+                           return info.param == gtid::Flavor::kMysql ? "MySQL" : "MariaDB";
+                         });
 INSTANTIATE_TEST_SUITE_P(Flavors, SeedTest,
                          testing::Values(gtid::Flavor::kMysql, gtid::Flavor::kMariadb),
                          [](const auto& info) {

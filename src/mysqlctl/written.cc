@@ -11,6 +11,7 @@ namespace {
 port::Written Told(mysqld::WrittenLogs logs) {
   port::Written written;
   written.told = logs.told.ToEncoded();
+  written.procedures = logs.procedures.ToEncoded();
   for (mysqld::AttemptWrite& write : logs.writes) {
     port::WrittenAttempt& attempt = written.attempts.emplace_back();
     attempt.attempt = write.attempt;

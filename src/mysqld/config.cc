@@ -2,6 +2,7 @@
 
 #include <sys/un.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -23,6 +24,17 @@ Layout Layout::ForTablet(const std::string& data_root, uint32_t tablet_uid) {
 std::vector<std::string> Layout::folders() const {
   return {dir,           data(),       dir + "/innodb", innodb_data(),
           innodb_logs(), relay_logs(), bin_logs(),      tmp()};
+}
+
+std::optional<gtid::Flavor> FlavorOfData(const Layout& layout) {
+  std::error_code ignored;
+  auto has = [&](const char* file) {
+    return std::filesystem::exists(layout.data() + "/" + file, ignored);
+  };
+  // MySQL first: a MariaDB that was started on its data leaves an aria log before it gives up.
+  if (has("mysql.ibd")) return gtid::Flavor::kMysql;
+  if (has("aria_log_control") || has("mysql/db.frm")) return gtid::Flavor::kMariadb;
+  return std::nullopt;
 }
 
 uint32_t NewServerId() { return static_cast<uint32_t>(ThreadRng().Below((1u << 31) - 1)) + 1; }
@@ -124,6 +136,23 @@ Result<std::string> ReadExtraFiles(std::string_view list) {
     if (!joined.ends_with('\n')) joined += '\n';
   }
   return joined;
+}
+
+Status CheckPathFor(const Layout& layout, const Programs& programs) {
+  size_t at = layout.dir.find_first_of("#\"'\\\n\r\t");
+  if (at != std::string::npos) {
+    return Fail(Code::kInvalidArgument,
+                "the folder \"{}\" has a \"{}\" in its name, which my.cnf cannot hold: choose "
+                "another one",
+                layout.dir, layout.dir[at]);
+  }
+  if (programs.version.mariadb() && layout.dir.find(' ') != std::string::npos) {
+    return Fail(Code::kInvalidArgument,
+                "the folder \"{}\" has a blank in its name, which MariaDB's mariadb-install-db "
+                "cannot work with: choose another one",
+                layout.dir);
+  }
+  return {};
 }
 
 Status Validate(const Config& config) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,14 @@ struct Layout {
   std::string process_file() const { return dir + "/mysqld.process"; }
   // Ours: there while init runs, so that what a killed init left is told from data.
   std::string unfinished_file() const { return dir + "/init-unfinished"; }
+  // Ours: locked by the mysqlctld that owns this directory, with its pid inside.
+  std::string lock_file() const { return dir + "/mysqlctld.lock"; }
   std::vector<std::string> folders() const;
 };
+
+// Which server wrote the data directory, by files that only one of them makes. Empty where there is
+// no data, or none that tells.
+std::optional<gtid::Flavor> FlavorOfData(const Layout& layout);
 
 struct Config {
   Layout layout;
@@ -57,6 +64,8 @@ std::string MyCnf(const Config& config, const Programs& programs);
 std::string ReadOption(std::string_view my_cnf, std::string_view name);
 // Joins the files of EXTRA_MY_CNF (separated by ':'). Errors: kNotFound naming the file.
 Result<std::string> ReadExtraFiles(std::string_view list);
+// Whether the server's own programs can work with the directory's name. Errors: kInvalidArgument.
+Status CheckPathFor(const Layout& layout, const Programs& programs);
 // Errors: kInvalidArgument for what cannot work: a socket path that is too long, server id 0.
 Status Validate(const Config& config);
 

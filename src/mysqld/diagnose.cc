@@ -39,6 +39,7 @@ std::string_view Message(std::string_view line) {
 }  // namespace
 
 Error Diagnose(std::string_view log_text, const DiagnoseContext& context) {
+  const std::string see = context.log.empty() ? "" : "; see " + context.log;
   std::string_view first_error, matched;
   const Sign* sign = nullptr;
   for (std::string_view line : Split(log_text, '\n')) {
@@ -59,13 +60,12 @@ Error Diagnose(std::string_view log_text, const DiagnoseContext& context) {
   }
   if (sign != nullptr) {
     std::string meaning = ReplaceAll(sign->meaning, "{port}", std::to_string(context.port));
-    return Error(sign->code, fmt::format("{}: {} ({}); see {}", context.what, meaning,
-                                         Message(matched).substr(0, 200), context.log));
+    return Error(sign->code, fmt::format("{}: {} ({}){}", context.what, meaning,
+                                         Message(matched).substr(0, 200), see));
   }
-  if (first_error.empty())
-    return Error(Code::kInternal, fmt::format("{}; see {}", context.what, context.log));
-  return Error(Code::kInternal, fmt::format("{}: {}; see {}", context.what,
-                                            Message(first_error).substr(0, 300), context.log));
+  if (first_error.empty()) return Error(Code::kInternal, context.what + see);
+  return Error(Code::kInternal,
+               fmt::format("{}: {}{}", context.what, Message(first_error).substr(0, 300), see));
 }
 
 }  // namespace paceline::mysqld

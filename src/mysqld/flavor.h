@@ -18,6 +18,9 @@ namespace paceline::mysqld {
 // Statements to run one after the other on one connection.
 using Statements = std::vector<std::string>;
 
+// The accounts of a server by what they are for (users.h); their names are the operator's choice.
+enum class Account : uint8_t { kDba, kApp, kAppDebug, kAllPrivs, kRepl, kFiltered, kBench };
+
 class Flavor {
  public:
   virtual ~Flavor() = default;
@@ -31,21 +34,25 @@ class Flavor {
                                                const std::string& init_sql_file) const = 0;
   // What a copied data directory must lose to be a server of its own, relative to the data folder.
   virtual std::vector<std::string> IdentityFiles() const = 0;
-  // Grants that only this flavor knows, for a user of the given name ("vt_app"), "" for none.
-  virtual Statements ExtraGrants(std::string_view user) const = 0;
+  // Grants that only this flavor knows, for the account of this role, whatever it is called.
+  virtual Statements ExtraGrants(Account account) const = 0;
+  // What the application's account may do: everything in the databases of keyspaces (SELECT, SHOW
+  // VIEW and `writes`), reading in the sidecar `_vt` and next to nothing in `mysql`. Not: ending
+  // binary logs and replication (RELOAD), accounts.
+  virtual Statements AppGrants(std::string_view account, std::string_view writes) const = 0;
   // Ends the accounts that initialisation makes and nobody needs.
   virtual std::string DropRoot() const = 0;
 
   // Replication.
   virtual Statements SetSource(const SourceOptions& options) const = 0;
+  // The same under a running applier of a replica by GTID; empty where the server cannot.
+  virtual Statements ChangeSource(const SourceOptions& options) const = 0;
   virtual std::string Start() const = 0;
   virtual std::string Stop() const = 0;
   virtual std::string StartIo() const = 0;
   virtual std::string StopIo() const = 0;
   virtual std::string StartApplier() const = 0;
   virtual std::string StopApplier() const = 0;
-  // The applier stops once it has applied `set`.
-  virtual std::string StartUntil(const gtid::Set& set) const = 0;
   // Forgets the source; keeps data and binary logs.
   virtual Statements ForgetSource() const = 0;
   // Deletes binary logs and the GTID history, for a server that has lost its data or never had any.

@@ -51,17 +51,29 @@ class Mariadb final : public Flavor {
   }
 
   std::vector<std::string> IdentityFiles() const override { return {}; }
-  Statements ExtraGrants(std::string_view user) const override {
+  Statements ExtraGrants(Account account) const override {
     // What REPLICATION CLIENT covers on MySQL.
-    if (user == "vt_app" || user == "vt_allprivs" || user == "vt_filtered")
+    if (account == Account::kAllPrivs || account == Account::kFiltered)
       return {"BINLOG MONITOR", "SLAVE MONITOR"};
     return {};
+  }
+  Statements AppGrants(std::string_view account, std::string_view writes) const override {
+    // The entry of a database's own name is used in place of that of `%`.
+    return {fmt::format("GRANT PROCESS, SHOW DATABASES, BINLOG MONITOR, SLAVE MONITOR ON *.* TO {}",
+                        account),
+            fmt::format("GRANT SELECT, SHOW VIEW, {} ON `%`.* TO {}", writes, account),
+            fmt::format("GRANT SHOW VIEW ON mysql.* TO {}", account),
+            fmt::format("GRANT SELECT ON performance_schema.* TO {}", account),
+            fmt::format("GRANT SELECT, SHOW VIEW, EXECUTE ON sys.* TO {}", account),
+            fmt::format("GRANT SELECT ON `\\_vt`.* TO {}", account),
+            fmt::format("GRANT SELECT ON mysql.proc TO {}", account)};
   }
   // Also for the machine's own name, which DROP USER would have to be told.
   std::string DropRoot() const override {
     return "DELETE FROM mysql.global_priv WHERE user IN ('root', '')";
   }
 
+  Statements ChangeSource(const SourceOptions&) const override { return {}; }
   Statements SetSource(const SourceOptions& options) const override {
     std::string sql = fmt::format(
         "CHANGE MASTER TO MASTER_HOST = {}, MASTER_PORT = {}, MASTER_USER = {}, MASTER_PASSWORD = "
@@ -84,9 +96,6 @@ class Mariadb final : public Flavor {
   std::string StopIo() const override { return "STOP SLAVE IO_THREAD"; }
   std::string StartApplier() const override { return "START SLAVE SQL_THREAD"; }
   std::string StopApplier() const override { return "STOP SLAVE SQL_THREAD"; }
-  std::string StartUntil(const gtid::Set& set) const override {
-    return fmt::format("START SLAVE UNTIL master_gtid_pos = {}", QuoteText(set.ToPosition()));
-  }
   Statements ForgetSource() const override { return {"RESET SLAVE ALL"}; }
   Statements ForgetHistory(const ServerVersion&) const override {
     return {"RESET MASTER", "SET GLOBAL gtid_slave_pos = ''"};

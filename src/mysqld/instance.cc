@@ -25,13 +25,27 @@ namespace {
 namespace fs = std::filesystem;
 
 // Below this a server would stop in the middle of its first writes.
-constexpr uint64_t kFreeBytesMin = 96u << 20;
 constexpr size_t kLogBytesRead = 64 << 10;
+
+// For a message: nobody looks for a log that was never written.
+std::string LogThatIs(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored) ? path : "";
+}
 
 uint64_t FileSize(const std::string& path) {
   std::error_code error;
   auto size = fs::file_size(path, error);
   return error ? 0 : size;
+}
+
+// Nothing but mysqlctld's own socket and lock files, if it is there at all.
+bool HoldsNothing(const Layout& layout) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(layout.dir, error)) {
+    if (!entry.path().filename().string().starts_with("mysqlctl")) return false;
+  }
+  return true;
 }
 
 // Whether `pid` is a mysqld started with this my.cnf.
@@ -102,6 +116,17 @@ Status Instance::CheckUser() const {
   return {};
 }
 
+Status Instance::CheckFlavor() const {
+  std::optional<gtid::Flavor> written_by = FlavorOfData(layout());
+  const ServerVersion& version = options_.programs.version;
+  if (!written_by || *written_by == version.flavor) return {};
+  return Fail(Code::kFailedPrecondition,
+              "{} holds the data of a {} server, but {} is {}: name the right one with --mysqld or "
+              "--flavor",
+              layout().data(), *written_by == gtid::Flavor::kMysql ? "MySQL" : "MariaDB",
+              options_.programs.server, version.ToString());
+}
+
 Status Instance::CheckPort() const {
   const Config& config = options_.config;
   if (config.port == 0) return {};
@@ -118,12 +143,13 @@ Status Instance::InitConfig() {
   RETURN_IF_ERROR(Validate(options_.config));
   for (const std::string& folder : layout().folders())
     RETURN_IF_ERROR(MakeFolder(folder, options_.user));
-  RETURN_IF_ERROR(CheckWritable(layout().dir, kFreeBytesMin));
+  RETURN_IF_ERROR(CheckWritable(layout().dir, kFreeBytesToInit));
   return WriteFileDurably(layout().my_cnf(), MyCnf(options_.config, options_.programs),
                           options_.user);
 }
 
 Status Instance::ReinitConfig() {
+  RETURN_IF_ERROR(CheckFlavor());
   options_.config.server_id = NewServerId();
   RETURN_IF_ERROR(Validate(options_.config));
   return WriteFileDurably(layout().my_cnf(), MyCnf(options_.config, options_.programs),
@@ -132,6 +158,7 @@ Status Instance::ReinitConfig() {
 
 io::Task<Status> Instance::Init(Deadline deadline) {
   Status user = CheckUser();
+  if (user) user = CheckPathFor(layout(), options_.programs);
   if (!user) co_return user;
   if (Initialized()) {
     co_return Fail(Code::kAlreadyExists, "{} has data already: start it, or tear it down first",
@@ -152,9 +179,9 @@ io::Task<Status> Instance::Init(Deadline deadline) {
       if (!removed) co_return removed;
     }
   }
-  bool existed = fs::exists(layout().dir, ignored);
+  bool made_here = HoldsNothing(layout());
   Status made = co_await InitSteps(deadline);
-  if (!made && !existed) {
+  if (!made && made_here) {
     Status removed = RemoveTree(layout().dir);
     if (!removed) LOG_WARNING("{}", removed.error().message());
   }
@@ -163,7 +190,7 @@ io::Task<Status> Instance::Init(Deadline deadline) {
 
 io::Task<Status> Instance::InitSteps(Deadline deadline) {
   Status made = MakeFolder(layout().dir, options_.user);
-  if (made) made = CheckWritable(layout().dir, kFreeBytesMin);
+  if (made) made = CheckWritable(layout().dir, kFreeBytesToInit);
   if (made) made = WriteFileDurably(layout().unfinished_file(), "", options_.user);
   if (made) made = InitConfig();
   if (!made) co_return made;
@@ -207,7 +234,7 @@ io::Task<Status> Instance::MakeData(Config config, Deadline deadline) {
   if (!failed) co_return Status();
   DiagnoseContext context{
       fmt::format("initialising {} failed ({})", config.layout.data(), ran->exit.ToString()),
-      config.layout.error_log(), 0};
+      LogThatIs(config.layout.error_log()), 0};
   co_return Fail(Diagnose(log + ran->output, context));
 }
 
@@ -262,7 +289,7 @@ io::Task<Status> Instance::MakeFromTemplate(Deadline deadline) {
   Result<io::CommandResult> copied = co_await io::RunCommand(copy, deadline);
   if (!copied) co_return Fail(copied.error().Context("copying " + ready));
   if (copied->exit.code != 0) {
-    DiagnoseContext context{"copying " + ready + " failed", layout().dir, 0};
+    DiagnoseContext context{"copying " + ready + " failed", "", 0};
     co_return Fail(Diagnose(copied->output, context));
   }
   for (const std::string& file : flavor.IdentityFiles())
@@ -328,6 +355,7 @@ io::Task<Status> Instance::Start(std::vector<std::string> more_arguments, Deadli
     checked =
         Fail(Code::kFailedPrecondition, "{} has no data directory: run init first", layout().dir);
   }
+  if (checked) checked = CheckFlavor();
   if (!checked) co_return checked;
   Result<bool> attached = Attach();
   if (!attached) co_return Fail(attached.error());
@@ -372,7 +400,7 @@ io::Task<Status> Instance::WaitReady(Deadline deadline) {
         if (status) how = status->ToString();
       }
       DiagnoseContext context{fmt::format("mysqld of {} did not start ({})", layout().dir, how),
-                              layout().error_log(), options_.config.port};
+                              LogThatIs(layout().error_log()), options_.config.port};
       co_return Fail(
           Diagnose(ReadFileFrom(layout().error_log(), log_offset_, kLogBytesRead), context));
     }

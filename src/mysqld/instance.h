@@ -33,6 +33,8 @@ struct InstanceOptions {
                               // empty: made anew
 };
 
+inline constexpr uint64_t kFreeBytesToInit = 96u << 20;  // less, and Init does not begin
+
 class Instance {
  public:
   Instance(io::Loop& loop, InstanceOptions options);
@@ -42,6 +44,9 @@ class Instance {
 
   // Whether there is a data directory, ours or Vitess's, that no init left half made.
   bool Initialized() const;
+  // Errors: kFailedPrecondition where the data directory was written by the other flavor, naming
+  // both: a server must not even be tried on it.
+  Status CheckFlavor() const;
   // Makes folders, my.cnf and the data directory with its users; does not start. Errors:
   // kAlreadyExists when there is data; kResourceExhausted, kPermissionDenied for a full or
   // read-only disk; mysqld's own reason as kInternal. Half-made folders are removed again.
@@ -52,8 +57,9 @@ class Instance {
   Status ReinitConfig();
 
   // Starts mysqld and waits until it answers queries. Nothing to do when it runs. Errors:
-  // kAlreadyExists naming the port that is in use; kResourceExhausted, kPermissionDenied for the
-  // disk; kDeadlineExceeded (it goes on starting); kInternal with the last error of error.log.
+  // kAlreadyExists naming the port that is in use; as CheckFlavor; kResourceExhausted,
+  // kPermissionDenied for the disk; kDeadlineExceeded (it goes on starting); kInternal with the
+  // last error of error.log.
   io::Task<Status> Start(std::vector<std::string> more_arguments, Deadline deadline);
   // Finds a mysqld of this directory that runs already. True when there is one.
   Result<bool> Attach();

@@ -86,6 +86,7 @@ io::Task<Result<Programs>> Locate(LocateOptions options, Deadline deadline) {
   std::vector<std::string> candidates = Candidates(options);
   std::optional<Error> unsupported;
   std::optional<Programs> mariadb;
+  std::string other;  // of the flavor that is not wanted
   for (const std::string& candidate : candidates) {
     io::ProcessOptions command;
     command.argv = {candidate, "--no-defaults", "--version"};
@@ -101,7 +102,10 @@ io::Task<Result<Programs>> Locate(LocateOptions options, Deadline deadline) {
       unsupported = version.error().Context(candidate);
       continue;
     }
-    if (options.flavor && version->flavor != *options.flavor) continue;
+    if (options.flavor && version->flavor != *options.flavor) {
+      if (other.empty()) other = fmt::format("{} is {}", candidate, version->ToString());
+      continue;
+    }
     Programs programs;
     programs.server = candidate;
     programs.version = *version;
@@ -110,13 +114,20 @@ io::Task<Result<Programs>> Locate(LocateOptions options, Deadline deadline) {
     if (!mariadb) mariadb = programs;
   }
   if (mariadb) co_return *mariadb;
+  if (!other.empty() && !options.program.empty()) {
+    co_return Fail(Code::kFailedPrecondition,
+                   "{}, but {} was asked for: name another program, or "
+                   "the flavor that this one has",
+                   other, FlavorWord(options.flavor));
+  }
   if (unsupported) co_return Fail(*unsupported);
-  co_return Fail(Code::kNotFound,
-                 "found no {}{}: looked in VT_MYSQL_ROOT, PATH, /usr/sbin and "
-                 "/usr/local/mysql/bin; install one "
-                 "(Debian: mariadb-server) or give its path",
-                 FlavorWord(options.flavor),
-                 options.program.empty() ? "" : " at " + options.program);
+  bool mysql_wanted = options.flavor == gtid::Flavor::kMysql;
+  co_return Fail(
+      Code::kNotFound,
+      "found no {}: looked in VT_MYSQL_ROOT, PATH, /usr/sbin and /usr/local/mysql/bin{}; "
+      "install one ({}) or give its path with --mysqld",
+      FlavorWord(options.flavor), other.empty() ? "" : ", where " + other,
+      mysql_wanted ? "Debian has none: tools/mysql97 brings it" : "Debian: mariadb-server");
 }
 
 }  // namespace paceline::mysqld

@@ -1,5 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "base/strings.h"
 #include "io/blocking.h"
@@ -99,6 +103,16 @@ TEST(Users, PasswordsAreQuotedAndRootGoes) {
   EXPECT_THAT(sql, testing::Not(testing::HasSubstr("SUPER")));
   EXPECT_THAT(InitSql(users, MariadbFlavor()),
               testing::Not(testing::HasSubstr("SESSION_VARIABLES_ADMIN")));
+  // What an account may do follows from what it is for, not from its name.
+  users.repl.name = "copier";
+  users.allprivs.name = "operator";
+  users.filtered.name = "streamer";
+  sql = InitSql(users, MysqlFlavor());
+  EXPECT_THAT(sql, testing::HasSubstr("BACKUP_ADMIN ON *.* TO 'copier'@'%'"));
+  EXPECT_THAT(sql, testing::HasSubstr("SESSION_VARIABLES_ADMIN ON *.* TO 'operator'@'localhost'"));
+  sql = InitSql(users, MariadbFlavor());
+  EXPECT_THAT(sql, testing::HasSubstr("SLAVE MONITOR ON *.* TO 'operator'@'localhost'"));
+  EXPECT_THAT(sql, testing::HasSubstr("SLAVE MONITOR ON *.* TO 'streamer'@'localhost'"));
 }
 
 TEST(Diagnose, NamesTheCause) {
@@ -127,6 +141,40 @@ TEST(Diagnose, NamesTheCause) {
     EXPECT_THAT(error.message(), testing::HasSubstr(one.has));
     EXPECT_EQ(error.message().find('\n'), std::string::npos);
   }
+}
+
+TEST(Diagnose, PointsToNoLogThatIsNotThere) {
+  EXPECT_EQ(Diagnose("", {"it failed", "", 0}).message(), "it failed");
+  EXPECT_EQ(Diagnose("x [ERROR] why\n", {"it failed", "", 0}).message(), "it failed: why");
+}
+
+TEST(CheckPathFor, RefusesNamesThatAServerCannotWorkWith) {
+  const Programs mysql = ProgramsOf("9.7.0"), mariadb = ProgramsOf("10.11.6-MariaDB");
+  EXPECT_TRUE(CheckPathFor({"/vt/with a blank"}, mysql));
+  EXPECT_FALSE(CheckPathFor({"/vt/with a blank"}, mariadb));
+  EXPECT_TRUE(CheckPathFor({"/vt/plain-1_a"}, mariadb));
+  for (const char* name : {"/vt/a#b", "/vt/a\"b", "/vt/a'b", "/vt/a\\b", "/vt/a\nb"})
+    EXPECT_FALSE(CheckPathFor({name}, mysql)) << name;
+}
+
+std::string WhyNotLocated(LocateOptions options) {
+  io::Loop loop;
+  auto found = io::RunUntilDone(loop, Locate(std::move(options), Deadline::In(10s)));
+  return found ? "found" : found.error().message();
+}
+
+TEST(Locate, SaysWhatItFoundInstead) {
+  const std::string folder = "/tmp/paceline-locate-" + std::to_string(getpid());
+  std::filesystem::create_directories(folder);
+  const std::string program = folder + "/mysqld";
+  std::ofstream(program) << "#!/bin/sh\necho 'mysqld  Ver 10.11.6-MariaDB for Linux'\n";
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  EXPECT_THAT(WhyNotLocated({.program = program, .flavor = gtid::Flavor::kMysql}),
+              testing::AllOf(testing::HasSubstr(program), testing::HasSubstr("MariaDB 10.11.6"),
+                             testing::HasSubstr("mysqld (MySQL) was asked for")));
+  EXPECT_THAT(WhyNotLocated({.program = folder + "/none"}),
+              testing::HasSubstr("cannot execute " + folder + "/none"));
+  std::filesystem::remove_all(folder);
 }
 
 mysql::QueryResult OneRow(std::vector<std::pair<std::string, std::string>> cells) {

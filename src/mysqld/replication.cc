@@ -88,39 +88,91 @@ io::Task<Result<PrimaryStatus>> Replication::Primary(Deadline deadline) {
 }
 
 io::Task<Status> Replication::SetSource(SourceOptions options, Deadline deadline) {
+  Statements change = flavor_.ChangeSource(options);
+  if (!change.empty()) {
+    Status io = co_await StopIo(deadline);
+    if (!io) co_return io;
+    Result<std::optional<ReplicationStatus>> now = co_await Replica(deadline);
+    if (!now) co_return Fail(now.error());
+    // What waits in the relay log may be what the new source never gets: a stop drops it.
+    if (*now && (**now).auto_position && (**now).applier == ThreadState::kRunning &&
+        (**now).executed.Contains((**now).received)) {
+      Status changed =
+          co_await Many("pointing replication at its source", std::move(change), deadline);
+      co_return changed;
+    }
+  }
+  Status stopped = co_await Stop(deadline);
+  if (!stopped) co_return stopped;
   Statements statements = flavor_.SetSource(options);
-  statements.insert(statements.begin(), flavor_.Stop());
   Status done =
       co_await Many("pointing replication at its source", std::move(statements), deadline);
   co_return done;
 }
 
-io::Task<Status> Replication::StopIo(Deadline deadline) {
-  // A thread that waits for its source takes up to two seconds to notice that it is to stop; one
-  // that is killed ends at once, and leaves the relay log as a stop does.
+io::Task<Status> Replication::Stop(Deadline deadline) {
+  if (flavor_.gtid_flavor() == gtid::Flavor::kMysql) {
+    Status io = co_await StopIo(deadline);
+    if (!io) co_return io;
+    co_await EndUnfinishedGroup(deadline);
+  }
+  std::string sql = flavor_.Stop();
+  Status stopped = co_await One("stopping replication", std::move(sql), deadline);
+  co_return stopped;
+}
+
+// Where the relay log ends in the middle of a transaction, MySQL's applier waits for the rest of it
+// for 60 s before it stops (SLAVE_WAIT_GROUP_DONE of its rpl_replica.cc, seen on 9.7.4), unless it
+// was killed before it was told to stop. The server calls that an error (1756) in its log; what was
+// begun is rolled back, and fetched again.
+io::Task<void> Replication::EndUnfinishedGroup(Deadline deadline) {
+  const Deadline patience = Deadline::In(300ms).EarlierOf(deadline);
+  while (!patience.Passed(SystemClock().Now())) {
+    Result<std::optional<ReplicationStatus>> status = co_await Replica(patience);
+    if (!status || !*status) co_return;
+    const ReplicationStatus& now = **status;
+    // The applier's own position lags by its checkpoints: a killed one too many does no harm.
+    if (now.applier == ThreadState::kStopped || now.read == now.executed_of_source) co_return;
+    bool at_the_end =
+        co_await KillThread("", " has read all relay log; waiting for more updates", patience);
+    if (at_the_end) co_return;
+    // One that reads on may be there when it is told to stop; with more than that before it, it
+    // stops after one of the transactions there.
+    gtid::Set received = now.received;
+    Status reached = co_await WaitForPosition(received, Deadline::In(50ms).EarlierOf(patience));
+    (void)reached;
+  }
+}
+
+io::Task<bool> Replication::KillThread(std::string begin, std::string end, Deadline deadline) {
+  bool found = false;
   std::string list = "SHOW PROCESSLIST";
   Result<mysql::QueryResult> threads = co_await admin_.Query(std::move(list), deadline);
   for (size_t row = 0; threads && row < threads->rows.size(); ++row) {
     std::string state = threads->Text(row, "State");
-    if (!state.starts_with("Waiting for ") || !state.ends_with(" to send event")) continue;
-    std::string end = "KILL " + threads->Text(row, "Id");
-    Result<mysql::QueryResult> killed = co_await admin_.Query(std::move(end), deadline);
+    if (!state.starts_with(begin) || !state.ends_with(end)) continue;
+    std::string kill = "KILL " + threads->Text(row, "Id");
+    Result<mysql::QueryResult> killed = co_await admin_.Query(std::move(kill), deadline);
     (void)killed;  // it may have ended by itself
+    found = true;
   }
+  co_return found;
+}
+
+io::Task<Status> Replication::StopIo(Deadline deadline) {
+  // A thread that waits for its source takes up to two seconds to notice that it is to stop; one
+  // that is killed ends at once, and leaves the relay log as a stop does.
+  bool found = co_await KillThread("Waiting for ", " to send event", deadline);
+  (void)found;
   std::string stop = flavor_.StopIo();
   Status stopped = co_await One("stopping the IO thread", std::move(stop), deadline);
   co_return stopped;
 }
 
-io::Task<Status> Replication::StartUntil(gtid::Set set, Deadline deadline) {
-  std::string sql = flavor_.StartUntil(set);
-  Status started = co_await One("starting replication up to a position", std::move(sql), deadline);
-  co_return started;
-}
-
 io::Task<Status> Replication::ForgetSource(Deadline deadline) {
+  Status stopped = co_await Stop(deadline);
+  if (!stopped) co_return stopped;
   Statements statements = flavor_.ForgetSource();
-  statements.insert(statements.begin(), flavor_.Stop());
   Status done = co_await Many("ending replication", std::move(statements), deadline);
   co_return done;
 }

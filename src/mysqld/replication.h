@@ -55,7 +55,9 @@ class Replication {
   // What a tablet that is to be seeded wants to know of its donor.
   io::Task<Result<SeedFacts>> GetSeedFacts(Deadline deadline);
 
-  // Stops replication where it runs, and points it at a source by GTID. Does not start it.
+  // Points replication at a source by GTID; it must be started afterwards. An applier that runs may
+  // go on meanwhile (MySQL), with what its relay log holds: starting its many threads anew takes
+  // longer than all the rest.
   io::Task<Status> SetSource(SourceOptions options, Deadline deadline);
   // MariaDB: starting the IO thread erases the relay log, and so does starting the applier while
   // both are stopped (seen on 10.11): what was received and not applied must be fetched again. So
@@ -63,9 +65,8 @@ class Replication {
   io::Task<Status> Start(Deadline deadline) {
     return One("starting replication", flavor_.Start(), deadline);
   }
-  io::Task<Status> Stop(Deadline deadline) {
-    return One("stopping replication", flavor_.Stop(), deadline);
-  }
+  // At once, also where the source died in the middle of a transaction.
+  io::Task<Status> Stop(Deadline deadline);
   io::Task<Status> StartIo(Deadline deadline) {
     return One("starting the IO thread", flavor_.StartIo(), deadline);
   }
@@ -77,7 +78,6 @@ class Replication {
   io::Task<Status> StopApplier(Deadline deadline) {
     return One("stopping the applier", flavor_.StopApplier(), deadline);
   }
-  io::Task<Status> StartUntil(gtid::Set set, Deadline deadline);
   // Stops and forgets the source.
   io::Task<Status> ForgetSource(Deadline deadline);
   // Also deletes binary logs and GTID history, and declares `history` as executed. Destroys
@@ -121,6 +121,9 @@ class Replication {
  private:
   io::Task<Status> One(const char* doing, std::string sql, Deadline deadline);
   io::Task<Status> Many(const char* doing, Statements statements, Deadline deadline);
+  // Kills the replication thread whose state begins and ends so; false when there is none.
+  io::Task<bool> KillThread(std::string begin, std::string end, Deadline deadline);
+  io::Task<void> EndUnfinishedGroup(Deadline deadline);
   Admin& admin_;
   ServerVersion version_;
   const Flavor& flavor_;

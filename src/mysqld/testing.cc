@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "base/strings.h"
 #include "io/process.h"
-#include "io/stream.h"
+#include "io/testing.h"
 #include "mysqld/folder.h"
 
 extern char** environ;
@@ -83,16 +83,10 @@ TestServers::~TestServers() {
   [[maybe_unused]] Status removed = RemoveTree(root_);
 }
 
-uint16_t TestServers::FreePort(io::Loop& loop) {
-  auto listener = io::Listener::Listen(loop, io::Address::Tcp("127.0.0.1", 0));
-  EXPECT_TRUE(listener);
-  return (*listener)->port();
-}
-
 InstanceOptions TestServers::Options(uint32_t uid) {
   InstanceOptions options;
   options.config.layout = Layout::ForTablet(root_, uid);
-  options.config.port = FreePort(loop);
+  options.config.port = io::FreePortForTest();
   options.config.server_id = uid;
   options.config.small = true;
   options.programs = *programs_;

@@ -43,7 +43,6 @@ class TestServers {
   bool Until(std::function<bool()> done);
   Programs& programs() { return *programs_; }
   const std::string& root() const { return root_; }
-  static uint16_t FreePort(io::Loop& loop);
 
   io::Loop loop;
 

@@ -12,10 +12,12 @@ struct Users {
   struct One {
     std::string name, password;
   };
-  One dba{"vt_dba", ""};             // everything, on the unix socket only
-  One app{"vt_app", ""};             // the application's statements; neither files nor accounts
+  One dba{"vt_dba", ""};  // everything, on the unix socket only
+  One app{
+      "vt_app",
+      ""};  // the application's statements: no files, accounts, binary logs or writes of `mysql`
   One app_debug{"vt_appdebug", ""};  // reads
-  One allprivs{"vt_allprivs", ""};   // what vt_app may, and replication; no SUPER
+  One allprivs{"vt_allprivs", ""};   // more, for operators; no SUPER
   One repl{"vt_repl", ""};           // replicas fetch with it, over TCP
   One filtered{"vt_filtered", ""};   // streams of the binary log and their targets
   bool with_bench = false;  // vt_bench, over TCP, for direct measurements in local clusters

@@ -66,16 +66,17 @@ class Collector {
   WrittenLogs Finish() {
     WrittenLogs out;
     for (AttemptWrite& write : writes_) {
-      Tell(out, write.gtid);
+      Tell(out.told, write.gtid);
       out.writes.push_back(std::move(write));
     }
-    for (const gtid::Gtid& gtid : sidecar_) Tell(out, gtid);
+    for (const gtid::Gtid& gtid : sidecar_) Tell(out.told, gtid);
+    for (const gtid::Gtid& gtid : procedures_) Tell(out.procedures, gtid);
     return out;
   }
 
  private:
-  static void Tell(WrittenLogs& out, const gtid::Gtid& gtid) {
-    out.told.Add(gtid.source, {gtid.sequence, gtid.sequence});
+  static void Tell(gtid::Set& set, const gtid::Gtid& gtid) {
+    set.Add(gtid.source, {gtid.sequence, gtid.sequence});
   }
 
   // About what it takes to be told.
@@ -105,15 +106,16 @@ class Collector {
     }
     const bool sidecar =
         transaction.databases.size() == 1 && transaction.databases.front() == options_.sidecar;
-    if (!sidecar) return;
-    sidecar_.push_back(transaction.gtid);
-    if (sidecar_.size() > options_.writes_max) sidecar_.pop_front();
+    if (!sidecar && !transaction.skip_replication) return;
+    std::deque<gtid::Gtid>& list = sidecar ? sidecar_ : procedures_;
+    list.push_back(transaction.gtid);
+    if (list.size() > options_.writes_max) list.pop_front();
   }
 
   const WrittenOptions& options_;
   std::deque<AttemptWrite> writes_;
   size_t bytes_ = 0;
-  std::deque<gtid::Gtid> sidecar_;
+  std::deque<gtid::Gtid> sidecar_, procedures_;
 };
 
 Result<WrittenLogs> ReadOnce(const std::string& index, const WrittenOptions& options) {

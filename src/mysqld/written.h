@@ -25,6 +25,9 @@ struct WrittenLogs {
   // All transactions that were read whole and can be told apart: they carry a number, or wrote to
   // the sidecar alone. What is not in here may be anything, an attempt's as well.
   gtid::Set told;
+  // Not in `told`: they carry no number, and are marked as written by a procedure that was called
+  // (MariaDB, vttablet/query/marking.h).
+  gtid::Set procedures;
 };
 
 struct WrittenOptions {

@@ -364,6 +364,7 @@ void AppendResolve(std::string* out, uint32_t request, const record::Target& tar
     PutU32(out, question.attempt);
     PutAlias(out, question.sent_to);
     PutLenencBytes(out, question.since);
+    PutU8(out, question.procedure ? 1 : 0);
   }
 }
 
@@ -380,6 +381,7 @@ bool DecodeResolve(std::string_view payload, record::Target* target,
     question.attempt = in.U32();
     ReadAlias(&in, &question.sent_to);
     question.since = in.LenencBytes();
+    question.procedure = in.U8() != 0;
   }
   return Good(in);
 }
@@ -400,6 +402,7 @@ void AppendResolved(std::string* out, uint32_t request,
       PutLenenc(out, change.deleted);
       PutU8(out, change.first_insert_id ? 1 : 0);
       PutU64(out, change.first_insert_id.value_or(0));
+      PutStrings(out, change.integer_keys);
     }
     PutLenencBytes(out, outcome.why);
   }
@@ -428,6 +431,7 @@ bool DecodeResolved(std::string_view payload, std::vector<port::AttemptOutcome>*
       bool known = in.U8() != 0;
       uint64_t first = in.U64();
       if (known) change.first_insert_id = first;
+      ReadStrings(&in, &change.integer_keys);
     }
     outcome.why = in.LenencBytes();
   }

@@ -180,7 +180,7 @@ TEST(Message, NoiseIsRefusedOrReadNeverMore) {
 TEST(Message, QuestionsAndOutcomesCarryAll) {
   record::Target target{"k", "0", record::TabletType::kPrimary, "zone1"};
   std::vector<port::AttemptQuestion> questions = {{0x80000001, {"zone1", 101}, "MySQL56/x:1-5"},
-                                                  {0xffffffff, {}, ""}};
+                                                  {0xffffffff, {}, "", false}};
   std::string bytes;
   AppendResolve(&bytes, 7, target, questions, std::chrono::seconds(2));
   FrameHeader header;
@@ -196,6 +196,8 @@ TEST(Message, QuestionsAndOutcomesCarryAll) {
   EXPECT_EQ(back[0].sent_to, questions[0].sent_to);
   EXPECT_EQ(back[0].since, questions[0].since);
   EXPECT_EQ(back[1].attempt, 0xffffffff);
+  EXPECT_TRUE(back[0].procedure);
+  EXPECT_FALSE(back[1].procedure);
   for (size_t cut = 0; cut < payload.size(); ++cut) {
     EXPECT_FALSE(
         DecodeResolve(std::string_view(payload).substr(0, cut), &back_target, &back, &left));
@@ -205,7 +207,7 @@ TEST(Message, QuestionsAndOutcomesCarryAll) {
   outcomes[0].fate = port::AttemptOutcome::Fate::kCommitted;
   outcomes[0].gtid = "x:6";
   outcomes[0].statements = 2;
-  outcomes[0].changes = {{"db.t", 3, 2, 1, 41}, {"db.u", 1, 0, 0, std::nullopt}};
+  outcomes[0].changes = {{"db.t", 3, 2, 1, 41}, {"db.u", 1, 0, 0, std::nullopt, {"id"}}};
   outcomes[1].fate = port::AttemptOutcome::Fate::kNotCommitted;
   outcomes[2].why = "no log";
   bytes.clear();
@@ -224,6 +226,7 @@ TEST(Message, QuestionsAndOutcomesCarryAll) {
   EXPECT_EQ(told[0].changes[0].deleted, 1u);
   EXPECT_EQ(told[0].changes[0].first_insert_id, 41u);
   EXPECT_FALSE(told[0].changes[1].first_insert_id);
+  EXPECT_EQ(told[0].changes[1].integer_keys, std::vector<std::string>{"id"});
   EXPECT_EQ(told[1].fate, port::AttemptOutcome::Fate::kNotCommitted);
   EXPECT_EQ(told[2].fate, port::AttemptOutcome::Fate::kUnknown);
   EXPECT_EQ(told[2].why, "no log");

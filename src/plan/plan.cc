@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "sql/lexer.h"
+#include "sql/replication_variables.h"
 
 namespace paceline::plan {
 namespace {
@@ -86,6 +87,7 @@ class Planner {
     plan_.replica_ok = outline().ReadOnly();
     plan_.implicit_commit = outline().ImplicitCommit();
     plan_.returns_rows = outline().ReturnsRows();
+    RETURN_IF_ERROR(CheckReplicationSets());
     RETURN_IF_ERROR(Tasks());
     Pins();
     if (plan_.route == Route::kGate) {
@@ -110,6 +112,27 @@ class Planner {
   void Gate(GateTask task) {
     plan_.route = Route::kGate;
     plan_.gate = task;
+  }
+
+  // Where a SET may hide: SET itself is taken apart by the session.
+  Status CheckReplicationSets() const {
+    switch (outline().kind) {
+      case Kind::kPrepare:
+      case Kind::kExecute:
+      case Kind::kSetFor:
+      case Kind::kCompound:
+      case Kind::kUnknown:
+      case Kind::kAccount:
+        break;
+      case Kind::kDdl:
+        if (outline().Has(sql::kStoredProgram)) break;
+        return {};
+      default:
+        return {};
+    }
+    const std::string found = sql::FindReplicationSets(text_, dialect_).variable;
+    if (found.empty()) return {};
+    return Fail(sql::NoRightToSet(dialect_.flavor == sql::Flavor::kMariadb, found));
   }
 
   // What the gate answers or does by itself.

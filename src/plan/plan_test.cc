@@ -186,6 +186,18 @@ TEST(Plan, GivesTheGateItsTasks) {
   EXPECT_EQ(Make("SET autocommit = 0")->set.assignments.size(), 1u);
 }
 
+TEST(Plan, RefusesWhatHidesWritesFromReplicas) {
+  for (std::string_view text :
+       {"PREPARE s FROM 'SET sql_log_bin = 0'", "CREATE PROCEDURE p() SET sql_log_bin = 0",
+        "CREATE PROCEDURE p() BEGIN SET @a = 1; SET @@session.gtid_next = 'AUTOMATIC'; END"}) {
+    Result<Plan> plan = Make(text);
+    ASSERT_FALSE(plan) << text;
+    EXPECT_EQ(plan.error().mysql_errno(), 1227);
+  }
+  EXPECT_TRUE(Make("PREPARE s FROM 'UPDATE t SET server_id = 1'"));
+  EXPECT_TRUE(Make("CREATE PROCEDURE p() UPDATE t SET server_id = 1"));
+}
+
 TEST(Target, ParsesAndPrints) {
   for (std::string_view text : {"", "ks", "ks:80-", "ks@replica", "ks:-80@rdonly", "@replica"}) {
     const Result<SessionTarget> target = ParseTarget(text);

@@ -1,10 +1,12 @@
 // port/backup_event.h - what a running backup or restore says, line by line.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "io/task.h"
+#include "port/progress.h"
 #include "record/record.h"
 
 namespace paceline::port {
@@ -13,6 +15,7 @@ struct BackupEvent {
   record::TabletAlias tablet;
   std::string keyspace, shard;
   std::string text;
+  std::optional<TransferProgress> progress;  // where the text tells of one
 };
 class BackupEvents {
  public:

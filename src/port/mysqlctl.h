@@ -48,7 +48,12 @@ struct BackupOrder {
   std::string alias;   // the tablet's
   std::string engine;  // empty: the flavor's own that does not stop mysqld
   std::string compression = "zstd";
-  uint64_t rate = 0;  // bytes a second at most; 0: no limit
+  uint64_t rate = 0;       // bytes a second at most; 0: no limit
+  bool count_rows = true;  // into the manifest, for VerifyBackup
+};
+struct VerifyOrder {
+  BackupPlace place;
+  std::string backup;  // its name
 };
 
 // Whose data replaces that of this mysqld.
@@ -66,8 +71,9 @@ struct SeedOrder {
   std::string backup;  // its name
 };
 struct SeedProgress {
-  std::string phase;  // "copying", "preparing", "starting"
-  uint64_t bytes = 0;
+  std::string phase;   // "copying", "preparing", "starting"
+  uint64_t bytes = 0;  // 0: nothing that is measured moves
+  uint64_t total = 0;  // 0: not known; an estimate where the data is in use
 };
 class SeedSink {
  public:
@@ -125,6 +131,8 @@ struct Written {
   // All transactions that were read and told apart: what is not in it may be anything. Vitess's
   // encoding.
   std::string told;
+  // Of the others: what a procedure wrote that was called (MariaDB, where CALL has no number).
+  std::string procedures;
 };
 
 class MysqldStateSink {
@@ -178,6 +186,14 @@ class Mysqlctl {
                                                Deadline deadline) {
     (void)order, (void)sink, (void)deadline;
     co_return Fail(Code::kUnimplemented, "MysqldAgent.Backup is not offered here");
+  }
+  // Restores a backup beside the data, starts a server on it, checks each table and holds its rows
+  // against what the manifest counted. The verdict, which is also returned for people, is kept with
+  // the backup. Errors: kDataLoss: the backup is bad, and why; others: nothing was found out.
+  virtual io::Task<Result<std::string>> VerifyBackup(VerifyOrder order, SeedSink& sink,
+                                                     Deadline deadline) {
+    (void)order, (void)sink, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "MysqldAgent.VerifyBackup is not offered here");
   }
   // What a Seed kept aside is not needed any more. `keep_logs`: its binary logs move to the folder
   // of errant transactions.

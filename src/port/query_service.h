@@ -97,6 +97,8 @@ struct AttemptQuestion {
   // What that primary had before the attempt was sent (TabletHealth::position); empty: not known,
   // then absence proves nothing.
   std::string since;
+  // It may have called a procedure, which MariaDB's log tells by one bit alone.
+  bool procedure = true;
 };
 
 // What the shard's logs prove about it.
@@ -108,6 +110,8 @@ struct AttemptOutcome {
     uint64_t inserted = 0, updated = 0, deleted = 0;
     // The AUTO_INCREMENT column of the first inserted row; 0: the table has none. Empty: not known.
     std::optional<uint64_t> first_insert_id;
+    // Where one row was updated and nothing else: integer columns that are a unique key each.
+    std::vector<std::string> integer_keys;
   };
   Fate fate = Fate::kUnknown;
   std::string gtid;             // kCommitted
@@ -179,12 +183,15 @@ class QueryService {
 
   // Runs one statement. An error that mysqld answers goes to the sink's OnEnd and the call
   // succeeds. Errors of the call:
-  //   kClusterEvent       refused before mysqld saw it (not serving, other type, shutting down):
-  //   safe to run elsewhere kResourceExhausted  pool or queue full: never ran kAborted pinned_id is
-  //   unknown: its transaction or reservation ended, and why kDeadlineExceeded   ended by its
-  //   deadline; a write may have been applied kUnavailable        the connection broke after the
-  //   statement was sent: outcome unknown kCanceled           by `cancel`; a write may have been
-  //   applied
+  // - kClusterEvent: refused before mysqld saw it (not serving, other type, shutting down), safe
+  //   to run elsewhere.
+  // - kResourceExhausted: pool or queue full, never ran.
+  // - kAborted: pinned_id is unknown, its transaction or reservation ended, and why.
+  // - kDeadlineExceeded: ended by its deadline; a write or COMMIT may have been applied.
+  // - kUnavailable: the connection broke after the statement was sent; outcome unknown.
+  // - kCanceled: by `cancel`, and what mysqld answered, if it did, cannot be told; a write or
+  //   COMMIT may have been applied. Where it can be told the call succeeds: with OK when the
+  //   cancel came too late, else with mysqld's own error.
   virtual io::Task<Result<QueryEnd>> Execute(const QueryRequest& request, ResultSink& sink,
                                              Deadline deadline) = 0;
 

@@ -49,7 +49,8 @@ class RestoreFromBackupRequest;
 }  // namespace tabletmanagerdata
 namespace paceline::agent {
 PACELINE_TABLET_CONTROL_METHODS(PACELINE_DECLARE)
-}
+class VerifyBackupRequest;
+}  // namespace paceline::agent
 #undef PACELINE_DECLARE
 
 namespace paceline::port {
@@ -80,6 +81,13 @@ class TabletManager {
   virtual io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) {
     (void)sink, (void)deadline;
     co_return Fail(Code::kUnimplemented, "TabletControl.StreamData is not offered here");
+  }
+  // paceline.agent.TabletControl. Errors: kDataLoss: the backup is bad; others: nothing was found
+  // out.
+  virtual io::Task<Status> VerifyBackup(const agent::VerifyBackupRequest& request,
+                                        BackupEvents& events, Deadline deadline) {
+    (void)request, (void)events, (void)deadline;
+    co_return Fail(Code::kUnimplemented, "TabletControl.VerifyBackup is not offered here");
   }
   // tabletmanagerservice.TabletManager, streams of events.
   virtual io::Task<Status> Backup(const ::tabletmanagerdata::BackupRequest& request,

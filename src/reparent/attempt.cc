@@ -32,13 +32,19 @@ class Book {
       attempt_.fenced_by_us.insert(alias);
     }
   }
-  void operator()(const Demote&) { ++attempt_.tries["demote"]; }
+  void operator()(const Demote& step) { ++attempt_.tries["demote " + step.tablet.ToString()]; }
   void operator()(const UndoDemote& step) {
     ++attempt_.tries["undo demote"];
     attempt_.ending = step.then;
   }
   void operator()(const WaitForPosition& step) {
-    if (result_.ok.contains(step.tablet)) attempt_.prepared = true;
+    if (attempt_.term == 0 && result_.ok.contains(step.tablet)) {
+      const int rounds = ++attempt_.tries["catch up"];
+      attempt_.catch_up = result_.took;
+      attempt_.prepared =
+          result_.took <= kShortGap || (rounds >= kCatchUps && result_.took <= kLongestGap);
+      return;
+    }
     ++attempt_.tries["wait " + step.tablet.ToString()];
   }
   void operator()(const Repoint& step) {

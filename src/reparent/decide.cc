@@ -28,6 +28,12 @@ class Decider {
     if (attempt_.term == 0) return Begin();
     if (Promoted()) return Finish();
     if (reigning_ != attempt_.old_primary && reigning_ != attempt_.chosen) {
+      if (ReignsAsWanted()) {
+        return Done{reigning_,
+                    fmt::format("{} leads {} already: another coordinator was first",
+                                reigning_.ToString(), view_.shard.ToString()),
+                    {}};
+      }
       return UndoAndRefuse(
           No(Code::kAborted, fmt::format("{} became primary of {} meanwhile", reigning_.ToString(),
                                          view_.shard.ToString())));
@@ -43,6 +49,8 @@ class Decider {
     auto found = attempt_.tries.find(kind);
     return found == attempt_.tries.end() ? 0 : found->second;
   }
+  // Of the tablet that reigns: another's demotion says nothing of it.
+  int DemoteTries() const { return Tries("demote " + reigning_.ToString()); }
   static Refuse No(Code code, std::string why) { return {code, std::move(why), {}}; }
   static bool Up(const TabletSight* tablet) {
     return tablet != nullptr && tablet->reachable && tablet->mysqld_running;
@@ -92,13 +100,16 @@ class Decider {
     return std::nullopt;
   }
 
+  // It leads and serves, and the request asks for it.
+  bool ReignsAsWanted() const {
+    if (!Up(old_) || old_->read_only || !old_->serving) return false;
+    if (!request_.new_primary.empty()) return request_.new_primary == reigning_;
+    return !request_.avoid_primary.empty() && request_.avoid_primary != reigning_;
+  }
+
   // The wanted primary leads, is published, and everyone reachable follows it.
   std::optional<Step> AlreadySo() {
-    if (!Up(old_) || old_->read_only || !old_->serving) return std::nullopt;
-    bool stays = request_.new_primary == reigning_ ||
-                 (!request_.avoid_primary.empty() && request_.avoid_primary != reigning_ &&
-                  request_.new_primary.empty());
-    if (!stays || view_.shard_primary != reigning_) return std::nullopt;
+    if (!ReignsAsWanted() || view_.shard_primary != reigning_) return std::nullopt;
     for (const TabletSight& tablet : view_.tablets) {
       if (&tablet == old_ || !Up(&tablet) || tablet.backup_running) continue;
       if (tablet.source != reigning_ || !tablet.io_running || !tablet.sql_running)
@@ -132,8 +143,8 @@ class Decider {
     return Unfenced(could);
   }
 
-  // A planned change waits once for the candidate while the primary still serves, so that the gap
-  // stays short.
+  // A planned change waits for the candidate while the primary still serves, until what is written
+  // meanwhile is little: the gap is as long as catching up once more.
   std::optional<Step> Prepare(const TabletSight& candidate) {
     if (!Planned() || !Up(old_) || old_->read_only || &candidate == old_ || attempt_.prepared) {
       return std::nullopt;
@@ -144,6 +155,14 @@ class Decider {
       return No(Code::kDeadlineExceeded,
                 fmt::format("{} did not catch up with primary {}: {}", candidate.alias.ToString(),
                             reigning_.ToString(), LastError(candidate.alias)));
+    }
+    if (Tries("catch up") >= kCatchUps) {
+      return No(Code::kDeadlineExceeded,
+                fmt::format("{} applies too slowly to follow primary {}: {:.1f} s for what was "
+                            "written during its last wait, and clients would wait as long; "
+                            "nothing was changed, run it again when less is written",
+                            candidate.alias.ToString(), reigning_.ToString(),
+                            std::chrono::duration<double>(attempt_.catch_up).count()));
     }
     return WaitForPosition{candidate.alias, has};
   }
@@ -170,6 +189,15 @@ class Decider {
     bool quorum = PromiseQuorum(view_, reigning_, standing) ||
                   (request_.force && !standing.empty() && !outbid);
     if (quorum) return LearnWhoLed();
+    const bool contested = std::ranges::any_of(view_.tablets, [&](const auto& tablet) {
+      return tablet.reachable && tablet.promised_term >= attempt_.term &&
+             !standing.contains(tablet.alias);
+    });
+    // Two that outbid each other for ever would leave the shard to nobody.
+    if (request_.yields && contested) {
+      return No(Code::kAborted, fmt::format("another coordinator acts on {} beside term {}",
+                                            view_.shard.ToString(), attempt_.term));
+    }
     if (Tries("promise") < kTermTries) return AskTerm();
     return UndoAndRefuse(
         No(Code::kAborted,
@@ -227,13 +255,14 @@ class Decider {
       return std::nullopt;
     }
     if (Planned()) {
-      if (Up(old_) && Tries("demote") < kTries - 1) return Demote{attempt_.term, reigning_};
+      if (Up(old_) && DemoteTries() < kTries - 1) return Demote{attempt_.term, reigning_};
       return UndoAndRefuse(
           No(Code::kUnavailable, fmt::format("primary {} could not be demoted: {}",
                                              reigning_.ToString(), LastError(reigning_))));
     }
-    bool lives = Up(old_) && old_->serving && !old_->read_only;
-    if (lives && Tries("demote") == 0 && old_->promised_term == attempt_.term) {
+    // One whose disk takes no writes would never have drained.
+    bool lives = Up(old_) && old_->serving && !old_->read_only && old_->disk_error.empty();
+    if (lives && DemoteTries() == 0 && old_->promised_term == attempt_.term) {
       return Demote{attempt_.term, reigning_};
     }
     return SecureByFence();
@@ -379,7 +408,10 @@ class Decider {
                  fmt::format("{} could not catch up from {}: {}", chosen.alias.ToString(),
                              source->alias.ToString(), LastError(chosen.alias))));
         }
-        return Step(Repoint{attempt_.term, source->alias, {{chosen.alias, false}}, true, {}});
+        return Step(Repoint{.term = attempt_.term,
+                            .primary = source->alias,
+                            .replicas = {{chosen.alias, false}},
+                            .interim = true});
       }
     }
     if (ExecutedBy(view_, chosen).Contains(target)) return std::nullopt;
@@ -416,7 +448,7 @@ class Decider {
   // it leads.
   std::optional<Step> AttachAckers(const TabletSight& chosen) {
     Member leader{chosen.alias, chosen.type};
-    Repoint step{attempt_.term, chosen.alias, {}, false, {}};
+    Repoint step{attempt_.term, chosen.alias};
     bool first_round = true;
     for (const TabletSight& tablet : view_.tablets) {
       if (!MayAcknowledge(view_.durability, leader, {tablet.alias, tablet.type}) || !Up(&tablet))
@@ -427,7 +459,8 @@ class Decider {
       if (attempt_.repointed.contains(tablet.alias) || tries >= kTries) continue;
       step.replicas.push_back({tablet.alias, true});
     }
-    uint32_t enough = AcksFor(chosen);
+    const uint32_t enough = AcksFor(chosen);
+    step.enough = enough;
     bool attached = Attached(leader) >= enough && !first_round;
     if (attached || step.replicas.empty()) {
       if (Attached(leader) >= enough) return std::nullopt;
@@ -456,7 +489,7 @@ class Decider {
                       "run again",
                       chosen.alias.ToString(), LastError(chosen.alias)));
     }
-    Repoint step{attempt_.term, chosen.alias, {}, false, {}};
+    Repoint step{attempt_.term, chosen.alias};
     for (const TabletSight& tablet : view_.tablets) {
       if (tablet.alias == chosen.alias || !Up(&tablet) || tablet.backup_running) continue;
       if (attempt_.repointed.contains(tablet.alias)) continue;
@@ -507,7 +540,7 @@ class Decider {
     bool can = old_ != nullptr && attempt_.chosen.empty() && attempt_.term != 0 &&
                PromiseQuorum(view_, reigning_, StandingPromises());
     if (!can) return end;
-    Repoint undo{attempt_.term, reigning_, {}, false, end};
+    Repoint undo{.term = attempt_.term, .primary = reigning_, .then = end};
     for (const TabletSight& tablet : view_.tablets) {
       bool ours = (tablet.fenced || attempt_.fenced_by_us.contains(tablet.alias)) &&
                   tablet.alias != reigning_;
@@ -524,7 +557,7 @@ class Decider {
       undo.replicas.push_back({tablet.alias, acks});
     }
     if (!undo.replicas.empty()) return undo;
-    bool demoted = Up(old_) && old_->promised_term == attempt_.term && Tries("demote") > 0 &&
+    bool demoted = Up(old_) && old_->promised_term == attempt_.term && DemoteTries() > 0 &&
                    (old_->demoted || old_->read_only);
     if (!demoted || Tries("undo demote") >= kTries) return end;
     size_t possible = PossibleAckers(view_.durability, OldMember(), MembersOf(view_)).size();
@@ -572,7 +605,7 @@ class Decider {
       return *step;
     }
     bool acks = MayAcknowledge(view_.durability, OldMember(), {tablet->alias, tablet->type});
-    return Repoint{term, reigning_, {{tablet->alias, acks}}, false, {}};
+    return Repoint{term, reigning_, {{tablet->alias, acks}}};
   }
 
   const View& view_;

@@ -79,6 +79,9 @@ struct Repoint {
   uint64_t term = 0;
   TabletAlias primary;
   std::vector<Replica> replicas;
+  // The step is over when so many of them follow; the others are told too, and may come to it
+  // later. 0: all are waited for.
+  uint32_t enough = 0;
   bool interim = false;        // `primary` is not the one elected, but a source to catch up from
   std::optional<Refuse> then;  // the fence is undone, and so the attempt ends
 };
@@ -114,7 +117,14 @@ std::string Describe(const Step& step);
 struct StepResult {
   std::set<TabletAlias> ok;
   std::map<TabletAlias, std::string> errors;
+  Duration took{0};
 };
+
+// A planned change demotes when the candidate's last catching up took at most kShortGap, or after
+// kCatchUps of them at most kLongestGap: as long again no client can write.
+inline constexpr Duration kShortGap = std::chrono::seconds(1);
+inline constexpr Duration kLongestGap = std::chrono::seconds(4);
+inline constexpr int kCatchUps = 6;
 
 // How far this run has come; starts empty, is never stored. A run that crashed is simply begun
 // anew.
@@ -124,7 +134,8 @@ struct Attempt {
   TabletAlias old_primary;         // who led when the term was taken; may be empty
   TabletAlias chosen;              // elected under this term
   TabletAlias interim_source;      // whom a candidate catches up from before its promotion
-  bool prepared = false;           // planned: the candidate caught up once before the demotion
+  bool prepared = false;           // planned: the candidate catches up in a moment, so demote
+  Duration catch_up{0};            // planned: what its last catching up took before the demotion
   bool published = false;
   std::optional<Refuse> ending;               // undo what was done, then refuse with this
   std::set<TabletAlias> fenced_by_us;         // stopped by this run

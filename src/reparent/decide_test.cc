@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "reparent/force.h"
+
 namespace paceline::reparent {
 namespace {
 
@@ -44,17 +46,24 @@ void Lose(View& view, size_t tablet) {
                           .type = view.tablets[tablet].type,
                           .error = "connection refused"};
 }
-// All who can be seen promised term 2 to this run, and replicas are fenced.
-Attempt Fenced(View& view) {
+// All who can be seen promised `term` to this run, which saw `old_primary` lead.
+Attempt Promised(View& view, uint64_t term = 2, uint32_t old_primary = 101) {
   Attempt attempt;
-  attempt.term = 2;
-  attempt.old_primary = At(101);
+  attempt.term = term;
+  attempt.old_primary = At(old_primary);
   attempt.tries["promise"] = 1;
   for (TabletSight& tablet : view.tablets) {
     if (!tablet.reachable) continue;
-    tablet.promised_term = 2;
+    tablet.promised_term = term;
     attempt.promised.insert(tablet.alias);
-    if (tablet.source.empty()) continue;
+  }
+  return attempt;
+}
+// The same in term 2, and replicas are fenced.
+Attempt Fenced(View& view) {
+  Attempt attempt = Promised(view);
+  for (TabletSight& tablet : view.tablets) {
+    if (!tablet.reachable || tablet.source.empty()) continue;
     tablet.fenced = true;
     tablet.io_running = false;
     attempt.fenced_by_us.insert(tablet.alias);
@@ -65,6 +74,23 @@ template <class T>
 T Get(const Step& step) {
   EXPECT_TRUE(std::holds_alternative<T>(step)) << Describe(step);
   return std::holds_alternative<T>(step) ? std::get<T>(step) : T{};
+}
+
+TEST(Force, TellsWhatItGivesUp) {
+  View view = Shard(3);
+  Request request{.action = Action::kEmergency, .force = true};
+  EXPECT_EQ(GivenUpByForce(view, request), "");
+  Lose(view, 0);
+  EXPECT_EQ(GivenUpByForce(view, request), "");  // the fence holds
+  Lose(view, 1);
+  std::string given_up = GivenUpByForce(view, request);
+  EXPECT_NE(given_up.find("zone1-0000000102 cannot be fenced"), std::string::npos) << given_up;
+  EXPECT_NE(given_up.find("may be lost: every transaction"), std::string::npos) << given_up;
+  // It goes on with the one that is left, whose commits then wait for nobody.
+  Attempt attempt = Fenced(view);
+  auto promote = Get<Promote>(NextStep(view, request, attempt));
+  EXPECT_EQ(promote.tablet, At(103));
+  EXPECT_EQ(promote.acknowledgements, 0u);
 }
 
 TEST(Durability, AcknowledgementsAndFence) {
@@ -124,6 +150,7 @@ TEST(Decide, RefusalsSayWhy) {
            {{.new_primary = At(103)}, 2, "not reachable (connection refused)"},
            {{}, 0, "use EmergencyReparentShard"},
            {{.action = Action::kReparentTablet, .new_primary = At(101)}, 9, "is the primary"},
+           {{.action = Action::kEmergency, .new_primary = At(101)}, 0, "101: not reachable"},
            {{.action = Action::kEmergency, .ignore = {At(102), At(103)}}, 0, "to be ignored"}}) {
     View view = Shard(3);
     if (c.lost < 3) Lose(view, c.lost);
@@ -182,6 +209,104 @@ TEST(Decide, TheOneAskedForCatchesUpFromWhoHasMore) {
   EXPECT_EQ(Get<WaitForPosition>(NextStep(view, request, attempt)).position, Mysql(12));
   view.tablets[1].received = view.tablets[1].executed = Mysql(12);
   EXPECT_EQ(Get<Repoint>(NextStep(view, request, attempt)).primary, At(102));
+}
+
+TEST(Decide, APrimaryWhoseDiskTakesNoWritesIsNotAskedToDrain) {
+  View view = Shard(3);
+  Request request{.action = Action::kEmergency, .ignore = {At(101)}};
+  Attempt attempt = Promised(view);
+  EXPECT_EQ(Get<Demote>(NextStep(view, request, attempt)).tablet, At(101));
+  view.tablets[0].disk_error = "it is full";
+  EXPECT_EQ(Get<Fence>(NextStep(view, request, attempt)).tablets,
+            (std::vector<TabletAlias>{At(102), At(103)}));
+  // Nor is anybody preferred whose disk takes none.
+  view.tablets[1].disk_error = "it is full";
+  attempt = Fenced(view);
+  EXPECT_EQ(Get<Repoint>(NextStep(view, request, attempt)).primary, At(103));
+}
+
+TEST(Decide, APlannedChangeDemotesWhenCatchingUpIsShort) {
+  View view = Shard(3);
+  view.tablets[0].executed = view.tablets[0].received = Mysql(20);
+  Request request{.action = Action::kPlanned, .new_primary = At(102)};
+  const auto catch_up = [&](Duration took) {
+    Attempt attempt;
+    int waits = 0;
+    for (Step step = NextStep(view, request, attempt);
+         std::holds_alternative<WaitForPosition>(step); step = NextStep(view, request, attempt)) {
+      EXPECT_LE(++waits, kCatchUps);
+      attempt = After(attempt, step, {.ok = {At(102)}, .errors = {}, .took = took});
+    }
+    return std::pair(waits, NextStep(view, request, attempt));
+  };
+  auto [few, asks] = catch_up(200ms);
+  EXPECT_EQ(few, 1);
+  Get<PromiseTerm>(asks);
+  auto [many, asks_at_last] = catch_up(3s);
+  EXPECT_EQ(many, kCatchUps);
+  Get<PromiseTerm>(asks_at_last);
+  auto [all, refused] = catch_up(11s);
+  EXPECT_EQ(all, kCatchUps);
+  EXPECT_NE(Get<Refuse>(refused).why.find("11.0 s for what was written"), std::string::npos);
+}
+
+TEST(Decide, AttachesTheOldPrimaryTooAndWaitsForNoMoreThanMustAcknowledge) {
+  View view = Shard(3);
+  Request request{.action = Action::kPlanned, .new_primary = At(102)};
+  Attempt attempt = Promised(view);
+  view.tablets[0].read_only = view.tablets[0].demoted = true;
+  view.tablets[0].serving = false;
+  Step step = NextStep(view, request, attempt);
+  auto attach = Get<Repoint>(step);
+  ASSERT_EQ(attach.replicas.size(), 2u);
+  EXPECT_EQ(attach.enough, 1u);
+  // 103 follows; 101 is on its way, and is attached with the rest once 102 leads.
+  StepResult result;
+  result.ok = {At(103)};
+  attempt = After(attempt, step, result);
+  EXPECT_EQ(Get<Promote>(NextStep(view, request, attempt)).tablet, At(102));
+}
+
+TEST(Decide, AnUndoOpensOnlyWhomThisRunDemoted) {
+  // Another run made 102 primary of term 2 and crashed; this one demoted it in term 3, then lost
+  // it. 101, demoted by that other run, is the newest that can be seen: it must not lead again.
+  View view = Shard(3);
+  Request request{.action = Action::kPlanned, .new_primary = At(103)};
+  Attempt attempt = Promised(view, 3, 102);
+  view.tablets[0].read_only = view.tablets[0].demoted = true;
+  view.tablets[0].serving = false;
+  attempt = After(attempt, Demote{3, At(102)}, {.ok = {At(102)}});
+  Lose(view, 1);
+  EXPECT_EQ(Get<Refuse>(NextStep(view, request, attempt)).code, Code::kAborted);
+}
+
+TEST(Decide, OneOfSeveralAlikeGivesWay) {
+  View view = Shard(3);
+  Lose(view, 0);
+  Request request{.action = Action::kEmergency, .yields = true};
+  Attempt attempt = Fenced(view);
+  attempt.promised.erase(At(103));  // to somebody else, in the same term
+  EXPECT_EQ(Get<Refuse>(NextStep(view, request, attempt)).code, Code::kAborted);
+  request.yields = false;
+  EXPECT_EQ(Get<PromiseTerm>(NextStep(view, request, attempt)).term, 3u);
+}
+
+TEST(Decide, WhomAnotherCoordinatorMadePrimaryIsNoFailureWhereItWasAskedFor) {
+  View view = Shard(3);
+  Request request{.action = Action::kPlanned, .new_primary = At(102)};
+  Attempt attempt = Fenced(view);
+  view.shard_primary = At(102);
+  for (TabletSight& tablet : view.tablets) {
+    tablet.promised_term = tablet.journal_term = 3;
+    tablet.journal_primary = At(102);
+    tablet.read_only = tablet.alias != At(102);
+    tablet.fenced = false;
+    tablet.type = tablet.read_only ? TabletType::kReplica : TabletType::kPrimary;
+    tablet.source = tablet.read_only ? At(102) : TabletAlias();
+  }
+  EXPECT_EQ(Get<Done>(NextStep(view, request, attempt)).primary, At(102));
+  request.new_primary = At(103);
+  Get<Refuse>(NextStep(view, request, attempt));
 }
 
 TEST(Decide, WaitsOutTheLastGrantUnlessMysqldIsDead) {

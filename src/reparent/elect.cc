@@ -83,8 +83,9 @@ Election Elect(const View& view, const Request& request, const Attempt& attempt,
   std::vector<std::string> reasons;
   std::string cell = request.preferred_cell.empty() ? reigning.cell : request.preferred_cell;
   auto rank = [&](const TabletSight& tablet, bool complete) {
-    return std::tuple(!complete, tablet.alias != reigning,
-                      !cell.empty() && tablet.alias.cell != cell, PromotionRuleOf(tablet.type),
+    return std::tuple(!tablet.disk_error.empty(), !complete, tablet.disk_low,
+                      tablet.alias != reigning, !cell.empty() && tablet.alias.cell != cell,
+                      PromotionRuleOf(tablet.type),
                       needed.Subtract(ExecutedBy(view, tablet)).Count(), tablet.alias);
   };
   bool winner_complete = false;

@@ -32,6 +32,8 @@ struct Request {
   std::string preferred_cell;    // empty: the cell of the old primary
   bool allow_cross_cell = true;  // false: a successor must be of the preferred cell
   bool force = false;  // a person accepts what Refuse::may_be_lost says; never set by a program
+  bool yields =
+      false;  // to another coordinator whose term stands against ours: one of several alike
   std::set<TabletAlias> ignore;           // not to be promoted; they count as members all the same
   std::optional<Duration> tolerable_lag;  // planned: refuse a candidate that lags more
 };
@@ -60,9 +62,13 @@ struct TabletSight {
   uint32_t semi_sync_required =
       0;  // on a primary with semi-sync on: acknowledgements a commit waits for now
   bool backup_running = false;
-  bool hung = false;        // not reachable because its mysqld does not answer; its vttablet does
-  std::string stream_mark;  // changes whenever anything arrives from the source
-  std::string needs_seed;   // why its data cannot be used any more
+  bool hung = false;          // not reachable because its mysqld does not answer; its vttablet does
+  std::string stream_mark;    // changes whenever anything arrives from the source
+  std::string needs_seed;     // why its data cannot be used any more
+  std::string disk_error;     // why its disk takes no writes
+  bool disk_full = false;     // by that, a read-only file system or I/O errors; not by a stall
+  bool disk_low = false;      // it works, and soon refuses what makes data grow
+  bool disk_has_room = true;  // for the writes of a primary
   std::optional<Duration> lag;
   gtid::Set executed;  // MariaDB: gtid_binlog_state and gtid_slave_pos together
   gtid::Set

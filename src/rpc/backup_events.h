@@ -1,8 +1,10 @@
 // rpc/backup_events.h - port::BackupEvents over gRPC streams of the contract's BackupResponse and
-// RestoreFromBackupResponse, whose fields are the same. Only for the .cc files of this room.
+// RestoreFromBackupResponse, whose fields are the same. How far it is travels beside them, as a
+// field that the contract does not have and others skip. Only for the .cc files of this room.
 #pragma once
 
 #include "logutil.pb.h"
+#include "paceline_agent.pb.h"
 #include "port/backup_event.h"
 #include "rpc/channel.h"
 #include "rpc/server.h"
@@ -10,6 +12,11 @@
 namespace paceline::rpc {
 
 void FillEvent(const std::string& text, logutil::Event* event);
+void AttachProgress(const std::optional<port::TransferProgress>& progress,
+                    google::protobuf::Message* response);
+std::optional<port::TransferProgress> AttachedProgress(const google::protobuf::Message& response);
+void ToMessage(const port::TransferProgress& progress, agent::TransferProgress* out);
+port::TransferProgress FromMessage(const agent::TransferProgress& message);
 
 // The server's end. vtctld's responses name the tablet, the tablet's own do not.
 template <class Response>
@@ -19,6 +26,7 @@ class EventSender final : public port::BackupEvents {
   io::Task<Status> Event(const port::BackupEvent& event) override {
     Response response;
     FillEvent(event.text, response.mutable_event());
+    AttachProgress(event.progress, &response);
     if constexpr (requires { response.mutable_tablet_alias(); }) {
       response.mutable_tablet_alias()->set_cell(event.tablet.cell);
       response.mutable_tablet_alias()->set_uid(event.tablet.uid);
@@ -44,6 +52,7 @@ io::Task<Status> ReceiveEvents(std::unique_ptr<ClientStream> stream, port::Backu
     if (!*more) co_return Status();
     port::BackupEvent event;
     event.text = response.event().value();
+    event.progress = AttachedProgress(response);
     if constexpr (requires { response.tablet_alias(); }) {
       event.tablet = {response.tablet_alias().cell(), response.tablet_alias().uid()};
       event.keyspace = response.keyspace();

@@ -59,6 +59,7 @@ io::Task<Status> Watch(ServerCall& call, port::Mysqlctl& agent) {
 port::Written FromProto(const agent::ReadWrittenResponse& response) {
   port::Written written;
   written.told = response.told();
+  written.procedures = response.procedures();
   for (const agent::WrittenAttempt& from : response.attempts()) {
     port::WrittenAttempt& attempt = written.attempts.emplace_back();
     attempt.attempt = from.attempt();
@@ -82,6 +83,7 @@ port::Written FromProto(const agent::ReadWrittenResponse& response) {
 
 void ToProto(const port::Written& written, agent::ReadWrittenResponse& response) {
   response.set_told(written.told);
+  response.set_procedures(written.procedures);
   for (const port::WrittenAttempt& attempt : written.attempts) {
     agent::WrittenAttempt* to = response.add_attempts();
     to->set_attempt(attempt.attempt);
@@ -99,6 +101,26 @@ void ToProto(const port::Written& written, agent::ReadWrittenResponse& response)
         one->add_first_row_columns(column);
         one->add_first_row_values(value);
       }
+    }
+  }
+}
+
+// Until the stream tells `result`. Whoever wants no more of it cancels the call and hears how it
+// ends.
+io::Task<Result<std::string>> Follow(ClientStream& stream, port::SeedSink& sink,
+                                     const std::string& (agent::SeedProgress::*result)() const,
+                                     const char* what, Deadline deadline) {
+  bool wanted = true;
+  for (;;) {
+    agent::SeedProgress message;
+    Result<bool> more = co_await stream.Next(message, deadline);
+    if (!more) co_return Fail(more.error());
+    if (!*more) co_return Fail(Code::kUnavailable, "the agent ended the {} without a word", what);
+    if (!(message.*result)().empty()) co_return (message.*result)();
+    port::SeedProgress progress{message.phase(), message.bytes(), message.total()};
+    if (wanted && !sink.OnProgress(progress)) {
+      wanted = false;
+      stream.Cancel();
     }
   }
 }
@@ -160,19 +182,9 @@ class Client final : public port::Mysqlctl {
     ToMessage(order.place, request.mutable_place());
     request.set_backup(order.backup);
     std::unique_ptr<ClientStream> stream = channel_->Stream(AGENT_PATH "Seed", request, deadline);
-    bool wanted = true;
-    for (;;) {
-      agent::SeedProgress message;
-      Result<bool> more = co_await stream->Next(message, deadline);
-      if (!more) co_return Fail(more.error());
-      if (!*more) co_return Fail(Code::kUnavailable, "the agent ended the seed without a word");
-      if (!message.position().empty()) co_return message.position();
-      port::SeedProgress progress{message.phase(), message.bytes()};
-      if (wanted && !sink.OnProgress(progress)) {
-        wanted = false;
-        stream->Cancel();
-      }
-    }
+    Result<std::string> position =
+        co_await Follow(*stream, sink, &agent::SeedProgress::position, "seed", deadline);
+    co_return position;
   }
   io::Task<Result<std::string>> Backup(port::BackupOrder order, port::SeedSink& sink,
                                        Deadline deadline) override {
@@ -182,20 +194,22 @@ class Client final : public port::Mysqlctl {
     request.set_engine(order.engine);
     request.set_compression(order.compression);
     request.set_rate(order.rate);
+    request.set_no_row_counts(!order.count_rows);
     std::unique_ptr<ClientStream> stream = channel_->Stream(AGENT_PATH "Backup", request, deadline);
-    bool wanted = true;
-    for (;;) {
-      agent::SeedProgress message;
-      Result<bool> more = co_await stream->Next(message, deadline);
-      if (!more) co_return Fail(more.error());
-      if (!*more) co_return Fail(Code::kUnavailable, "the agent ended the backup without a word");
-      if (!message.backup().empty()) co_return message.backup();
-      port::SeedProgress progress{message.phase(), message.bytes()};
-      if (wanted && !sink.OnProgress(progress)) {
-        wanted = false;
-        stream->Cancel();
-      }
-    }
+    Result<std::string> backup =
+        co_await Follow(*stream, sink, &agent::SeedProgress::backup, "backup", deadline);
+    co_return backup;
+  }
+  io::Task<Result<std::string>> VerifyBackup(port::VerifyOrder order, port::SeedSink& sink,
+                                             Deadline deadline) override {
+    agent::AgentVerifyRequest request;
+    ToMessage(order.place, request.mutable_place());
+    request.set_backup(order.backup);
+    std::unique_ptr<ClientStream> stream =
+        channel_->Stream(AGENT_PATH "VerifyBackup", request, deadline);
+    Result<std::string> verdict =
+        co_await Follow(*stream, sink, &agent::SeedProgress::verdict, "check", deadline);
+    co_return verdict;
   }
   io::Task<Status> ForgetOldData(bool keep_logs, Deadline deadline) override {
     agent::ForgetOldDataRequest request;
@@ -263,6 +277,7 @@ class SeedTeller final : public port::SeedSink {
     agent::SeedProgress message;
     message.set_phase(progress.phase);
     message.set_bytes(progress.bytes);
+    message.set_total(progress.total);
     call_.TrySend(message);
     return !call_.canceled();
   }
@@ -288,6 +303,17 @@ io::Task<Status> Backup(ServerCall& call, port::BackupOrder order, port::Mysqlct
   agent::SeedProgress last;
   last.set_phase("done");
   last.set_backup(*name);
+  Status sent = co_await call.Send(last);
+  co_return sent;
+}
+io::Task<Status> VerifyBackup(ServerCall& call, port::VerifyOrder order, port::Mysqlctl& agent) {
+  SeedTeller teller(call);
+  Result<std::string> verdict =
+      co_await agent.VerifyBackup(std::move(order), teller, call.deadline());
+  if (!verdict) co_return Fail(verdict.error());
+  agent::SeedProgress last;
+  last.set_phase("done");
+  last.set_verdict(*verdict);
   Status sent = co_await call.Send(last);
   co_return sent;
 }
@@ -325,7 +351,14 @@ void AddSeed(Server& server, io::Loop& loop, port::Mysqlctl* target) {
                          order.engine = request.engine();
                          order.compression = request.compression();
                          order.rate = request.rate();
+                         order.count_rows = !request.no_row_counts();
                          return Backup(call, std::move(order), *target);
+                       }));
+  server.Add(loop, StreamHandler<agent::AgentVerifyRequest>(
+                       AGENT_PATH "VerifyBackup",
+                       [target](ServerCall& call, const agent::AgentVerifyRequest& request) {
+                         port::VerifyOrder order{FromMessage(request.place()), request.backup()};
+                         return VerifyBackup(call, std::move(order), *target);
                        }));
   server.Add(loop, UnaryHandler<agent::ForgetOldDataRequest, agent::ForgetOldDataResponse>(
                        AGENT_PATH "ForgetOldData",

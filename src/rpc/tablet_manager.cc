@@ -35,6 +35,22 @@ class Client final : public port::TabletManager {
     Status status = co_await ReceiveChunks(channel_, CONTROL_PATH "StreamData", sink, deadline);
     co_return status;
   }
+  io::Task<Status> VerifyBackup(const agent::VerifyBackupRequest& request,
+                                port::BackupEvents& events, Deadline deadline) override {
+    std::unique_ptr<ClientStream> stream =
+        channel_->Stream(CONTROL_PATH "VerifyBackup", request, deadline);
+    for (;;) {
+      agent::BackupNews news;
+      Result<bool> more = co_await stream->Next(news, deadline);
+      if (!more) co_return Fail(more.error());
+      if (!*more) co_return Status();
+      port::BackupEvent event;
+      event.text = news.text();
+      if (news.has_progress()) event.progress = FromMessage(news.progress());
+      Status told = co_await events.Event(event);
+      if (!told) co_return told;
+    }
+  }
 #define PACELINE_METHOD(Method)                                                       \
   io::Task<Status> Method(const ::tabletmanagerdata::Method##Request& request,        \
                           port::BackupEvents& events, Deadline deadline) override {   \
@@ -59,6 +75,28 @@ class Client final : public port::TabletManager {
 PACELINE_METHOD(Backup)
 PACELINE_METHOD(RestoreFromBackup)
 #undef PACELINE_METHOD
+
+class NewsSender final : public port::BackupEvents {
+ public:
+  explicit NewsSender(ServerCall& call) : call_(call) {}
+  io::Task<Status> Event(const port::BackupEvent& event) override {
+    agent::BackupNews news;
+    news.set_text(event.text);
+    if (event.progress) ToMessage(*event.progress, news.mutable_progress());
+    Status sent = co_await call_.Send(news);
+    co_return sent;
+  }
+
+ private:
+  ServerCall& call_;
+};
+
+io::Task<Status> VerifyBackup(ServerCall& call, const agent::VerifyBackupRequest& request,
+                              port::TabletManager& manager) {
+  NewsSender sender(call);
+  Status status = co_await manager.VerifyBackup(request, sender, call.deadline());
+  co_return status;
+}
 
 io::Task<Status> StreamData(ServerCall& call, port::TabletManager& manager) {
   ChunkSender sender(call);
@@ -88,6 +126,11 @@ void AddTabletManager(Server& server, io::Loop& loop, port::TabletManager& manag
   PACELINE_METHOD(Backup)
   PACELINE_METHOD(RestoreFromBackup)
 #undef PACELINE_METHOD
+  server.Add(loop, StreamHandler<agent::VerifyBackupRequest>(
+                       CONTROL_PATH "VerifyBackup",
+                       [target](ServerCall& call, const agent::VerifyBackupRequest& request) {
+                         return VerifyBackup(call, request, *target);
+                       }));
   server.Add(loop, StreamHandler<agent::StreamDataRequest>(
                        CONTROL_PATH "StreamData",
                        [target](ServerCall& call, const agent::StreamDataRequest&) {

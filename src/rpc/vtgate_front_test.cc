@@ -153,6 +153,7 @@ class OneTablet final : public vtgate::Gateway {
   io::Task<Status> Wait(record::Target, bool, vtgate::BufferPlace*, Deadline) override {
     co_return Status();
   }
+  void BeginReplay(const record::Target&, vtgate::BufferPlace*) override {}
   Result<vtgate::Chosen> Find(const record::TabletAlias& alias) override {
     return vtgate::Chosen{tablet_, alias, nullptr};
   }

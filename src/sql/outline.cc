@@ -89,6 +89,18 @@ bool Outline::ImplicitCommit() const {
   }
 }
 
+bool Outline::HidesStatements() const {
+  switch (kind == Kind::kSetFor ? inner : kind) {
+    case Kind::kCall:
+    case Kind::kExecute:
+    case Kind::kCompound:
+    case Kind::kUnknown:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool Outline::ReturnsRows() const {
   switch (kind == Kind::kSetFor ? inner : kind) {
     case Kind::kSelect:

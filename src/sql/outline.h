@@ -265,6 +265,9 @@ struct Outline {
   // Ends an open transaction before it runs, as mysqld does for DDL, LOCK TABLES, account
   // statements and others.
   bool ImplicitCommit() const;
+  // CALL, EXECUTE, compound and unknown statements: what runs does not stand in the text. It may
+  // write, and commit.
+  bool HidesStatements() const;
   // Probably answers with rows (CALL and EXECUTE: may).
   bool ReturnsRows() const;
   void Clear();

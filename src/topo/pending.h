@@ -1,6 +1,6 @@
 // topo/pending.h - the result of work on a foreign thread (SQLite's, gRPC's), awaited on a loop
 // with a deadline. The work may outlast the wait: both hold the state. Threads: Wait on the loop,
-// Complete anywhere, once. The loop outlives it.
+// Complete anywhere, once, also after the loop's end.
 #pragma once
 
 #include <atomic>
@@ -16,12 +16,12 @@ namespace paceline::topo {
 template <class T>
 class Pending : public std::enable_shared_from_this<Pending<T>> {
  public:
-  explicit Pending(io::Loop& loop) : loop_(loop) {}
+  explicit Pending(io::Loop& loop) : inbox_(loop.inbox()) {}
 
   void Complete(T value) {
     auto self = this->shared_from_this();
     auto kept = std::make_shared<T>(std::move(value));
-    loop_.Post([self, kept] {
+    inbox_->Post([self, kept] {
       self->value_.emplace(std::move(*kept));
       self->done_.Set();
     });
@@ -38,7 +38,7 @@ class Pending : public std::enable_shared_from_this<Pending<T>> {
   bool abandoned() const { return abandoned_; }
 
  private:
-  io::Loop& loop_;
+  std::shared_ptr<io::Inbox> inbox_;
   io::Event done_;
   std::optional<T> value_;
   std::atomic<bool> abandoned_ = false;

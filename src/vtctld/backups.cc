@@ -16,7 +16,8 @@ class Relay final : public port::BackupEvents {
  public:
   Relay(const record::Tablet& tablet, port::BackupEvents& to) : tablet_(tablet), to_(to) {}
   io::Task<Status> Event(const port::BackupEvent& event) override {
-    port::BackupEvent told{tablet_.alias, tablet_.keyspace, tablet_.shard, event.text};
+    port::BackupEvent told{tablet_.alias, tablet_.keyspace, tablet_.shard, event.text,
+                           event.progress};
     Status sent = co_await to_.Event(told);
     co_return sent;
   }
@@ -68,7 +69,9 @@ VTCTLD_METHOD(GetBackups) {
     Fill(entry.parsed.alias, info->mutable_tablet_alias());
     info->mutable_time()->set_seconds(entry.parsed.time.unix_ns / 1'000'000'000);
     info->set_engine(manifest.engine);
-    info->set_status(::mysqlctl::BackupInfo::COMPLETE);
+    info->set_status(entry.verified == backup::Verified::kGood  ? ::mysqlctl::BackupInfo::VALID
+                     : entry.verified == backup::Verified::kBad ? ::mysqlctl::BackupInfo::INVALID
+                                                                : ::mysqlctl::BackupInfo::COMPLETE);
   }
   co_return Status();
 }
@@ -100,13 +103,12 @@ io::Task<Status> Vtctld::Backup(const ::vtctldata::BackupRequest& request,
   co_return Status();
 }
 
-// Of the replica with the least lag, as Vitess does; of the primary only where that is allowed.
-io::Task<Status> Vtctld::BackupShard(const ::vtctldata::BackupShardRequest& request,
-                                     port::BackupEvents& events, Deadline deadline) {
-  record::KeyspaceShard shard{request.keyspace(), request.shard()};
+io::Task<Result<Vtctld::Reached>> Vtctld::SpareTablet(record::KeyspaceShard shard,
+                                                      bool allow_primary, std::string what,
+                                                      Deadline deadline) {
   Result<std::vector<Reached>> tablets = co_await ReachShard(shard, deadline);
   if (!tablets) co_return Fail(tablets.error());
-  const record::Tablet* best = nullptr;
+  const Reached* best = nullptr;
   int64_t best_lag = 0;
   for (const Reached& one : *tablets) {
     record::TabletType type = one.tablet.type;
@@ -120,29 +122,49 @@ io::Task<Status> Vtctld::BackupShard(const ::vtctldata::BackupShardRequest& requ
     bool fit = answered && state.mysqld_running() && state.io_running() && state.sql_running() &&
                state.replication_lag_ms() >= 0;
     if (!fit || (best != nullptr && state.replication_lag_ms() >= best_lag)) continue;
-    best = &one.tablet;
+    best = &one;
     best_lag = state.replication_lag_ms();
   }
   for (const Reached& one : *tablets) {
-    if (best == nullptr && request.allow_primary() &&
-        one.tablet.type == record::TabletType::kPrimary) {
-      best = &one.tablet;
-    }
+    if (best == nullptr && allow_primary && one.tablet.type == record::TabletType::kPrimary)
+      best = &one;
   }
   if (best == nullptr) {
     co_return Fail(Code::kFailedPrecondition,
-                   "no replica of {}/{} replicates: there is none to back up{}", shard.keyspace,
-                   shard.shard,
-                   request.allow_primary() ? "" : "; --allow-primary takes the primary");
+                   "no replica of {}/{} replicates: there is none to {}{}", shard.keyspace,
+                   shard.shard, what, allow_primary ? "" : "; --allow-primary takes the primary");
   }
+  co_return *best;
+}
+
+// Of the replica with the least lag, as Vitess does.
+io::Task<Status> Vtctld::BackupShard(const ::vtctldata::BackupShardRequest& request,
+                                     port::BackupEvents& events, Deadline deadline) {
+  record::KeyspaceShard shard{request.keyspace(), request.shard()};
+  Result<Reached> best = co_await SpareTablet(shard, request.allow_primary(), "back up", deadline);
+  if (!best) co_return Fail(best.error());
   ::vtctldata::BackupRequest order;
-  Fill(best->alias, order.mutable_tablet_alias());
+  Fill(best->tablet.alias, order.mutable_tablet_alias());
   order.set_allow_primary(request.allow_primary());
   order.set_concurrency(request.concurrency());
   order.set_incremental_from_pos(request.incremental_from_pos());
   order.set_upgrade_safe(request.upgrade_safe());
   Status done = co_await Backup(order, events, deadline);
   co_return done;
+}
+
+io::Task<Status> Vtctld::VerifyBackup(record::KeyspaceShard shard, std::string name,
+                                      bool allow_primary, port::BackupEvents& events,
+                                      Deadline deadline) {
+  Result<Reached> spare =
+      co_await SpareTablet(shard, allow_primary, "verify a backup on", deadline);
+  if (!spare) co_return Fail(spare.error());
+  agent::VerifyBackupRequest order;
+  order.set_backup(name);
+  Relay relay(spare->tablet, events);
+  Status done = co_await spare->manager->VerifyBackup(order, relay, deadline);
+  if (!done) co_return Fail(done.error().Context("on " + spare->tablet.alias.ToString()));
+  co_return Status();
 }
 
 io::Task<Status> Vtctld::RestoreFromBackup(const ::vtctldata::RestoreFromBackupRequest& request,

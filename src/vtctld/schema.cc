@@ -61,6 +61,20 @@ std::string ParseOnly(std::string_view sql) {
   return text + "'";
 }
 
+// Errors: mysqld's, about the statement itself.
+io::Task<Status> ParseOn(std::shared_ptr<port::TabletManager> manager, record::Tablet tablet,
+                         std::string sql, Deadline deadline) {
+  tabletmanagerdata::ExecuteFetchAsDbaRequest ask;
+  tabletmanagerdata::ExecuteFetchAsDbaResponse answer;
+  ask.set_query(ParseOnly(sql));
+  ask.set_db_name(tablet.DbName());
+  ask.set_max_rows(1);
+  Status done = co_await manager->ExecuteFetchAsDba(ask, answer, deadline);
+  if (done) co_return done;
+  co_return Fail(
+      done.error().Context(fmt::format("\"{}\" on {}", Shorten(sql), tablet.alias.ToString())));
+}
+
 io::Task<void> ReloadOne(std::shared_ptr<port::TabletManager> manager, record::TabletAlias alias,
                          std::string position, std::vector<std::string>* events,
                          Deadline deadline) {
@@ -156,8 +170,8 @@ VTCTLD_METHOD(ApplySchema) {
   for (size_t i = 0;
        statements->size() > 1 && i < statements->size() && outcome && !primaries.empty(); ++i) {
     const std::string& sql = (*statements)[i];
-    std::string check = ParseOnly(sql);
-    Result<uint64_t> parsed = co_await RunDdl(primaries.begin()->second, check, deadline);
+    const Reached& first = primaries.begin()->second;
+    Status parsed = co_await ParseOn(first.manager, first.tablet, sql, deadline);
     if (!parsed && parsed.error().mysql_errno() == 1064) {
       outcome =
           Fail(parsed.error().Context(fmt::format("keyspace {}: nothing was applied", keyspace)));

@@ -163,7 +163,14 @@ VTCTLD_METHOD(ChangeTabletType) {
   change.set_tablet_type(request.db_type());
   change.set_semisync(!primary.alias.empty() &&
                       reparent::MayAcknowledge(*durability, primary, {alias, to}));
+  // One at a time: of two tablets that may leave only one by one, both would find the other.
+  std::string why =
+      fmt::format("ChangeTabletType({}, {})", alias.ToString(), record::TabletTypeName(to));
+  auto lock = co_await topo_.LockShard(tablet.keyspace, tablet.shard, why, deadline);
+  if (!lock) co_return Fail(lock.error());
   Status done = co_await manager->ChangeType(change, changed, deadline);
+  Status released = co_await (*lock)->Release(Deadline::In(5s));
+  if (!released) LOG_WARNING("{}", released.error().Context(why).ToString());
   if (!done) co_return Fail(done.error().Context("changing the type of " + alias.ToString()));
   auto after = co_await topo_.GetTablet(alias, deadline);
   if (!after) co_return Fail(after.error());
@@ -191,6 +198,19 @@ VTCTLD_METHOD(SetWritable) {
   record::TabletAlias alias = ToRecord(request.tablet_alias());
   Result<Reached> reached = co_await Reach(alias, deadline);
   if (!reached) co_return Fail(reached.error());
+  const record::Tablet& tablet = reached->tablet;
+  if (request.writable() && tablet.type != record::TabletType::kPrimary) {
+    auto shard = co_await topo_.GetShard(tablet.keyspace, tablet.shard, deadline);
+    if (!shard) co_return Fail(shard.error());
+    const record::TabletAlias& leader = shard->value.primary_alias;
+    if (!leader.empty() && leader != alias) {
+      co_return Fail(Code::kFailedPrecondition,
+                     "{} is a {} of {}/{}, whose primary is {}: written to, it would drift apart; "
+                     "PlannedReparentShard makes it primary",
+                     alias.ToString(), record::TabletTypeName(tablet.type), tablet.keyspace,
+                     tablet.shard, leader.ToString());
+    }
+  }
   Status done;
   if (request.writable()) {
     tabletmanagerdata::SetReadWriteRequest ask;

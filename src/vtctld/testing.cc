@@ -103,6 +103,20 @@ METHOD(ExecuteFetchAsDba) {
   Status answered = Answer();
   if (!answered) co_return answered;
   statements.push_back(request.db_name() + ": " + request.query());
+  if (request.query().starts_with("SHOW REPLICAS")) {
+    query::QueryResult& result = *response.mutable_result();
+    for (const char* name : {"Server_Id", "Host", "Port"}) result.add_fields()->set_name(name);
+    for (const auto& [uid, tablet] : shard_.tablets()) {
+      if (tablet->source != record.alias || tablet->dead) continue;
+      query::Row& row = *result.add_rows();
+      for (const std::string& value :
+           {std::to_string(uid), tablet->record.mysql_hostname, std::string("3306")}) {
+        row.add_lengths(static_cast<int64_t>(value.size()));
+        row.set_values(row.values() + value);
+      }
+    }
+    co_return Status();
+  }
   if (request.query().find("BROKEN") != std::string::npos) {
     co_return Fail(Error::FromMysql(1064, "42000", "You have an error in your SQL syntax"));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "query.pb.h"
 #include "replicationdata.pb.h"
 #include "tabletmanagerdata.pb.h"
 #include "vschema.pb.h"
@@ -51,6 +52,49 @@ io::Task<void> Replicates(std::shared_ptr<port::TabletManager> manager, record::
     findings->push_back(fmt::format("{}: {}", name, status.last_io_error()));
   if (!status.last_sql_error().empty())
     findings->push_back(fmt::format("{}: {}", name, status.last_sql_error()));
+}
+
+// The cell of a row, "" when it is absent or NULL.
+std::string Cell(const query::QueryResult& result, const query::Row& row, std::string_view column) {
+  size_t offset = 0;
+  for (int i = 0; i < row.lengths_size() && i < result.fields_size(); ++i) {
+    int64_t length = std::max<int64_t>(row.lengths(i), 0);
+    if (EqualsIgnoreCase(result.fields(i).name(), column))
+      return row.values().substr(offset, static_cast<size_t>(length));
+    offset += static_cast<size_t>(length);
+  }
+  return "";
+}
+
+// Who replicates from the primary is a tablet of the shard; one whose record was deleted while it
+// ran is not seen anywhere else.
+io::Task<void> KnowsItsReplicas(std::shared_ptr<port::TabletManager> manager,
+                                record::TabletAlias primary, std::vector<record::Tablet> tablets,
+                                Findings* findings, Deadline deadline) {
+  tabletmanagerdata::ExecuteFetchAsDbaRequest ask;
+  tabletmanagerdata::ExecuteFetchAsDbaResponse answer;
+  ask.set_max_rows(10'000);
+  Status done;
+  for (const char* words : {"SHOW REPLICAS", "SHOW REPLICA HOSTS"}) {  // MySQL's, MariaDB's
+    ask.set_query(words);
+    answer.Clear();
+    done = co_await manager->ExecuteFetchAsDba(ask, answer, deadline);
+    if (done) break;
+  }
+  if (!done) co_return;  // Ping says that it does not answer
+  const query::QueryResult& result = answer.result();
+  for (const query::Row& row : result.rows()) {
+    const std::string host = Cell(result, row, "Host"), port = Cell(result, row, "Port");
+    bool known = std::ranges::any_of(tablets, [&](const record::Tablet& tablet) {
+      return std::to_string(tablet.mysql_port) == port &&
+             (host.empty() || host == tablet.mysql_hostname || host == tablet.hostname);
+    });
+    if (known) continue;
+    findings->push_back(fmt::format(
+        "a server at {} replicates from {} and is no tablet of the shard: was its record "
+        "deleted while it runs? Stop it, or start its vttablet anew, which registers again",
+        host.empty() ? "port " + port : host + ":" + port, primary.ToString()));
+  }
 }
 
 void Append(const Findings& findings, auto* out) {
@@ -111,6 +155,11 @@ io::Task<Result<Findings>> Vtctld::CheckShard(record::KeyspaceShard name, bool p
   for (const auto& stored : tablets->tablets) {
     std::shared_ptr<port::TabletManager> manager = connect_(stored.value);
     join.Start(PingOne(manager, stored.value.alias, &findings, limit));
+    if (&stored.value == primary) {
+      std::vector<record::Tablet> all;
+      for (const auto& one : tablets->tablets) all.push_back(one.value);
+      join.Start(KnowsItsReplicas(manager, primary->alias, std::move(all), &findings, limit));
+    }
     if (primary == nullptr || &stored.value == primary) continue;
     join.Start(Replicates(manager, stored.value, *primary, &findings, limit));
   }

@@ -15,6 +15,8 @@
 #include "reparent/view.h"
 #include "topo/server.h"
 #include "vtctld/rebuild.h"
+#include "vtctld/resize.h"
+#include "vtctld/volumes.h"
 
 namespace tabletmanagerdata {
 class SchemaDefinition;
@@ -63,8 +65,33 @@ class Vtctld final : public port::Vtctld {
   io::Task<Status> RebuildTopology(std::vector<std::string> addresses, bool write,
                                    std::function<void(std::string)> told, Deadline deadline);
 
+  // Lines for people, or one JSON text: how far a shard's archive reaches and who writes it; with
+  // `ddl` the changes of its schema.
+  io::Task<Status> DescribeArchive(record::KeyspaceShard shard, bool ddl, bool json,
+                                   std::function<void(std::string)> told, Deadline deadline);
+
+  // A replica restores a backup beside its data and checks it; the verdict is kept with the backup.
+  // `name`: empty for the newest. Errors: kDataLoss: it is bad, and why.
+  io::Task<Status> VerifyBackup(record::KeyspaceShard shard, std::string name, bool allow_primary,
+                                port::BackupEvents& events, Deadline deadline);
+  struct ResizeAsked {
+    record::KeyspaceShard shard;
+    record::TabletAlias only;  // empty: all tablets of the shard
+    uint64_t bytes = 0;
+    bool dry_run = false;
+    Duration wait = std::chrono::minutes(10);  // for one volume
+  };
+  // Grows volumes one after the other, replicas first, each until its tablet sees the new size.
+  // What was done stays done where it fails; safe to repeat.
+  io::Task<Status> ResizeStorage(ResizeAsked asked, std::function<void(std::string)> told,
+                                 Deadline deadline);
+  // Who grows them; outlives this. Null: nobody does.
+  void UseVolumes(Volumes* volumes) { volumes_ = volumes; }
+
   // Writes a record from JSON, by its topology path, for repair.
   io::Task<Status> WriteTopologyPath(std::string path, std::string json, Deadline deadline);
+
+  topo::Server& topo() { return topo_; }
 
  private:
   // A tablet's record and the way to it.
@@ -81,6 +108,18 @@ class Vtctld final : public port::Vtctld {
   // All tablets of a shard; a cell that does not answer is an error.
   io::Task<Result<std::vector<Reached>>> ReachShard(record::KeyspaceShard shard, Deadline deadline);
 
+  // backups.cc: the replica with the least lag; the primary only where that is allowed.
+  io::Task<Result<Reached>> SpareTablet(record::KeyspaceShard shard, bool allow_primary,
+                                        std::string what, Deadline deadline);
+  // resize_storage.cc
+  struct Volume {
+    Reached tablet;
+    ResizeSight sight;
+    std::string folder;
+  };
+  io::Task<Result<std::vector<Volume>>> SeeVolumes(ResizeAsked asked, Deadline deadline);
+  io::Task<Status> GrowVolume(Volume volume, ResizeAsked asked,
+                              std::function<void(std::string)> told, Deadline deadline);
   // schema.cc: one statement on one primary.
   io::Task<Result<uint64_t>> RunDdl(Reached primary, std::string sql, Deadline deadline);
   io::Task<Status> ReloadShard(record::KeyspaceShard shard, std::string wait_position,
@@ -117,6 +156,7 @@ class Vtctld final : public port::Vtctld {
   topo::Server& topo_;
   Connect connect_;
   backup::StorageOptions backups_;
+  Volumes* volumes_ = nullptr;
 };
 
 }  // namespace paceline::vtctld

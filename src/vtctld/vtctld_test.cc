@@ -73,6 +73,7 @@ class VtctldTest : public ::testing::Test {
     call.json = json;
     Status done = io::RunUntilDone(loop_, RunCommand(name, call));
     error_ = done ? "" : done.error().message();
+    logged_ = output.logged;
     return output.printed;
   }
   record::Shard ShardRecord() {
@@ -165,6 +166,9 @@ TEST_F(VtctldTest, TheRunBookAsWritten) {
   EXPECT_TRUE(shard_->tablet(102).read_only);
   Legacy({"SetReadWrite", "asiaeast1c-0000000102"});
   ExpectHealthy(102);
+  Legacy({"SetReadWrite", "asiaeast1c-0000000101"});
+  EXPECT_THAT(error_, HasSubstr("whose primary is asiaeast1c-0000000102"));
+  ExpectHealthy(102);
 }
 
 TEST_F(VtctldTest, TodaysLinesSayPrimaryAndSinceWhen) {
@@ -221,6 +225,28 @@ TEST_F(VtctldTest, RefusesWhatCannotBeSafe) {
 
 // The coordinator loses its network after every single call in turn; whoever runs the command again
 // ends well.
+TEST_F(VtctldTest, TypesOfAShardChangeOneAtATime) {
+  Start(3);
+  auto lock = io::RunUntilDone(
+      loop_, topo_->LockShard("test_keyspace", "0", "another change", Deadline::In(5s)));
+  ASSERT_TRUE(lock);
+  vtctldata::ChangeTabletTypeRequest request;
+  vtctldata::ChangeTabletTypeResponse response;
+  request.mutable_tablet_alias()->set_cell("asiaeast1c");
+  request.mutable_tablet_alias()->set_uid(101);
+  request.set_db_type(topodata::RDONLY);
+  auto change = [&](Duration patience) {
+    return io::RunUntilDone(loop_,
+                            vtctld_->ChangeTabletType(request, response, Deadline::In(patience)));
+  };
+  EXPECT_FALSE(change(200ms));
+  EXPECT_EQ(shard_->tablet(101).record.type, record::TabletType::kReplica);
+  EXPECT_TRUE(io::RunUntilDone(loop_, (*lock)->Release(Deadline::In(5s))));
+  Status changed = change(5s);
+  EXPECT_TRUE(changed) << changed.error().ToString();
+  EXPECT_EQ(shard_->tablet(101).record.type, record::TabletType::kRdonly);
+}
+
 TEST_F(VtctldTest, EveryCutHealsWhenRunAgain) {
   int cuts = 0;
   for (bool emergency : {false, true}) {
@@ -264,6 +290,10 @@ TEST_F(VtctldTest, SchemaChangesAreCheckedBeforeTheyRun) {
   EXPECT_EQ(error_,
             "keyspace test_keyspace, shard 0: \"CREATE TABLE BROKEN\" on asiaeast1c-0000000100: "
             "You have an error in your SQL syntax");
+  Run("ApplySchema", {"--sql", "DROP TABLE a; CREATE TABLE BROKEN", "test_keyspace"});
+  EXPECT_EQ(error_,
+            "keyspace test_keyspace: nothing was applied: \"CREATE TABLE BROKEN\" on "
+            "asiaeast1c-0000000100: You have an error in your SQL syntax");
   Run("ApplySchema", {"--ddl-strategy", "vitess", "--sql", "DROP TABLE a", "test_keyspace"});
   EXPECT_THAT(error_, HasSubstr("Online DDL belongs to a later version"));
   Run("ApplySchema", {"test_keyspace"});
@@ -318,8 +348,12 @@ TEST_F(VtctldTest, RecordsComeAndGo) {
             "{\n  \"zone2\": {\n    \"names\": []\n  }\n}\n");
   Run("DeleteCellInfo", {"zone2"});
   EXPECT_EQ(error_, "");
+  shard_->tablet(101).dead = true;
+  Run("DeleteTablets", {"asiaeast1c-101"});
+  EXPECT_EQ(error_ + logged_, "");
   Run("DeleteTablets", {"asiaeast1c-102"});
   EXPECT_EQ(error_, "");
+  EXPECT_THAT(logged_, HasSubstr("asiaeast1c-0000000102 still runs"));
   EXPECT_EQ(Run("GetShardReplication", {"test_keyspace/0"}).find("102"), std::string::npos);
 }
 
@@ -353,6 +387,11 @@ TEST_F(VtctldTest, ValidationNamesWhatDoesNotFit) {
               HasSubstr("no primary for shard test_keyspace/0"));
   Run("PlannedReparentShard", {"test_keyspace/0", "--new-primary", "asiaeast1c-0000000100"});
   EXPECT_EQ(Run("Validate", {"--ping-tablets"}), "Validation complete; no issues found.\n");
+  Run("DeleteTablets", {"asiaeast1c-0000000102"});
+  EXPECT_THAT(Run("ValidateShard", {"-p", "test_keyspace/0"}),
+              HasSubstr("a server at 10.64.1.8:3306 replicates from asiaeast1c-0000000100"));
+  EXPECT_TRUE(
+      io::RunUntilDone(loop_, topo_->CreateTablet(shard_->tablet(102).record, Deadline::In(5s))));
   shard_->tablet(101).source = {"asiaeast1c", 102};
   EXPECT_THAT(Run("ValidateShard", {"-p", "test_keyspace/0"}),
               HasSubstr("asiaeast1c-0000000101 replicates from 10.64.1.8:3306"));

@@ -4,8 +4,19 @@
 #include <chrono>
 
 #include "base/check.h"
+#include "base/metrics.h"
 
 namespace paceline::vtgate {
+namespace {
+
+// Of all buffers of the process: the one thing that people watch while a primary is away.
+Gauge& Waiting() {
+  static Gauge& gauge = Metrics::Process().AddGauge("BufferRequestsWaiting",
+                                                    "requests that hold a place in the buffer now");
+  return gauge;
+}
+
+}  // namespace
 
 bool Buffer::Covers(const record::KeyspaceShard& shard) const {
   if (!options_.enabled) return false;
@@ -31,6 +42,7 @@ Buffer::Admission Buffer::Enter(const record::KeyspaceShard& shard, size_t bytes
     return {Verdict::kFull, {}};
   }
   ++requests_;
+  Waiting().Add(1);
   bytes_ += bytes;
   return {Verdict::kWait, std::min(now + options_.window, end)};
 }
@@ -38,6 +50,7 @@ Buffer::Admission Buffer::Enter(const record::KeyspaceShard& shard, size_t bytes
 void Buffer::Leave(size_t bytes) {
   CHECK(requests_ > 0 && bytes_ >= bytes);
   --requests_;
+  Waiting().Add(-1);
   bytes_ -= bytes;
 }
 

@@ -37,7 +37,8 @@ struct Shard {
   std::vector<std::string> log;
 };
 
-// INSERT '<token>', SELECT COUNT, COMMIT, ROLLBACK, SET insert_id: what the tests need of a server.
+// INSERT '<token>', CALL commits(), SELECT COUNT, COMMIT, ROLLBACK, SET insert_id: what the tests
+// need of a server.
 class Tablet final : public port::QueryService {
  public:
   explicit Tablet(Shard& shard) : shard_(shard) {}
@@ -77,7 +78,7 @@ class Tablet final : public port::QueryService {
     std::string rows;
     Run(text, in, end, &rows);
     const bool ends = text == "COMMIT" || text == "ROLLBACK";
-    if (text == "COMMIT" || id == 0) Commit(in);
+    if (text == "COMMIT" || text == "CALL commits()" || id == 0) Commit(in);
     if (ends) open_.erase(id), id = 0;
     if (fault == Fault::kAfter) {
       open_.erase(id);
@@ -166,6 +167,7 @@ class ShardGateway final : public Gateway {
     away = false;
     co_return Status();
   }
+  void BeginReplay(const record::Target&, BufferPlace*) override {}
   Result<Chosen> Find(const record::TabletAlias& alias) override {
     return Chosen{tablet_, alias, nullptr};
   }
@@ -389,6 +391,32 @@ TEST_F(FailoverTest, LimitsAndExclusionsEndIn1213) {
   shard_.faults = {Fault::kBefore};
   EXPECT_EQ(Insert("c"), 1213);
   EXPECT_NE(client_.last().message.find("procedure"), std::string::npos);
+}
+
+TEST_F(FailoverTest, AProcedureThatMayHaveCommittedIsNotRunAgain) {
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Insert("a"), 0);
+  shard_.faults = {Fault::kAfter};
+  EXPECT_EQ(Run("CALL commits()"), -1);
+  EXPECT_EQ(Count("a"), 1u);
+  EXPECT_EQ(tablet_->open(), 0u);
+  Disconnect();
+  Connect();
+  // Where evidence says that nothing was committed it goes on.
+  EXPECT_EQ(Run("BEGIN"), 0);
+  EXPECT_EQ(Insert("b"), 0);
+  shard_.faults = {Fault::kBefore};
+  EXPECT_EQ(Run("CALL commits()"), 0);
+  EXPECT_EQ(Count("b"), 1u);
+  EXPECT_EQ(metrics_.replayed.value(), 1);
+  EXPECT_EQ(Run("ROLLBACK"), 0);
+  // Where nobody knows, it does not: as the first statement of its transaction too.
+  shard_.keeps_evidence = false;
+  EXPECT_EQ(Run("BEGIN"), 0);
+  shard_.faults = {Fault::kAfter};
+  const size_t ran = shard_.log.size();
+  EXPECT_EQ(Run("CALL commits()"), -1);
+  EXPECT_EQ(shard_.log.size(), ran + 1);
 }
 
 TEST_F(FailoverTest, ABatchOfRefusalsBeforeAnythingRanIsNeverSeen) {

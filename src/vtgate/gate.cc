@@ -41,7 +41,7 @@ io::Task<Status> Gate::Start(Deadline deadline) {
     return dialer_.Last(alias);
   };
   gateway_ = std::make_unique<HealthGateway>(*watcher_, std::move(service_of), options_.buffer,
-                                             *context_.metrics);
+                                             *context_.metrics, options_.replay_turns);
   context_.gateway = gateway_.get();
   context_.failover = options_.failover;
   context_.read_after_write = options_.read_after_write;

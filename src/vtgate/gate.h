@@ -1,5 +1,6 @@
 // vtgate/gate.h - a whole vtgate on one loop: topology, health, gateway, MySQL front. A process has
-// one for each of its threads; they share nothing but the SessionTable. Threads: its loop.
+// one for each of its threads; they share nothing but the SessionTable and the turns of replays.
+// Threads: its loop.
 #pragma once
 
 #include <memory>
@@ -22,7 +23,8 @@ struct GateOptions {
   std::string local_copy;        // file; empty: none
   bool saves_local_copy = true;  // one loop alone
   Duration query_timeout = 1h;
-  BufferOptions buffer;  // this loop's share
+  BufferOptions buffer;                                                         // this loop's share
+  std::shared_ptr<ReplayTurns> replay_turns = std::make_shared<ReplayTurns>();  // of all loops
   FailoverOptions failover;
   ReadAfterWriteOptions read_after_write;
   Duration lag_low = 30s, lag_high = 2h;

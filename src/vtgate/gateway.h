@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@
 #include "port/query_service.h"
 #include "record/record.h"
 #include "vtgate/buffer.h"
+#include "vtgate/replay_turns.h"
 
 namespace paceline::vtgate {
 
@@ -50,14 +52,9 @@ class BufferPlace {
     if (buffer_ != nullptr) buffer_->Leave(bytes_);
   }
   BufferPlace(const BufferPlace&) = delete;
-  // From here to the end of the replay other requests of the shard let it go first: what it runs
-  // again must find things as they were.
-  void BeginReplay() { replays_ = true; }
+  // What Gateway::BeginReplay began.
   void EndReplay() {
-    replays_ = false;
-    if (replays_of_ == nullptr) return;
-    if (--*replays_of_ == 0) waiting_behind_->Pulse();
-    replays_of_ = nullptr;
+    if (auto of = std::exchange(replays_of_, nullptr)) of->End();
   }
   // Ends its wait with kCanceled, now or the next time.
   void Interrupt() {
@@ -73,9 +70,7 @@ class BufferPlace {
   int refusals_ = 0;
   bool interrupted_ = false;
   io::Event* waits_for_ = nullptr;
-  bool replays_ = false;
-  size_t* replays_of_ = nullptr;  // the shard's count, once it is counted there
-  io::Event* waiting_behind_ = nullptr;
+  std::shared_ptr<ReplayTurns::Shard> replays_of_;  // null: it replays nothing
 };
 
 class Gateway {
@@ -90,6 +85,9 @@ class Gateway {
   // kCanceled: interrupted.
   virtual io::Task<Status> Wait(record::Target target, bool refused, BufferPlace* place,
                                 Deadline deadline) = 0;
+  // From here to EndReplay other requests of the shard, on all loops of the gate, let this one go
+  // first.
+  virtual void BeginReplay(const record::Target& target, BufferPlace* place) = 0;
   // The tablet that a pinned connection lives on, while it is known at all.
   virtual Result<Chosen> Find(const record::TabletAlias& alias) = 0;
   virtual std::vector<TabletLine> Tablets() const = 0;

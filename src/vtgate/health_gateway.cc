@@ -18,11 +18,12 @@ bool SameTerm(const health::PrimaryTerm& a, const health::PrimaryTerm& b) {
 }  // namespace
 
 HealthGateway::HealthGateway(health::Watcher& watcher, ServiceOf service_of, BufferOptions buffer,
-                             FailoverMetrics& metrics)
+                             FailoverMetrics& metrics, std::shared_ptr<ReplayTurns> turns)
     : watcher_(watcher),
       service_of_(std::move(service_of)),
       buffer_(std::move(buffer)),
-      metrics_(metrics) {
+      metrics_(metrics),
+      turns_(std::move(turns)) {
   listener_ =
       watcher_.AddListener([this](const health::TabletStatus& status) { OnHealth(status); }, true);
   for (const health::TabletStatus& status : watcher_.view().List()) OnHealth(status);
@@ -34,6 +35,9 @@ HealthGateway::Shard& HealthGateway::ShardOf(const record::Target& target) {
   auto found = shards_.find(target);
   if (found == shards_.end()) {
     found = shards_.try_emplace(record::KeyspaceShard{target.keyspace, target.shard}).first;
+    Shard& made = found->second;
+    made.replays = turns_->Of(found->first);
+    made.replays->Listen(io::Loop::Current().inbox(), made.changed);
   }
   return found->second;
 }
@@ -45,7 +49,7 @@ void HealthGateway::OnHealth(const health::TabletStatus& status) {
   const health::TabletStatus* now =
       watcher_.view().PickPrimary(status.target.keyspace, status.target.shard);
   if (now == nullptr) {
-    if (std::exchange(shard.primary, std::nullopt)) shard.changed.Pulse();
+    if (std::exchange(shard.primary, std::nullopt)) shard.changed->Pulse();
     return;
   }
   port::QueryServicePtr service = service_of_(now->tablet.alias);
@@ -56,14 +60,18 @@ void HealthGateway::OnHealth(const health::TabletStatus& status) {
   const bool same = shard.primary && shard.primary->alias == now->tablet.alias &&
                     shard.primary->service == service &&
                     SameTerm(shard.primary->primary->term, now->primary_term);
-  if (!same) shard.replays_until = io::Loop::Current().Now() + kReplaysFirst;
+  const Time moment = io::Loop::Current().Now();
   if (!same || shard.primary->primary->position != now->position) {
     auto sight = std::make_shared<const PrimarySight>(now->primary_term, now->position);
     shard.primary = Chosen{std::move(service), now->tablet.alias, std::move(sight)};
   }
-  const bool over = buffer_.Serves({now->target.keyspace, now->target.shard}, now->primary_term,
-                                   io::Loop::Current().Now());
-  if (!same || over) shard.changed.Pulse();
+  const bool over =
+      buffer_.Serves({now->target.keyspace, now->target.shard}, now->primary_term, moment);
+  if (!same) {
+    shard.replays_until = moment + kReplaysFirst;
+    shard.replays_may_come_until = over ? moment + kReplaysMayCome : moment;
+  }
+  if (!same || over) shard.changed->Pulse();
 }
 
 std::optional<Chosen> HealthGateway::Pick(const record::Target& target, const BufferPlace& place) {
@@ -71,7 +79,7 @@ std::optional<Chosen> HealthGateway::Pick(const record::Target& target, const Bu
     auto found = shards_.find(target);
     if (found == shards_.end()) return std::nullopt;
     const Shard& shard = found->second;
-    if (shard.replays != 0 && !shard.Open(place, io::Loop::Current().Now())) return std::nullopt;
+    if (!shard.Open(place, io::Loop::Current().Now())) return std::nullopt;
     return shard.primary;
   }
   std::optional<health::TabletStatus> status = watcher_.PickReplica(target);
@@ -92,8 +100,8 @@ std::string HealthGateway::WhyNone(const record::Target& target) const {
 }
 
 io::Task<bool> HealthGateway::News(Shard* shard, BufferPlace* place, Deadline deadline) {
-  place->waits_for_ = &shard->changed;
-  bool news = co_await shard->changed.Wait(deadline);
+  place->waits_for_ = shard->changed.get();
+  bool news = co_await shard->changed->Wait(deadline);
   place->waits_for_ = nullptr;
   co_return news;
 }
@@ -133,11 +141,6 @@ io::Task<Status> HealthGateway::Wait(record::Target target, bool refused, Buffer
   }
   Status entered = Enter(target, place, now);
   if (!entered) co_return entered;
-  if (place->replays_ && place->replays_of_ == nullptr) {
-    ++shard.replays;
-    place->replays_of_ = &shard.replays;
-    place->waiting_behind_ = &shard.changed;
-  }
   const bool waits = place->buffer_ != nullptr;
   Deadline until = Deadline::At(place->until_).EarlierOf(deadline);
   if (refused && shard.Open(*place, now) && !until.Passed(now)) {
@@ -148,7 +151,8 @@ io::Task<Status> HealthGateway::Wait(record::Target target, bool refused, Buffer
   bool in_time = waits && !until.Passed(now);
   while (in_time && !place->interrupted_ && !shard.Open(*place, io::Loop::Current().Now())) {
     Deadline turn = until;
-    if (shard.primary) turn = turn.EarlierOf(Deadline::At(shard.replays_until));
+    if (shard.primary)
+      turn = turn.EarlierOf(Deadline::At(shard.ClosedUntil(io::Loop::Current().Now())));
     bool news = co_await News(&shard, place, turn);
     in_time = news || !until.Passed(io::Loop::Current().Now());
   }
@@ -162,6 +166,12 @@ io::Task<Status> HealthGateway::Wait(record::Target target, bool refused, Buffer
   }
   if (waits) metrics_.buffer_expired.Add();
   co_return Fail(Code::kUnavailable, "{}", WhyNone(target));
+}
+
+void HealthGateway::BeginReplay(const record::Target& target, BufferPlace* place) {
+  if (place->replays_of_ != nullptr) return;
+  place->replays_of_ = ShardOf(target).replays;
+  place->replays_of_->Begin();
 }
 
 Result<Chosen> HealthGateway::Find(const record::TabletAlias& alias) {

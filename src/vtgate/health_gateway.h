@@ -21,25 +21,37 @@ class HealthGateway final : public Gateway {
   // `service_of` gives the client end that the dialer made last for a tablet; null when there is
   // none.
   using ServiceOf = std::function<port::QueryServicePtr(const record::TabletAlias&)>;
+  // `turns` are those of all gateways of the gate.
   HealthGateway(health::Watcher& watcher, ServiceOf service_of, BufferOptions buffer,
-                FailoverMetrics& metrics);
+                FailoverMetrics& metrics, std::shared_ptr<ReplayTurns> turns);
   ~HealthGateway() override;
 
   std::optional<Chosen> Pick(const record::Target& target, const BufferPlace& place) override;
   io::Task<Status> Wait(record::Target target, bool refused, BufferPlace* place,
                         Deadline deadline) override;
+  void BeginReplay(const record::Target& target, BufferPlace* place) override;
   Result<Chosen> Find(const record::TabletAlias& alias) override;
   std::vector<TabletLine> Tablets() const override;
 
  private:
   static constexpr Duration kReplaysFirst = 500ms;
+  // So long after a failover nobody but they is let in: another loop may see a moment later that it
+  // has some.
+  static constexpr Duration kReplaysMayCome = 5ms;
   struct Shard {
     std::optional<Chosen> primary;
-    io::Event changed;   // pulsed when the primary came, went or moved, or the last replay ended
-    size_t replays = 0;  // that wait, or are under way
-    Time replays_until;  // how long others let them go first
+    // Pulsed when the primary came, went or moved, or the last replay ended.
+    std::shared_ptr<io::Event> changed = std::make_shared<io::Event>();
+    std::shared_ptr<ReplayTurns::Shard> replays;
+    Time replays_may_come_until, replays_until;
+    // Until when others let replays go first; in the past: they need not.
+    Time ClosedUntil(Time now) const {
+      if (now >= replays_until) return Time();
+      if (replays->count() > 0) return replays_until;
+      return now < replays_may_come_until ? replays_may_come_until : Time();
+    }
     bool Open(const BufferPlace& place, Time now) const {
-      return primary && (replays == 0 || place.replays_ || now >= replays_until);
+      return primary && (place.replays_of_ != nullptr || ClosedUntil(now) <= now);
     }
   };
   struct ByNames {
@@ -63,6 +75,7 @@ class HealthGateway final : public Gateway {
   ServiceOf service_of_;
   Buffer buffer_;
   FailoverMetrics& metrics_;
+  std::shared_ptr<ReplayTurns> turns_;
   std::map<record::KeyspaceShard, Shard, ByNames> shards_;
   int listener_ = 0;
 };

@@ -98,15 +98,18 @@ io::Task<bool> Story(io::Loop& loop) {
     return dialer.tablet;
   };
   BufferOptions buffer;
-  buffer.requests = 3;
+  buffer.requests = 2;
   buffer.window = 300ms;
   {
-    HealthGateway gateway(watcher, service_of, buffer, metrics);
+    auto turns = std::make_shared<ReplayTurns>();
+    HealthGateway gateway(watcher, service_of, buffer, metrics, turns);
+    // As of another loop: the turns are the same.
+    HealthGateway other(watcher, service_of, buffer, metrics, turns);
     watcher.Start();
-    // Three wait, a fourth is refused.
-    auto one = std::make_unique<Waiter>(gateway), replay = std::make_unique<Waiter>(gateway),
+    // Two wait, a third is refused; the replay waits at the other loop.
+    auto one = std::make_unique<Waiter>(gateway), replay = std::make_unique<Waiter>(other),
          killed = std::make_unique<Waiter>(gateway), late = std::make_unique<Waiter>(gateway);
-    replay->place.BeginReplay();
+    other.BeginReplay(kTarget, &replay->place);
     io::Detach(WaitUntilPicked(one.get()));
     io::Detach(WaitUntilPicked(replay.get()));
     io::Detach(WaitUntilPicked(killed.get()));

@@ -40,7 +40,7 @@ Remedy RemedyAfter(const Loss& loss, WriteFate fate) {
     return loss.ConnectionGone() ? AfterRollback(loss) : Remedy::kRolledBack;
   }
   if (loss.reserved && loss.ConnectionGone()) return Remedy::kStateLost;
-  const bool late = loss.code == Code::kDeadlineExceeded;
+  const bool late = loss.code == Code::kDeadlineExceeded || loss.code == Code::kCanceled;
   return loss.can_run_again && !late ? Remedy::kAgain : Remedy::kTell;
 }
 

@@ -26,7 +26,7 @@ struct Loss {
   bool reserved = false;        // which held more than a transaction
   bool in_transaction = false;  // a transaction was open there, or was begun with it
   bool timed_out = false;       // the tablet had ended the transaction because it took too long
-  bool ends = false;            // COMMIT, or a statement that commits before it runs
+  bool ends = false;            // COMMIT, or a statement that commits or may do so
   bool commit = false;          // COMMIT and nothing else, or what begins the next transaction
   bool rollback = false;        // ROLLBACK
   bool may_write = true;        // by itself
@@ -43,7 +43,9 @@ struct Loss {
            (pinned && code == Code::kClusterEvent);
   }
   // mysqld may have run it.
-  bool MayHaveRun() const { return code == Code::kUnavailable || code == Code::kDeadlineExceeded; }
+  bool MayHaveRun() const {
+    return code == Code::kUnavailable || code == Code::kDeadlineExceeded || code == Code::kCanceled;
+  }
 };
 
 enum class Remedy : uint8_t {

@@ -11,10 +11,12 @@
 
 namespace paceline::vtgate {
 
-// `text`: the statement as the client sent it. Empty: it cannot be known.
+// `text`: the statement as the client sent it; `parameters` as in QueryRequest. Empty: it cannot be
+// known.
 // Not known either, and given as none: warnings and the info text ("Rows matched: ..."), so that
 // statements which are expected to warn (IGNORE) are left out.
 std::optional<mysql::wire::Terminator> RebuildOk(const plan::Plan& plan, std::string_view text,
+                                                 std::string_view parameters,
                                                  const sql::Dialect& dialect, bool found_rows,
                                                  const port::AttemptOutcome& outcome);
 

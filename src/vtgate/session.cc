@@ -317,6 +317,8 @@ void Session::NoteExplicit(const plan::Plan& plan) {
   }
 }
 
+constexpr uint16_t kSyntaxError = 1064;
+
 io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
   if (plan.gate != GateTask::kNone) {
     Status done = co_await RunGateTask(statement, plan);
@@ -332,7 +334,6 @@ io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
   std::string begin;
   if (pinned_.id == 0 && in_transaction_ && plan.implicit_commit) {
     // The transaction that no tablet has yet ends with it, unless it is no statement at all.
-    constexpr uint16_t kSyntaxError = 1064;
     in_transaction_ = false;
     std::string begun = std::exchange(begin_text_, {});
     Status ended = co_await Send(statement, plan, text, "");
@@ -354,16 +355,34 @@ io::Task<Status> Session::RunPlan(Statement statement, const plan::Plan& plan) {
              (pinned_.id != 0 || PinOf(statement, plan) != PinReason::kNone)) {
     begin = std::exchange(next_transaction_, {});  // the connection keeps it for the session
   }
-  if (pinned_.id == 0 && begin.empty()) {
-    if (in_transaction_) {
-      begin = begin_text_;
-    } else if (!autocommit_ && !plan.implicit_commit && !plan.outline.tables.empty()) {
-      begin = BeginText();
-      begin_read_only_ = false;
-    }
-  }
+  if (begin.empty()) begin = BeginFor(plan);
+  const std::string next = next_transaction_;
+  const bool begins = !begin.empty() && !in_transaction_;
   Status sent = co_await Send(statement, plan, text, std::move(begin));
+  const Terminator& last = statement.sink->last();
+  if (sent && begins && plan.outline.kind == sql::Kind::kUnknown && last.is_error() &&
+      last.error_number == kSyntaxError && pins_.empty()) {
+    // No statement at all begins nothing.
+    co_await Unpin();
+    own_diagnostics_ = true;
+    next_transaction_ = next;
+  }
   co_return sent;
+}
+
+// What the statement is to be sent with, so that it runs in a transaction where it is to.
+std::string Session::BeginFor(const plan::Plan& plan) {
+  if (pinned_.id != 0) return {};
+  if (in_transaction_) return begin_text_;
+  const sql::Outline& outline = plan.outline;
+  // What names no table may use one all the same. What was prepared by a name would run on the
+  // connection that has it.
+  const bool hides =
+      outline.HidesStatements() && (outline.kind != sql::Kind::kExecute || outline.name.empty());
+  const bool begins = !outline.tables.empty() || hides || outline.Has(sql::kQualifiedRoutine);
+  if (autocommit_ || plan.implicit_commit || !begins) return {};
+  begin_read_only_ = false;
+  return BeginText();
 }
 
 std::string Session::BeginText() const {

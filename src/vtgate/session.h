@@ -266,6 +266,7 @@ class Session {
   void WriteOk(const Statement& statement);
   Status WriteError(const Statement& statement, const Error& error);
   io::Task<void> Unpin();
+  std::string BeginFor(const plan::Plan& plan);
   std::string BeginText() const;
 
   GateContext& gate_;

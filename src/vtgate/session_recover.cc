@@ -35,7 +35,8 @@ io::Task<Remedy> Session::Recover(Run* run, Loss loss) {
   if (transcript_ != nullptr) run->why_not_replayed = transcript_->why_not();
   LoseConnection(loss, remedy);
   // What may have to be replayed goes first from the start: others' writes would take its ids.
-  if (loss.in_transaction && loss.can_replay) run->place.BeginReplay();
+  if (loss.in_transaction && loss.can_replay)
+    gate_.gateway->BeginReplay(run->request.target, &run->place);
   if (remedy == Remedy::kResolve) {
     run->outcome = co_await ResolveAttempt(run);
     remedy = RemedyAfter(loss, run->outcome.fate);
@@ -70,6 +71,24 @@ io::Task<Remedy> Session::Recover(Run* run, Loss loss) {
   co_return remedy;
 }
 
+namespace {
+
+// The same words as in vttablet/query/marking.cc: these never begin with CALL.
+bool CallsNoProcedure(const sql::Outline& outline) {
+  switch (outline.kind) {
+    case sql::Kind::kInsert:
+    case sql::Kind::kReplace:
+    case sql::Kind::kUpdate:
+    case sql::Kind::kDelete:
+    case sql::Kind::kDdl:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
 io::Task<port::AttemptOutcome> Session::ResolveAttempt(Run* run) {
   const bool of_transaction = run->request.pinned_id != 0 && in_transaction_;
   const Attempt& attempt =
@@ -96,6 +115,10 @@ io::Task<port::AttemptOutcome> Session::ResolveAttempt(Run* run) {
     }
     std::vector<port::AttemptQuestion> questions;
     questions.push_back(attempt.Question());
+    questions.back().procedure = of_transaction
+                                     ? transcript_ == nullptr || !transcript_->why_not().empty() ||
+                                           run->plan.outline.HidesStatements()
+                                     : !CallsNoProcedure(run->plan.outline);
     Result<std::vector<port::AttemptOutcome>> outcomes =
         co_await picked->service->Resolve(run->request.target, std::move(questions), until);
     if (outcomes && outcomes->size() == 1) co_return std::move(outcomes->front());

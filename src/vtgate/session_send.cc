@@ -209,26 +209,19 @@ Loss Session::LossOf(const Run& run) const {
   loss.commit = !prepare && (plan.gate == GateTask::kCommit || plan.gate == GateTask::kBegin ||
                              run.statement.commits);
   const bool wrote = transcript_ != nullptr && transcript_->may_have_written();
-  loss.ends = loss.commit ? wrote : plan.implicit_commit && !prepare;
+  const bool hides = plan.outline.HidesStatements();
+  const bool xa = plan.outline.kind == sql::Kind::kXa;
+  loss.ends = loss.commit ? wrote : !prepare && (plan.implicit_commit || hides || xa);
   loss.rollback = plan.gate == GateTask::kRollback;
   loss.may_write =
       !prepare && MayWrite(plan) && run.request.target.type == record::TabletType::kPrimary;
-  switch (plan.outline.kind) {
-    case sql::Kind::kCall:
-    case sql::Kind::kCompound:
-    case sql::Kind::kExecute:
-    case sql::Kind::kUnknown:
-    case sql::Kind::kTableCare:
-      break;
-    default:
-      loss.one_write = true;
-  }
+  loss.one_write = !hides && plan.outline.kind != sql::Kind::kTableCare;
   loss.begun = run.statement.sink->begun();
   const bool of_transaction = loss.pinned && in_transaction_;
   const uint32_t attempt = of_transaction
                                ? (transcript_ != nullptr ? transcript_->attempt().number : 0)
                                : run.attempt.number;
-  loss.can_resolve = allowed.resolve && attempt != 0;
+  loss.can_resolve = allowed.resolve && attempt != 0 && !(xa && loss.in_transaction);
   loss.can_run_again = allowed.run_again;
   loss.can_replay = allowed.replay;
   if (of_transaction) {
@@ -293,7 +286,8 @@ Status Session::TellResult(Run& run, const Loss& loss) {
   const bool state_lost = loss.reserved && loss.ConnectionGone();
   std::optional<Terminator> ok;
   if (gate_.failover.rebuild && !state_lost) {
-    ok = RebuildOk(run.plan, statement.text, dialect_, identity_.found_rows, run.outcome);
+    ok = RebuildOk(run.plan, statement.text, statement.parameters, dialect_, identity_.found_rows,
+                   run.outcome);
   }
   if (!ok) {
     gate_.metrics->result_lost.Add();

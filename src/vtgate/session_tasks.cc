@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "mysql/wire/ok_packet.h"
+#include "sql/replication_variables.h"
 #include "vtgate/answers.h"
 #include "vtgate/quiet_sink.h"
 #include "vtgate/session.h"
@@ -57,48 +58,6 @@ enum class Place : uint8_t {
   kForbidden
 };
 
-// What a session must not set: the pool's user has the right to, for the gate's own ends, and a
-// client could hide its writes from the replicas with it.
-bool IsForbidden(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"sql_log_bin",
-                                                "sql_log_off",
-                                                "gtid_next",
-                                                "pseudo_thread_id",
-                                                "pseudo_slave_mode",
-                                                "pseudo_replica_mode",
-                                                "binlog_format",
-                                                "binlog_row_image",
-                                                "server_id",
-                                                "gtid_domain_id",
-                                                "gtid_seq_no",
-                                                "skip_replication",
-                                                "rbr_exec_mode",
-                                                "original_commit_timestamp",
-                                                "immediate_server_version",
-                                                "original_server_version",
-                                                "transaction_write_set_extraction",
-                                                "wsrep_on"};
-  for (std::string_view known : kNames) {
-    if (name == known) return true;
-  }
-  return false;
-}
-
-Error NoRightToSet(bool mariadb, std::string_view name) {
-  if (mariadb) {
-    const bool replays = name.starts_with("pseudo_") || name.starts_with("gtid_") ||
-                         name == "server_id" || name == "skip_replication";
-    return Error::FromMysql(1227, "42000",
-                            fmt::format("Access denied; you need (at least one of) the SUPER, "
-                                        "BINLOG {} privilege(s) for this operation",
-                                        replays ? "REPLAY" : "ADMIN"));
-  }
-  return Error::FromMysql(1227, "42000",
-                          "Access denied; you need (at least one of) the SUPER, "
-                          "SYSTEM_VARIABLES_ADMIN or SESSION_VARIABLES_ADMIN privilege(s) for this "
-                          "operation");
-}
-
 // SET TRANSACTION twice: each says one thing, and the later one counts. `said`: statements with ';'
 // between.
 std::string JoinCharacteristics(const std::string& said, std::string_view more) {
@@ -131,6 +90,7 @@ bool Untold(const Assignment& assignment, std::string_view text, bool mariadb) {
 }
 
 Place PlaceOf(const Assignment& assignment) {
+  if (sql::IsPassword(assignment)) return Place::kForbidden;
   switch (assignment.scope) {
     case Scope::kNextTransaction:
       return Place::kNextTransaction;
@@ -144,7 +104,7 @@ Place PlaceOf(const Assignment& assignment) {
         return AsSwitch(assignment) ? Place::kAutocommit : Place::kPin;
       if (ReadAfterWrite::Knows(assignment.name)) return Place::kReadAfterWrite;
       if (IsVitessVariable(assignment.name)) return Place::kIgnored;
-      if (IsForbidden(assignment.name)) return Place::kForbidden;
+      if (sql::IsReplicationVariable(assignment.name)) return Place::kForbidden;
       if (assignment.name == "last_insert_id" || assignment.name == "identity")
         return ParseUint(assignment.constant) ? Place::kInsertId : Place::kPin;
       // Used up by what comes next: not to be told to one connection after the other.
@@ -181,7 +141,7 @@ void Apply(const Assignment& assignment, bool mariadb, SessionSettings& settings
 std::optional<Error> Session::RefusedSet(const plan::Plan& plan) const {
   for (const Assignment& assignment : plan.set.assignments) {
     if (PlaceOf(assignment) == Place::kForbidden)
-      return NoRightToSet(dialect_.flavor == sql::Flavor::kMariadb, assignment.name);
+      return sql::NoRightToSet(dialect_.flavor == sql::Flavor::kMariadb, assignment.name);
   }
   return std::nullopt;
 }
@@ -284,6 +244,11 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
     case GateTask::kPrepare: {
       std::optional<std::string> known = co_await PrepareFromVariable(statement, plan);
       if (!known) break;
+      const std::string forbidden = sql::FindReplicationSets(*known, dialect_).variable;
+      if (!forbidden.empty()) {
+        const bool mariadb = dialect_.flavor == sql::Flavor::kMariadb;
+        co_return WriteError(statement, sql::NoRightToSet(mariadb, forbidden));
+      }
       std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
       Status sent = co_await Send(statement, plan, *known, std::move(begin));
       co_return sent;
@@ -294,7 +259,7 @@ io::Task<Status> Session::RunGateTask(Statement statement, const plan::Plan& pla
       break;
   }
   std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
-  std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
+  std::string begin = BeginFor(plan);
   Status sent = co_await Send(statement, plan, text, std::move(begin));
   co_return sent;
 }
@@ -447,6 +412,8 @@ io::Task<Status> Session::RunSet(Statement statement, const plan::Plan& plan) {
     plan::Plan sent_plan = plan;
     sent_plan.gate = GateTask::kNone;
     if (pin) sent_plan.pin = PinReason::kUserVariable;
+    // SET autocommit = 1 commits what is open.
+    sent_plan.implicit_commit = autocommit.value_or(false) && !autocommit_ && in_transaction_;
     std::string_view text = plan::Render(statement.text, plan, values_, buffer_);
     std::string begin = pinned_.id == 0 && in_transaction_ ? begin_text_ : std::string();
     bool before = std::exchange(autocommit_, autocommit.value_or(autocommit_));
@@ -578,6 +545,8 @@ io::Task<std::optional<std::string>> Session::PrepareFromVariable(Statement stat
   }
   std::string text(statement.text.substr(0, plan.outline.argument.offset));
   text += literal;
+  // Which the caller refuses.
+  if (!sql::FindReplicationSets(text, dialect_).variable.empty()) co_return text;
   Result<plan::Plan> inner = plan::MakePlan(text, dialect_, target_, *gate_.topology->vschema);
   if (!inner) co_return none;
   std::string buffer;

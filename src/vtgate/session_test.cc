@@ -78,6 +78,7 @@ class OneTabletGateway final : public Gateway {
   io::Task<Status> Wait(record::Target, bool, BufferPlace*, Deadline) override {
     co_return Status();
   }
+  void BeginReplay(const record::Target&, BufferPlace*) override {}
   Result<Chosen> Find(const record::TabletAlias& alias) override {
     return Chosen{tablet_, alias, nullptr};
   }
@@ -226,7 +227,7 @@ TEST_F(SessionTest, AConnectionThatIsGoneEndsTheTransaction) {
 
 TEST_F(SessionTest, AnOutcomeThatIsNotKnownEndsTheConnection) {
   gate_.failover.replay = false;
-  for (Code code : {Code::kUnavailable, Code::kDeadlineExceeded}) {
+  for (Code code : {Code::kUnavailable, Code::kDeadlineExceeded, Code::kCanceled}) {
     tablet_->refusals = {Error(code, "gone")};
     EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), -1);
     EXPECT_EQ(Run("BEGIN"), 0);
@@ -323,6 +324,25 @@ TEST_F(SessionTest, AutocommitOffBeginsByItself) {
   EXPECT_EQ(Run("SET autocommit = 1"), 0);
   EXPECT_EQ(Last().text, "COMMIT");
   EXPECT_TRUE(session_->autocommit());
+}
+
+TEST_F(SessionTest, WhatMayWriteWithoutNamingATableBeginsByItselfToo) {
+  EXPECT_EQ(Run("SET autocommit = 0"), 0);
+  for (const char* text : {"CALL p(1)", "SELECT commerce.f(1)", "BRANDNEW STATEMENT",
+                           "EXECUTE IMMEDIATE 'DELETE FROM orders'"}) {
+    EXPECT_EQ(Run(text), 0);
+    EXPECT_EQ(Last().begin, "START TRANSACTION") << text;
+    EXPECT_TRUE(session_->in_transaction()) << text;
+    EXPECT_EQ(Run("ROLLBACK"), 0);
+    EXPECT_EQ(Last().text, "ROLLBACK") << text;
+  }
+  EXPECT_EQ(Run("SELECT 1"), 0);
+  EXPECT_EQ(Last().begin, "");
+  // What is no statement at all begins nothing that would stay.
+  tablet_->answer = mysql::wire::TerminatorOf(Error::FromMysql(1064, "42000", "syntax"));
+  EXPECT_EQ(Run("SELEC 1 FROM orders"), 1064);
+  EXPECT_FALSE(session_->in_transaction());
+  EXPECT_EQ(tablet_->released.size(), 1u);
 }
 
 TEST_F(SessionTest, SettingsFollowTheSessionAndAreTriedFirst) {
@@ -428,12 +448,26 @@ TEST_F(SessionTest, AConnectionOfTheSessionsOwnHasItsAutocommit) {
   EXPECT_EQ(Last().settings, "SET @@session.autocommit = 0");
 }
 
+TEST_F(SessionTest, SwitchingAutocommitOnIsACommitOnAConnectionOfItsOwnToo) {
+  EXPECT_EQ(Run("SET autocommit = 0"), 0);
+  EXPECT_EQ(Run("CREATE TEMPORARY TABLE scratch (i INT)"), 0);
+  tablet_->in_transaction = true;
+  EXPECT_EQ(Run("INSERT INTO orders VALUES (1)"), 0);
+  EXPECT_TRUE(session_->in_transaction());
+  tablet_->refusals = {Error(Code::kUnavailable, "gone")};
+  EXPECT_EQ(Run("SET autocommit = 1"), -1);
+}
+
 TEST_F(SessionTest, WritesCannotBeHiddenFromReplicas) {
-  for (const char* text : {"SET sql_log_bin = 0", "SET @@session.sql_log_bin = 0",
-                           "SET sql_mode = '', gtid_next = 'AUTOMATIC'"}) {
+  for (const char* text :
+       {"SET sql_log_bin = 0", "SET @@session.sql_log_bin = 0",
+        "SET sql_mode = '', gtid_next = 'AUTOMATIC'", "PREPARE s FROM 'SET sql_log_bin = 0'",
+        "/*!50000 SET sql_log_bin = 0 */", "CREATE PROCEDURE p() SET sql_log_bin = 0"}) {
     EXPECT_EQ(Run(text), 1227) << text;
   }
   EXPECT_TRUE(tablet_->seen.empty());
+  EXPECT_EQ(Run("SET @v = 'SET sql_log_bin = 0'"), 0);
+  EXPECT_EQ(Run("PREPARE s FROM @v"), 1227);
 }
 
 TEST_F(SessionTest, LastInsertIdIsAskedForWhereTheAnswerDoesNotTell) {

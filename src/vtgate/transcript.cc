@@ -38,12 +38,9 @@ void Transcript::GiveUp(std::string_view why) {
 
 std::string_view WhyNotReplayed(const plan::Plan& plan) {
   if (plan.pin != plan::PinReason::kNone) return "it holds state that only its connection has";
+  if (plan.outline.HidesStatements())
+    return "it ran a procedure or what may be one, which may have committed";
   switch (plan.outline.kind == sql::Kind::kSetFor ? plan.outline.inner : plan.outline.kind) {
-    case sql::Kind::kCall:
-    case sql::Kind::kCompound:
-    case sql::Kind::kExecute:
-    case sql::Kind::kUnknown:
-      return "it ran a procedure or what may be one, which may have committed";
     case sql::Kind::kLoad:
     case sql::Kind::kImport:
       return "it read a file";

@@ -81,9 +81,12 @@ class Look {
                     std::string why) {
     AddAfter(options_.replica_patience, std::move(analysis), tablet, remedy, std::move(why));
   }
+  static std::string KeyOf(const std::string& analysis, const TabletAlias& tablet) {
+    return analysis + " " + tablet.ToString();
+  }
   void AddAfter(Duration patience, std::string analysis, const TabletAlias& tablet, Remedy remedy,
                 std::string why) {
-    std::string key = analysis + " " + tablet.ToString();
+    std::string key = KeyOf(analysis, tablet);
     seen_.insert(key);
     Time since = memory_.seen_since.emplace(key, now_).first->second;
     if (now_ - since < patience) remedy = Remedy::kWait;
@@ -122,14 +125,63 @@ class Look {
       AddPatiently("PrimaryCurrentTypeMismatch", leader_, Remedy::kPromoteAnew,
                    "its promotion was overtaken by a later term that nobody led");
     } else if (primary_->read_only) {
-      AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kMakeWritable,
-                   "it leads, and is read-only");
+      AddPatiently("PrimaryIsReadOnly", leader_, Remedy::kFixPrimary, "it leads, and is read-only");
     }
     if (!primary_->source.empty()) {
       AddPatiently("PrimaryHasPrimary", leader_, Remedy::kForgetSource,
                    "it leads, and replicates from " + primary_->source.ToString());
     }
+    OfPrimarysDisk(up);
+    OfPrimarysLowDisk(up);
     OfAcknowledgements(up);
+  }
+
+  // It still works, so its writes can move to where there is room before it must refuse them. What
+  // counts as room is far from low, so that they do not come back.
+  void OfPrimarysLowDisk(const std::vector<const TabletSight*>& up) {
+    if (!primary_->disk_low || !primary_->disk_error.empty()) return;
+    std::set<TabletAlias> unfit;
+    for (const TabletSight& tablet : view_.tablets) {
+      if (!tablet.disk_has_room) unfit.insert(tablet.alias);
+    }
+    const bool room = std::ranges::any_of(up, [](const TabletSight* tablet) {
+      return tablet->disk_has_room && tablet->type == TabletType::kReplica;
+    });
+    std::string why = "its disk will soon be full";
+    if (!room) why += "; no replica's disk has room for what it would have to write";
+    AddAfter(options_.full_disk, "PrimaryDiskLow", leader_,
+             room ? Remedy::kMoveAway : Remedy::kNone, std::move(why));
+    problems_.back().unfit = std::move(unfit);
+  }
+
+  // A full disk fills again, and a slow one is not dead: it is left only for a disk with room, by a
+  // fence that is sure to hold, and where it merely stalls, only when nothing is committed either.
+  void OfPrimarysDisk(const std::vector<const TabletSight*>& up) {
+    bool commits = primary_->reachable && !(memory_.committed == primary_->executed);
+    if (commits) memory_.committed = primary_->executed;
+    if (primary_->disk_error.empty()) return;
+    std::string analysis = primary_->disk_full ? "PrimaryDiskFull" : "PrimaryDiskStalled";
+    if (commits && !primary_->disk_full) memory_.seen_since.erase(KeyOf(analysis, leader_));
+    std::set<TabletAlias> able, unfit;
+    bool room = false;
+    for (const TabletSight& tablet : view_.tablets) {
+      if (!tablet.disk_has_room) unfit.insert(tablet.alias);
+    }
+    for (const TabletSight* tablet : up) {
+      if (tablet->disk_error.empty()) able.insert(tablet->alias);
+      room = room || (tablet->disk_has_room && tablet->type == TabletType::kReplica);
+    }
+    bool fence = CanFence(able);
+    std::string why = primary_->disk_error;
+    if (!room) {
+      why += "; no replica's disk has room for what it would have to write";
+    } else if (!fence) {
+      why += "; too few other tablets could fence it";
+    }
+    unfit.insert(leader_);
+    AddAfter(primary_->disk_full ? options_.full_disk : options_.stalled_disk, std::move(analysis),
+             leader_, room && fence ? Remedy::kFailOver : Remedy::kNone, std::move(why));
+    problems_.back().unfit = std::move(unfit);
   }
 
   void OfAcknowledgements(const std::vector<const TabletSight*>& up) {
@@ -137,22 +189,32 @@ class Look {
     uint32_t wanted = reparent::AcksRequired(view_.durability, view_.flavor, possible);
     bool in_term = primary_->promised_term == primary_->journal_term;
     Remedy fix = in_term ? Remedy::kFixPrimary : Remedy::kNone;
-    if (wanted > 0 && primary_->semi_sync_required == 0) {
-      AddPatiently("PrimarySemiSyncMustBeSet", leader_, fix,
-                   fmt::format("its commits wait for nobody, and must for {}", wanted));
-    } else if (wanted == 0 && primary_->semi_sync_required > 0) {
-      AddPatiently("PrimarySemiSyncMustNotBeSet", leader_, fix,
-                   "its commits wait for acknowledgements that nobody need give");
-    }
     auto acks = [this](const TabletSight* tablet) {
       return tablet->source == leader_ && tablet->io_running && tablet->semi_sync_replica;
     };
     auto ackers = static_cast<size_t>(std::ranges::count_if(up, acks));
+    if (wanted > 0 && primary_->semi_sync_required == 0) {
+      // A lone survivor that a person has forced would lock itself.
+      AddPatiently("PrimarySemiSyncMustBeSet", leader_, ackers >= wanted ? fix : Remedy::kNone,
+                   fmt::format("its commits wait for nobody, and must for {}; {} tablets could "
+                               "acknowledge them",
+                               wanted, ackers));
+    } else if (wanted == 0 && primary_->semi_sync_required > 0) {
+      AddPatiently("PrimarySemiSyncMustNotBeSet", leader_, fix,
+                   "its commits wait for acknowledgements that nobody need give");
+    }
+    const bool alone = view_.durability != reparent::Durability::kNone && possible == 0;
+    if (alone && view_.tablets.size() > 1) {
+      AddPatiently("NoReplicaAcknowledges", leader_, Remedy::kNone,
+                   "its commits are on one machine alone: no other tablet is a REPLICA that may "
+                   "acknowledge them");
+    }
     if (ackers < primary_->semi_sync_required) {
       // First by attaching the others, below; where that does not help, by another primary.
-      bool fenceable = reparent::FenceHolds(possible, up.size(), wanted);
+      std::set<TabletAlias> able;
+      for (const TabletSight* tablet : up) able.insert(tablet->alias);
       AddAfter(options_.long_patience, "LockedSemiSyncPrimary", leader_,
-               fenceable ? Remedy::kFailOver : Remedy::kNone,
+               CanFence(able) ? Remedy::kFailOver : Remedy::kNone,
                fmt::format("commits wait for {} acknowledgements, and {} tablets give them",
                            primary_->semi_sync_required, ackers));
     }
@@ -160,12 +222,25 @@ class Look {
       return Receives(*tablet) && tablet->sql_running;
     };
     if (view_.tablets.size() > 1 && std::ranges::none_of(up, replicates)) {
-      bool some = up.size() + 1 == view_.tablets.size();
-      Add(some ? "AllPrimaryReplicasNotReplicating" : "AllPrimaryReplicasNotReplicatingOrDead",
-          leader_, Remedy::kNone, "no replica replicates from it");
+      bool all = up.size() + 1 == view_.tablets.size();
+      std::string name =
+          all ? "AllPrimaryReplicasNotReplicating" : "AllPrimaryReplicasNotReplicatingOrDead";
+      if (view_.tablets.size() == 2)
+        name = all ? "PrimarySingleReplicaNotReplicating" : "PrimarySingleReplicaDead";
+      Add(std::move(name), leader_, Remedy::kNone, "no replica replicates from it");
     }
   }
 
+  // Whether these tablets can give a term and, fenced, leave the primary too few to acknowledge: an
+  // RDONLY that answers gives a promise and fences nothing.
+  bool CanFence(const std::set<TabletAlias>& able) const {
+    std::vector<TabletAlias> possible = Possible();
+    auto fenced = std::ranges::count_if(
+        possible, [&able](const TabletAlias& alias) { return able.contains(alias); });
+    uint32_t wanted = reparent::AcksRequired(view_.durability, view_.flavor, possible.size());
+    return reparent::FenceHolds(possible.size(), static_cast<size_t>(fenced), wanted) &&
+           reparent::PromiseQuorum(view_, leader_, able);
+  }
   std::vector<TabletAlias> Possible() const {
     std::vector<reparent::Member> members;
     for (const TabletSight& tablet : view_.tablets) members.push_back({tablet.alias, tablet.type});
@@ -199,17 +274,30 @@ class Look {
       Add(dead_primary, leader_,
           silent >= options_.quiet_streams ? Remedy::kFailOver : Remedy::kWait,
           "it does not answer, and its streams have fallen silent: " + primary_->error);
+    } else if (primary_->hung && !primary_->disk_error.empty()) {
+      OfPrimarysDisk(up);
     } else if (primary_->hung) {
-      Add("UnreachablePrimary", leader_, Remedy::kWait,
+      Add(Unreachable(up), leader_, Remedy::kWait,
           "its streams move, so it lives and is busy: " + primary_->error);
     } else {
-      Add("UnreachablePrimary", leader_,
-          silent >= options_.silence ? Remedy::kFailOver : Remedy::kWait,
+      Add(Unreachable(up), leader_, silent >= options_.silence ? Remedy::kFailOver : Remedy::kWait,
           "its vttablet does not answer, its mysqld lives: " + primary_->error);
     }
   }
 
+  std::string Unreachable(const std::vector<const TabletSight*>& up) const {
+    bool lagging = std::ranges::all_of(up, [this](const TabletSight* tablet) {
+      return tablet->lag && *tablet->lag > options_.lagging;
+    });
+    return lagging ? "UnreachablePrimaryWithLaggingReplicas" : "UnreachablePrimary";
+  }
+
   void OfReplica(const TabletSight& tablet) {
+    // Its mysqld may wait for room so that it does not answer.
+    if (!tablet.disk_error.empty()) {
+      Add(tablet.disk_full ? "ReplicaDiskFull" : "ReplicaDiskStalled", tablet.alias, Remedy::kNone,
+          tablet.disk_error);
+    }
     if (!tablet.reachable) {
       Add("UnreachableReplica", tablet.alias, Remedy::kNone, tablet.error);
       return;
@@ -257,15 +345,36 @@ class Look {
   }
 
   // What it has beyond its primary in two looks running; a look at the primary is never newer than
-  // the one after it. Of MariaDB, whose sets cannot tell, nothing is said.
+  // the one after it.
   void OfErrant(const TabletSight& tablet) {
-    if (view_.flavor != gtid::Flavor::kMysql || tablet.source != leader_) return;
-    gtid::Set ahead = tablet.executed.Subtract(primary_->executed);
+    if (tablet.source != leader_) return;
+    gtid::Set ahead = Beyond(tablet.executed);
     gtid::Set before = std::exchange(memory_.ahead[tablet.alias], ahead);
     gtid::Set errant = before.Subtract(primary_->executed);
     if (errant.Empty() || !tablet.executed.Contains(errant)) return;
     Add("ErrantGTIDDetected", tablet.alias, Remedy::kNone,
         "it has transactions that its primary lacks: " + errant.ToString());
+  }
+
+  // A primary of MariaDB may not know which servers wrote what came before it was seeded; that
+  // history ends below its own newest number of the domain (gtid_strict_mode), so only what is
+  // beyond that, or beyond what it knows of the same server, is foreign.
+  gtid::Set Beyond(const gtid::Set& executed) const {
+    gtid::Set ahead = executed.Subtract(primary_->executed);
+    if (view_.flavor == gtid::Flavor::kMysql) return ahead;
+    gtid::Set foreign(view_.flavor);
+    for (const gtid::Set::Entry& entry : ahead.entries()) {
+      uint64_t newest = 0;
+      bool known = false;
+      for (const gtid::Set::Entry& own : primary_->executed.entries()) {
+        if (own.source.domain() != entry.source.domain()) continue;
+        newest = std::max(newest, own.intervals.back().last);
+        known |= own.source == entry.source;
+      }
+      if (!known && entry.intervals.back().last <= newest) continue;
+      for (const gtid::Interval& interval : entry.intervals) foreign.Add(entry.source, interval);
+    }
+    return foreign;
   }
 
   const View& view_;
@@ -285,6 +394,29 @@ std::vector<Problem> Diagnose(const View& view, Time now, const DiagnoseOptions&
   return Look(view, now, options, memory).All();
 }
 
+std::string_view RecoveryType(const Problem& problem) {
+  switch (problem.remedy) {
+    case Remedy::kFailOver:
+      return problem.analysis == "PrimaryTabletDeleted" ? "RecoverPrimaryTabletDeleted"
+                                                        : "RecoverDeadPrimary";
+    case Remedy::kReparentAnew:
+    case Remedy::kMoveAway:
+      return "ElectNewPrimary";
+    case Remedy::kPromoteAnew:
+    case Remedy::kFixPrimary:
+      return "FixPrimary";
+    case Remedy::kRepoint:
+    case Remedy::kMakeReadOnly:
+      return "FixReplica";
+    case Remedy::kForgetSource:
+      return "RecoverPrimaryHasPrimary";
+    case Remedy::kNone:
+    case Remedy::kWait:
+      break;
+  }
+  return "NoRecovery";
+}
+
 std::string_view RemedyName(Remedy remedy) {
   switch (remedy) {
     case Remedy::kNone:
@@ -295,14 +427,14 @@ std::string_view RemedyName(Remedy remedy) {
       return "fail over";
     case Remedy::kReparentAnew:
       return "reparent anew";
+    case Remedy::kMoveAway:
+      return "move away";
     case Remedy::kPromoteAnew:
       return "promote anew";
     case Remedy::kRepoint:
       return "repoint";
     case Remedy::kMakeReadOnly:
       return "make read-only";
-    case Remedy::kMakeWritable:
-      return "make writable";
     case Remedy::kFixPrimary:
       return "fix primary";
     case Remedy::kForgetSource:

@@ -23,10 +23,10 @@ enum class Remedy : uint8_t {
   kWait,          // not yet certain
   kFailOver,      // reparent::Action::kEmergency
   kReparentAnew,  // reparent::Action::kPlanned: a reparent that was left unfinished
+  kMoveAway,      // reparent::Action::kPlanned away from `tablet`
   kPromoteAnew,   // reparent::Action::kPlanned to `tablet`, which leads already
   kRepoint,       // reparent::Action::kReparentTablet of `tablet`
   kMakeReadOnly,  // SetReadOnly on `tablet`
-  kMakeWritable,  // SetReadWrite on the primary
   kFixPrimary,    // UndoDemote in its own term: acknowledgements as they must be, writable
   kForgetSource,  // ResetReplicationParameters on the primary
 };
@@ -36,6 +36,7 @@ struct Problem {
   record::TabletAlias tablet;
   std::string why;
   Remedy remedy = Remedy::kNone;
+  std::set<record::TabletAlias> unfit = {};  // whom a reparent must not promote
 };
 
 // Since when things are as they are; kept from look to look.
@@ -51,6 +52,7 @@ struct Memory {
   // What a replica had at the last look and its primary had not: the primary may have it by now.
   std::map<record::TabletAlias, gtid::Set> ahead;
   std::map<std::string, Time> seen_since;  // "<analysis> <alias>"
+  gtid::Set committed;                     // what the primary had at the last look
 };
 
 struct DiagnoseOptions {
@@ -62,6 +64,9 @@ struct DiagnoseOptions {
   Duration replica_patience =
       std::chrono::milliseconds(1500);                   // a replica may be about to mend itself
   Duration election_patience = std::chrono::seconds(5);  // tablets of a new shard may yet come
+  Duration full_disk = std::chrono::seconds(2);          // or low
+  Duration stalled_disk = std::chrono::seconds(5);       // and nothing is committed meanwhile
+  Duration lagging = std::chrono::seconds(10);           // a replica's lag that is worth a word
   // After which a primary without ackers is given up, where its replicas could be fenced, and a
   // replica that a person has stopped is started.
   Duration long_patience = std::chrono::seconds(10);
@@ -71,5 +76,7 @@ struct DiagnoseOptions {
 std::vector<Problem> Diagnose(const reparent::View& view, Time now, const DiagnoseOptions& options,
                               Memory& memory);
 std::string_view RemedyName(Remedy remedy);
+// Vitess's name for what heals it, as its metrics have it: "RecoverDeadPrimary".
+std::string_view RecoveryType(const Problem& problem);
 
 }  // namespace paceline::vtorc

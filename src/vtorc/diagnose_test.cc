@@ -158,7 +158,7 @@ TEST_F(DiagnoseTest, AnUnfinishedReparentIsRunAgain) {
   EXPECT_EQ(First(0), "PrimaryIsReadOnly: wait");
   EXPECT_EQ(First(1500), "PrimaryIsReadOnly: reparent anew");
   At(0).demoted = false;
-  EXPECT_EQ(First(1600), "PrimaryIsReadOnly: make writable");
+  EXPECT_EQ(First(1600), "PrimaryIsReadOnly: fix primary");
 }
 
 TEST_F(DiagnoseTest, LockedByMissingAckersIsHealedByThemOrByAnotherPrimary) {
@@ -174,6 +174,20 @@ TEST_F(DiagnoseTest, LockedByMissingAckersIsHealedByThemOrByAnotherPrimary) {
   EXPECT_EQ(First(10'000), "LockedSemiSyncPrimary: fail over");
   At(1).reachable = At(2).reachable = false;  // nobody could be fenced: a failover would not help
   EXPECT_EQ(First(10'100), "LockedSemiSyncPrimary: none");
+}
+
+TEST_F(DiagnoseTest, WhoCannotAcknowledgeFencesNoLockedPrimary) {
+  At(0).semi_sync_required = 2;
+  At(1).reachable = false;  // it may acknowledge still
+  view_.tablets.push_back(At(2));
+  view_.tablets.back().alias = {"zone1", 103};
+  view_.tablets.back().type = TabletType::kRdonly;
+  view_.tablets.back().semi_sync_replica = false;
+  EXPECT_EQ(First(0), "LockedSemiSyncPrimary: wait");
+  EXPECT_EQ(First(10'000), "LockedSemiSyncPrimary: none");
+  At(1).reachable = true;
+  At(1).semi_sync_replica = false;
+  EXPECT_EQ(First(10'100), "LockedSemiSyncPrimary: fail over");
 }
 
 TEST_F(DiagnoseTest, SettingsThatSomebodyChangedArePutRight) {
@@ -205,6 +219,126 @@ TEST_F(DiagnoseTest, ErrantTransactionsNeedTwoLooks) {
   At(1).executed = set((more + ",4e11fa47-71ca-11e1-9e33-c80aa9429562:1").c_str());
   EXPECT_EQ(First(200), "");
   EXPECT_EQ(First(300), "ErrantGTIDDetected: none");
+}
+
+TEST_F(DiagnoseTest, ErrantTransactionsOfMariadb) {
+  auto set = [](const char* text) { return *gtid::Set::Parse(gtid::Flavor::kMariadb, text); };
+  view_.flavor = gtid::Flavor::kMariadb;
+  At(0).executed = set("0-1-50");  // seeded: what server 3 wrote up to 0-3-40 it does not know
+  At(1).executed = At(2).executed = set("0-1-51,0-3-40");
+  EXPECT_EQ(First(0), "");
+  EXPECT_EQ(First(100), "ErrantGTIDDetected: none");  // still 50: it was not the look's age
+  At(0).executed = set("0-1-60");
+  EXPECT_EQ(First(200), "");
+  At(1).executed = set("0-1-60,0-2-61,0-3-40");
+  EXPECT_EQ(First(300), "");
+  EXPECT_EQ(First(400), "ErrantGTIDDetected: none");
+  At(1).executed = set("0-1-60,0-3-40");
+  EXPECT_EQ(First(500), "");
+}
+
+TEST_F(DiagnoseTest, ALoneSurvivorIsNotLocked) {
+  At(0).semi_sync_required = 0;
+  At(1).reachable = At(2).reachable = false;
+  EXPECT_EQ(First(0), "PrimarySemiSyncMustBeSet: wait");
+  EXPECT_EQ(First(9000), "PrimarySemiSyncMustBeSet: none");
+  At(1).reachable = true;
+  EXPECT_EQ(First(9100), "PrimarySemiSyncMustBeSet: fix primary");
+}
+
+TEST_F(DiagnoseTest, CommitsOnOneMachineAloneAreTold) {
+  At(0).semi_sync_required = 0;
+  At(1).type = TabletType::kDrained;
+  At(2).type = TabletType::kRestore;
+  EXPECT_EQ(First(0), "NoReplicaAcknowledges: wait");
+  EXPECT_EQ(First(1500), "NoReplicaAcknowledges: none");
+  view_.durability = reparent::Durability::kNone;  // as somebody has chosen
+  EXPECT_EQ(First(3000).find("NoReplicaAcknowledges"), std::string::npos);
+}
+
+TEST_F(DiagnoseTest, OneReplicaAlone) {
+  view_.tablets.pop_back();
+  At(1).sql_running = false;
+  EXPECT_EQ(First(0), "PrimarySingleReplicaNotReplicating: none");
+}
+
+TEST_F(DiagnoseTest, AFullDiskIsLeftForOneWithRoom) {
+  At(0).disk_error = "the disk is full";
+  At(0).disk_full = true;
+  At(0).disk_has_room = false;
+  At(1).disk_has_room = false;
+  EXPECT_EQ(First(0), "PrimaryDiskFull: wait");
+  EXPECT_EQ(First(1900), "PrimaryDiskFull: wait");
+  EXPECT_EQ(First(2000), "PrimaryDiskFull: fail over");
+  std::vector<Problem> found = Diagnose(view_, Time{} + 2100ms, options_, memory_);
+  EXPECT_EQ(found[0].unfit, (std::set<TabletAlias>{{"zone1", 100}, {"zone1", 101}}));
+  // Whoever is as full, or could not promise and fence, is no help.
+  At(1).disk_error = "the disk is full";
+  EXPECT_EQ(First(2200), "PrimaryDiskFull: none");
+  At(1).disk_error = {};
+  At(2).disk_has_room = false;
+  EXPECT_EQ(First(2300), "PrimaryDiskFull: none");
+  At(2).disk_has_room = true;
+  EXPECT_EQ(First(2400), "PrimaryDiskFull: fail over");
+  // The other way about it would be to lose what the replica has not received.
+  view_.durability = reparent::Durability::kNone;
+  At(0).semi_sync_required = 0;
+  At(1).semi_sync_replica = At(2).semi_sync_replica = false;
+  EXPECT_EQ(First(2500), "PrimaryDiskFull: none");
+}
+
+TEST_F(DiagnoseTest, ALowDiskGivesWayToOneWithRoom) {
+  At(0).disk_low = true;
+  At(0).disk_has_room = false;
+  At(1).disk_low = true;
+  At(1).disk_has_room = false;
+  EXPECT_EQ(First(0), "PrimaryDiskLow: wait");
+  EXPECT_EQ(First(2000), "PrimaryDiskLow: move away");
+  std::vector<Problem> found = Diagnose(view_, Time{} + 2100ms, options_, memory_);
+  EXPECT_EQ(found[0].unfit, (std::set<TabletAlias>{{"zone1", 100}, {"zone1", 101}}));
+  // Neither low nor with room enough: the writes would soon come back.
+  At(2).disk_has_room = false;
+  EXPECT_EQ(First(2200), "PrimaryDiskLow: none");
+  At(2).disk_has_room = true;
+  At(2).type = record::TabletType::kRdonly;
+  EXPECT_EQ(First(2300), "PrimaryDiskLow: none");
+  At(2).type = record::TabletType::kReplica;
+  // Full after all: nothing can be drained there any more.
+  At(0).disk_low = false;
+  At(0).disk_error = "the disk is full";
+  At(0).disk_full = true;
+  EXPECT_EQ(First(2400), "PrimaryDiskFull: wait");
+}
+
+TEST_F(DiagnoseTest, ADiskThatStallsWhileTransactionsAreCommittedIsBusy) {
+  auto upto = [this](const std::string& last) {
+    At(0).executed =
+        *gtid::Set::Parse(gtid::Flavor::kMysql, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-" + last);
+  };
+  upto("10");
+  At(0).disk_error = "the disk is stalled";
+  EXPECT_EQ(First(0), "PrimaryDiskStalled: wait");
+  EXPECT_EQ(First(4900), "PrimaryDiskStalled: wait");
+  upto("11");
+  EXPECT_EQ(First(5000), "PrimaryDiskStalled: wait");
+  EXPECT_EQ(First(9900), "PrimaryDiskStalled: wait");
+  EXPECT_EQ(First(10000), "PrimaryDiskStalled: fail over");
+  At(0).disk_error = {};
+  EXPECT_EQ(First(10100), "");
+  // Its mysqld does not even answer, and its dump threads go on beating.
+  EXPECT_EQ(Beating(10200), "");
+  At(0).disk_error = "the disk is stalled";
+  At(0).reachable = false;
+  At(0).hung = true;
+  EXPECT_EQ(Beating(10300), "PrimaryDiskStalled: wait");
+  EXPECT_EQ(Beating(15300), "PrimaryDiskStalled: fail over");
+}
+
+TEST_F(DiagnoseTest, AReplicasDiskIsTold) {
+  At(1).disk_error = "the disk is full";
+  EXPECT_EQ(First(0), "ReplicaDiskStalled: none");
+  At(1).disk_full = true;
+  EXPECT_EQ(First(100), "ReplicaDiskFull: none");
 }
 
 TEST_F(DiagnoseTest, AReplicaWithoutUsableDataIsTold) {

@@ -4,6 +4,7 @@
 
 #include "base/flags.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "base/strings.h"
 #include "drive/reparent_driver.h"
 #include "io/loop.h"
@@ -16,6 +17,11 @@ namespace paceline::vtorc {
 
 using record::KeyspaceShard;
 using record::TabletAlias;
+
+// So long a term is left to whoever took it, where no lock tells whether that one still lives.
+constexpr Duration kTermHolds = std::chrono::seconds(10);
+// Whoever lags more is waited for too long by clients, for a primary that still works.
+constexpr Duration kLagToMove = std::chrono::seconds(10);
 
 struct Vtorc::Shard {
   Shard(topo::Server& topo, drive::Connect connect, KeyspaceShard shard)
@@ -34,13 +40,29 @@ struct Vtorc::Shard {
   std::string error, primary;
   std::map<std::string, int> failures;  // of a remedy in a row, by analysis and tablet
   std::map<std::string, Time> not_before;
-  io::Event news;  // set: look at once
+  uint64_t term = 0;       // the highest that a tablet was seen to have promised
+  Time term_since;         // since when
+  bool term_open = false;  // nobody leads in it yet
+  uint64_t own_term = 0;   // the last that was asked for from here
+  io::Event news;          // set: look at once
   bool gone = false;
 };
 
 Vtorc::Vtorc(topo::Server& topo, drive::Connect connect, health::Watcher* health,
              VtorcOptions options)
-    : topo_(topo), connect_(std::move(connect)), health_(health), options_(std::move(options)) {}
+    : topo_(topo),
+      connect_(std::move(connect)),
+      health_(health),
+      options_(std::move(options)),
+      successful_(Metrics::Process().AddCounters("SuccessfulRecoveries", "problems healed",
+                                                 {"RecoveryType", "Keyspace", "Shard"})),
+      failed_(Metrics::Process().AddCounters("FailedRecoveries", "remedies that failed",
+                                             {"RecoveryType", "Keyspace", "Shard"})),
+      emergency_(Metrics::Process().AddCounters("EmergencyReparentCounts", "failovers",
+                                                {"Keyspace", "Shard", "Result"})),
+      planned_(Metrics::Process().AddCounters("PlannedReparentCounts",
+                                              "reparents that were finished or begun anew",
+                                              {"Keyspace", "Shard", "Result"})) {}
 
 Vtorc::~Vtorc() = default;
 
@@ -71,6 +93,9 @@ io::Task<void> Vtorc::FindShards(Vtorc& self) {
       std::set<KeyspaceShard> now;
       bool complete = true;
       for (const std::string& keyspace : *keyspaces) {
+        // A snapshot has no primary, and shall have none.
+        auto record = co_await self.topo_.GetKeyspace(keyspace, Deadline::In(3s));
+        if (record && record->value.type == record::KeyspaceType::kSnapshot) continue;
         auto shards = co_await self.topo_.ListShards(keyspace, Deadline::In(3s));
         complete = complete && shards.has_value();
         if (!shards) continue;
@@ -100,6 +125,18 @@ bool Vtorc::Watches(const KeyspaceShard& shard) const {
 
 void Vtorc::Add(KeyspaceShard name) {
   if (shards_.contains(name)) return;
+  // From 0 on, so that the first of a kind is seen as an increase.
+  for (const char* result : {"success", "failure"}) {
+    emergency_.With({name.keyspace, name.shard, result});
+    planned_.With({name.keyspace, name.shard, result});
+  }
+  for (Remedy remedy : {Remedy::kFailOver, Remedy::kReparentAnew, Remedy::kFixPrimary,
+                        Remedy::kRepoint, Remedy::kForgetSource}) {
+    std::vector<std::string> labels = {std::string(RecoveryType({.remedy = remedy})), name.keyspace,
+                                       name.shard};
+    successful_.With(labels);
+    failed_.With(labels);
+  }
   auto shard = std::make_shared<Shard>(topo_, connect_, name);
   shards_.emplace(std::move(name), shard);
   io::Detach(WatchShard(*this, shard));
@@ -116,45 +153,17 @@ void Vtorc::RecallShards() {
 }
 
 io::Task<void> Vtorc::ReadMaintenance(Deadline deadline) {
-  std::string path(kMaintenancePath);
-  auto file = co_await topo_.global().Get(path, deadline);
-  if (file) {
-    maintenance_ = ParseMaintenance(file->data);
-  } else if (file.error().code() == Code::kNotFound) {
-    maintenance_.clear();
-  }
+  Result<topo::Maintenance> now = co_await topo::ReadMaintenance(topo_, options_.copy, deadline);
+  if (now) maintenance_ = std::move(*now);
 }
 
 io::Task<Status> Vtorc::SetMaintenance(std::string name, bool on, std::string why,
                                        Deadline deadline) {
-  if (name.empty() || name.find_first_of(" \n") != std::string::npos)
-    co_return Fail(Code::kInvalidArgument, "\"{}\": use *, a keyspace or keyspace/shard", name);
-  for (int tries = 0;; ++tries) {
-    std::string path(kMaintenancePath);
-    auto file = co_await topo_.global().Get(path, deadline);
-    if (!file && file.error().code() != Code::kNotFound) co_return Fail(file.error());
-    Maintenance now = file ? ParseMaintenance(file->data) : Maintenance();
-    if (on) {
-      now[name] = why.empty() ? "asked for" : why;
-    } else {
-      now.erase(name);
-    }
-    Result<topo::Version> written = Fail(Code::kUnknown, "not written");
-    std::string text = MaintenanceText(now);
-    if (file) {
-      written = co_await topo_.global().Update(path, text, file->version, deadline);
-    } else {
-      written = co_await topo_.global().Create(path, text, deadline);
-    }
-    if (written) {
-      maintenance_ = std::move(now);
-      Tell(name, on ? "maintenance: nothing is healed" : "maintenance has ended");
-      co_return Status();
-    }
-    bool moved = written.error().code() == Code::kFailedPrecondition ||
-                 written.error().code() == Code::kAlreadyExists;
-    if (!moved || tries > 5) co_return Fail(written.error());
-  }
+  Result<topo::Maintenance> now = co_await topo::SetMaintenance(topo_, name, on, why, deadline);
+  if (!now) co_return Fail(now.error());
+  maintenance_ = std::move(*now);
+  Tell(name, on ? "maintenance: nothing is healed" : "maintenance has ended");
+  co_return Status();
 }
 
 io::Task<void> Vtorc::WatchShard(Vtorc& self, std::shared_ptr<Shard> shard) {
@@ -184,6 +193,13 @@ io::Task<void> Vtorc::LookAt(std::shared_ptr<Shard> shard) {
     Time& heard = shard->memory.heard.emplace(sight.alias, status->last_beat).first->second;
     heard = std::max(heard, status->last_beat);
   }
+  uint64_t promised = 0, journaled = 0;
+  for (const reparent::TabletSight& sight : view.tablets) {
+    if (sight.reachable) promised = std::max(promised, sight.promised_term);
+    if (sight.reachable) journaled = std::max(journaled, sight.journal_term);
+  }
+  if (std::exchange(shard->term, promised) != promised) shard->term_since = now;
+  shard->term_open = promised > journaled && promised != shard->own_term;
   shard->primary = reparent::ReigningPrimary(view).ToString();
   std::vector<Problem> before = std::move(shard->problems);
   shard->problems = Diagnose(view, now, options_.diagnose, shard->memory);
@@ -203,7 +219,7 @@ io::Task<void> Vtorc::LookAt(std::shared_ptr<Shard> shard) {
     if (now < shard->not_before[key]) continue;
     Problem copy = problem;  // a remedy looks again, and problems change
     co_await ReadMaintenance(Deadline::In(300ms));
-    if (InMaintenance(maintenance_, shard->name)) co_return;
+    if (topo::InMaintenance(maintenance_, shard->name)) co_return;
     co_await Heal(shard, std::move(copy));
     co_return;  // then everything is looked at anew
   }
@@ -222,7 +238,11 @@ io::Task<void> Vtorc::Heal(std::shared_ptr<Shard> shard, Problem problem) {
   record.remedy = RemedyName(problem.remedy);
   record.tablet = problem.tablet.ToString();
   Enter(id, "detect", problem.why);
+  ++pending_;
   Status done = co_await Mend(shard, problem, id);
+  --pending_;
+  bool left_to_others = !done && done.error().code() == Code::kAborted;
+  if (!left_to_others) Count(shard->name, problem, done.has_value());
   Time ended = io::Loop::Current().Now();
   Recovery* after = history_.Find(id);
   if (after != nullptr) {
@@ -231,28 +251,30 @@ io::Task<void> Vtorc::Heal(std::shared_ptr<Shard> shard, Problem problem) {
     history_.Store(*after);
   }
   if (done) {
-    ++counts_.successful;
-    if (problem.remedy == Remedy::kFailOver) {
-      ++counts_.failovers;
-      io::Detach(SeeFirstWrite(*this, shard, id));
-    }
+    if (problem.remedy == Remedy::kFailOver) io::Detach(SeeFirstWrite(*this, shard, id));
     shard->failures.erase(key);
     shard->not_before.erase(key);
     Tell(name, fmt::format("healed: {} in {}", problem.analysis, DurationText(ended - began)));
     co_return;
   }
   // The same remedy that failed is tried again soon, then less often; never is it given up.
-  int failures = 0;
-  if (done.error().code() == Code::kAborted) {
-    ++counts_.left_to_others;
-  } else {
-    ++counts_.failed;
-    failures = ++shard->failures[key];
-  }
+  int failures = left_to_others ? 0 : ++shard->failures[key];
   Duration pause = std::min<Duration>(10s, 250ms * (1 << std::min(failures, 6)));
+  // Two that gave way to each other must not come again at once together.
+  if (left_to_others) pause += std::chrono::milliseconds(ThreadRng().Below(750));
   shard->not_before[key] = ended + pause;
   Tell(name, fmt::format("not healed, again in {}: {}: {}", DurationText(pause), problem.analysis,
                          done.error().ToString()));
+}
+
+void Vtorc::Count(const KeyspaceShard& shard, const Problem& problem, bool done) {
+  std::string type(RecoveryType(problem));
+  (done ? successful_ : failed_).With({type, shard.keyspace, shard.shard}).Add();
+  std::vector<std::string> result = {shard.keyspace, shard.shard, done ? "success" : "failure"};
+  if (problem.remedy == Remedy::kFailOver) emergency_.With(result).Add();
+  bool planned = problem.remedy == Remedy::kReparentAnew ||
+                 problem.remedy == Remedy::kPromoteAnew || problem.remedy == Remedy::kMoveAway;
+  if (planned) planned_.With(result).Add();
 }
 
 namespace {
@@ -287,6 +309,8 @@ io::Task<Status> Vtorc::Reparent(std::shared_ptr<Shard> shard, reparent::Request
   options.request = std::move(request);
   options.coordinator = "vtorc";
   options.outlive_topology = true;
+  if (shard->term_open) options.others_until = Deadline::At(shard->term_since + kTermHolds);
+  options.request.yields = true;
   options.on_step = [this, recovery](const reparent::Step& step) {
     std::string stage = std::visit(StageOf(), step);
     Recovery* record = history_.Find(recovery);
@@ -309,6 +333,7 @@ io::Task<Status> Vtorc::Reparent(std::shared_ptr<Shard> shard, reparent::Request
                                [this, name](std::string line) { Remember(name, std::move(line)); });
   driver.StartFrom(shard->observer);
   Result<TabletAlias> primary = co_await driver.Run(Deadline::In(options_.recovery_limit));
+  if (driver.term() != 0) shard->own_term = driver.term();
   if (!primary) co_return Fail(primary.error());
   co_return Status();
 }
@@ -367,9 +392,17 @@ io::Task<Status> Vtorc::Mend(std::shared_ptr<Shard> shard, Problem problem, int6
     case Remedy::kFailOver:
       request.action = reparent::Action::kEmergency;
       request.expected_primary = problem.tablet;
+      request.ignore = problem.unfit;
       break;
     case Remedy::kReparentAnew:
       request.action = reparent::Action::kPlanned;
+      break;
+    case Remedy::kMoveAway:
+      request.action = reparent::Action::kPlanned;
+      request.avoid_primary = problem.tablet;
+      request.expected_primary = problem.tablet;
+      request.ignore = problem.unfit;
+      request.tolerable_lag = kLagToMove;
       break;
     case Remedy::kPromoteAnew:
       request.action = reparent::Action::kPlanned;
@@ -392,20 +425,13 @@ io::Task<Status> Vtorc::Mend(std::shared_ptr<Shard> shard, Problem problem, int6
       Status reset = co_await manager->ResetReplicationParameters(ask, answer, Deadline::In(5s));
       co_return reset;
     }
-    case Remedy::kMakeReadOnly:
-    case Remedy::kMakeWritable: {
+    case Remedy::kMakeReadOnly: {
       const drive::Observer::Member* member = shard->observer.Find(problem.tablet);
       if (member == nullptr) co_return Status();
       std::shared_ptr<port::TabletManager> manager = member->manager;
-      if (problem.remedy == Remedy::kMakeReadOnly) {
-        tabletmanagerdata::SetReadOnlyRequest ask;
-        tabletmanagerdata::SetReadOnlyResponse answer;
-        Status set = co_await manager->SetReadOnly(ask, answer, Deadline::In(5s));
-        co_return set;
-      }
-      tabletmanagerdata::SetReadWriteRequest ask;
-      tabletmanagerdata::SetReadWriteResponse answer;
-      Status set = co_await manager->SetReadWrite(ask, answer, Deadline::In(5s));
+      tabletmanagerdata::SetReadOnlyRequest ask;
+      tabletmanagerdata::SetReadOnlyResponse answer;
+      Status set = co_await manager->SetReadOnly(ask, answer, Deadline::In(5s));
       co_return set;
     }
     case Remedy::kNone:
@@ -429,7 +455,7 @@ void Vtorc::Remember(const std::string& shard, std::string text) {
 std::vector<ShardReport> Vtorc::Report() const {
   std::vector<ShardReport> reports;
   for (const auto& [name, shard] : shards_) {
-    std::string maintenance = InMaintenance(maintenance_, name).value_or("");
+    std::string maintenance = topo::InMaintenance(maintenance_, name).value_or("");
     reports.push_back(
         {name.ToString(), shard->primary, shard->problems, shard->error, maintenance});
   }

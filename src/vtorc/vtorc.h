@@ -11,12 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "base/metrics.h"
 #include "drive/observer.h"
 #include "health/watcher.h"
 #include "io/sync.h"
+#include "topo/maintenance.h"
 #include "vtorc/diagnose.h"
 #include "vtorc/history.h"
-#include "vtorc/maintenance.h"
 
 namespace paceline::vtorc {
 
@@ -27,6 +28,7 @@ struct VtorcOptions {
   Duration recovery_limit = std::chrono::seconds(60);    // of one recovery
   bool recoveries = true;                                // false: only diagnose
   DiagnoseOptions diagnose;
+  topo::Cache* copy = nullptr;  // of the topology, to start from while it is away
 };
 
 // One line of what was done and why.
@@ -56,14 +58,11 @@ class Vtorc {
   // "*", "keyspace" or "keyspace/shard" is only diagnosed from now on, by every vtorc, or healed
   // again. Kept in the topology. Errors: kInvalidArgument, and the topology's.
   io::Task<Status> SetMaintenance(std::string name, bool on, std::string why, Deadline deadline);
-  const Maintenance& maintenance() const { return maintenance_; }
+  const topo::Maintenance& maintenance() const { return maintenance_; }
   std::vector<ShardReport> Report() const;
   const std::deque<TimelineEntry>& timeline() const { return timeline_; }
   History& history() { return history_; }
-  struct Counts {
-    int64_t successful = 0, failed = 0, failovers = 0, left_to_others = 0;
-  };
-  const Counts& counts() const { return counts_; }
+  int pending() const { return pending_; }  // recoveries under way
 
  private:
   struct Shard;
@@ -75,6 +74,7 @@ class Vtorc {
   static io::Task<void> WatchShard(Vtorc& self, std::shared_ptr<Shard> shard);
   io::Task<void> LookAt(std::shared_ptr<Shard> shard);
   io::Task<void> Heal(std::shared_ptr<Shard> shard, Problem problem);
+  void Count(const record::KeyspaceShard& shard, const Problem& problem, bool done);
   io::Task<Status> Reparent(std::shared_ptr<Shard> shard, reparent::Request request,
                             int64_t recovery);
   io::Task<Status> Mend(std::shared_ptr<Shard> shard, Problem problem, int64_t recovery);
@@ -93,8 +93,11 @@ class Vtorc {
   std::map<record::KeyspaceShard, std::shared_ptr<Shard>> shards_;
   std::deque<TimelineEntry> timeline_;
   History history_;
-  Maintenance maintenance_;  // as last read
-  Counts counts_;
+  topo::Maintenance maintenance_;  // as last read
+  int pending_ = 0;
+  // By RecoveryType, keyspace and shard, as Vitess has them.
+  MetricFamily<Counter>&successful_, &failed_;
+  MetricFamily<Counter>&emergency_, &planned_;  // by keyspace, shard and result
   int listener_ = 0;
   io::Gate gate_;
 };

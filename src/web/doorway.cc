@@ -31,6 +31,8 @@ access::Role RoleOfPage(const Request& request) {
   for (std::string_view open : {"/healthz", "/readyz", "/metrics", "/debug/health", "/version"}) {
     if (request.path == open) return access::Role::kNone;
   }
+  // The console's plans change nothing; what they are for is asked of the guard when it is done.
+  if (request.path == "/api/plan") return access::Role::kViewer;
   // vtorc's switches act when they are got, as Vitess's do.
   const bool acts = request.method != "GET" || request.path.ends_with("-global-recoveries");
   return acts ? access::Role::kOperator : access::Role::kViewer;
@@ -51,7 +53,7 @@ bool IsCrossSite(const Request& request) {
 std::optional<Response> Doorway::Refuse(Request& request) const {
   const access::Request asked = Describe(*this, request);
   if (asked.needs == access::Role::kNone) return std::nullopt;
-  const bool acts = asked.needs > access::Role::kViewer;
+  const bool acts = asked.needs > access::Role::kViewer || request.method != "GET";
   if (acts && IsCrossSite(request)) {
     guard->Refused(asked, "cross-site", "sent by a page of another site");
     return TextResponse(403, "actions are not taken from other sites' pages\n");
@@ -75,7 +77,7 @@ std::optional<Response> Doorway::Refuse(Request& request) const {
 
 void Doorway::Done(const Request& request, const Response& response) const {
   const access::Request asked = Describe(*this, request);
-  if (asked.needs <= access::Role::kViewer) return;
+  if (asked.needs <= access::Role::kViewer || response.audited) return;
   Status result;
   if (response.status >= 400) result = Fail(Code::kUnknown, "HTTP status {}", response.status);
   guard->Done(asked, request.caller, result);

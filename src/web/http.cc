@@ -81,6 +81,15 @@ Response JsonResponse(std::string body) {
   return response;
 }
 
+Response EventsResponse(std::shared_ptr<EventStream> events) {
+  Response response;
+  response.content_type = "text/event-stream";
+  // A proxy that gathers answers would hold events back.
+  response.headers.emplace_back("X-Accel-Buffering", "no");
+  response.events = std::move(events);
+  return response;
+}
+
 Response ErrorResponse(const Error& error) {
   int status = 500;
   switch (error.code()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +12,8 @@
 #include "base/error.h"
 
 namespace paceline::web {
+
+class EventStream;
 
 struct Request {
   std::string method;  // "GET", "POST"; HEAD comes as GET
@@ -36,11 +39,15 @@ struct Response {
   // Beside the common ones (no-store, nosniff, a policy that allows no external request), or
   // instead of one of them. Those with line breaks are left out.
   std::vector<std::pair<std::string, std::string>> headers;
+  bool audited = false;  // the handler tells the audit log itself, by the name of what was done
+  // Set: the answer goes on with what is sent here (web/events.h), instead of a body.
+  std::shared_ptr<EventStream> events;
 };
 
 Response TextResponse(int status, std::string body);
 Response HtmlResponse(std::string body);
 Response JsonResponse(std::string body);
+Response EventsResponse(std::shared_ptr<EventStream> events);
 // The status that fits the error's code, and its text.
 Response ErrorResponse(const Error& error);
 

@@ -134,9 +134,6 @@ void Pages::AddCluster(Source<ClusterView> read) {
       done(ClusterTables(*view));
     });
   };
-  // Where Vitess's console is, which the run-book and its readers open.
-  server_.Route("/app", StatusHandler(state_));
-  server_.Route("/app/", StatusHandler(state_));
 }
 
 void Pages::AddTablet(std::function<TabletView()> read) {
@@ -159,6 +156,7 @@ void Pages::AddTablet(std::function<TabletView()> read) {
   text("TabletStateName", [](const TabletView& view) {
     return std::string(view.serving ? "SERVING" : "NOT_SERVING");
   });
+  text("DiskError", [](const TabletView& view) { return view.disk_error; });
   // Vitess's numbers: 0 not connected to mysqld, 1 not serving, 2 serving.
   callbacks_.push_back(metrics_.AddCallback("TabletState", "Tablet server state",
                                             CallbackKind::kGauge, [read]() -> int64_t {

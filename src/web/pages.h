@@ -75,7 +75,8 @@ struct PoolRow {
 struct TabletView {
   record::Tablet tablet;  // as it is now
   bool serving = false;
-  std::string reason;  // why it does not serve
+  std::string reason;      // why it does not serve
+  std::string disk_error;  // why its disk takes no writes
   uint64_t term = 0;
   bool mysqld_alive = false, read_only = false;
   std::string position;

@@ -6,6 +6,7 @@
 #include <future>
 #include <thread>
 
+#include "web/events.h"
 #include "web/testing.h"
 
 namespace paceline::web {
@@ -32,6 +33,11 @@ class ServerTest : public ::testing::Test {
     server_->RoutePost("/echo", [](const Request& request, Completion done) {
       done(TextResponse(200, request.body + '|' + std::string(request.Header("x-kind"))));
     });
+    server_->Route("/events", [this](const Request&, Completion done) {
+      events_ = std::make_shared<EventStream>();
+      events_->Send("first", "1");
+      done(EventsResponse(events_));
+    });
     const Status started = server_->Start();
     ASSERT_TRUE(started) << started.error().ToString();
     thread_ = std::thread([this] { loop_.Run(); });
@@ -55,7 +61,49 @@ class ServerTest : public ::testing::Test {
   std::unique_ptr<Server> server_;
   std::thread thread_;
   Completion kept_;
+  std::shared_ptr<EventStream> events_;
 };
+
+TEST_F(ServerTest, EventsComeUntilTheStreamIsClosed) {
+  Start();
+  RawClient client(port());
+  client.Send("GET /events HTTP/1.1\r\nHost: test\r\n\r\n");
+  EXPECT_THAT(client.ReadUntil("data: 1\n\n"),
+              ::testing::AllOf(::testing::HasSubstr("200 OK"),
+                               ::testing::HasSubstr("Content-Type: text/event-stream"),
+                               ::testing::HasSubstr("event: first\n"),
+                               ::testing::Not(::testing::HasSubstr("Content-Length"))));
+  EXPECT_TRUE(events_->Send("second", "2"));
+  EXPECT_THAT(client.ReadUntil("data: 2\n\n"), ::testing::HasSubstr("event: second\n"));
+  events_->Send("last", "3");
+  events_->Close();
+  EXPECT_THAT(client.ReadUntil("data: 3\n\n"), ::testing::HasSubstr("event: last\n"));
+  EXPECT_TRUE(client.ReadsEnd());
+  EXPECT_FALSE(events_->Send("after", "4"));
+}
+
+TEST_F(ServerTest, AClientThatIsGoneEndsItsStream) {
+  Start();
+  {
+    RawClient client(port());
+    client.Send("GET /events HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.ReadUntil("data: 1\n\n");
+  }
+  for (int tries = 0; tries < 1000 && events_->Send("more", "?"); ++tries) {
+    std::this_thread::yield();
+    Get(port(), "/hi");
+  }
+  EXPECT_TRUE(events_->closed());
+}
+
+TEST(EventStreamTest, AClientThatDoesNotReadIsLetGo) {
+  EventStream stream;
+  const std::string data(1 << 20, 'x');
+  int sent = 0;
+  while (stream.Send("more", data)) ASSERT_LT(++sent, 5);
+  EXPECT_TRUE(stream.closed());
+  EXPECT_EQ(stream.Take(), "");
+}
 
 TEST_F(ServerTest, RoutesAndKeepsTheConnection) {
   Start();

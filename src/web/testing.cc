@@ -67,6 +67,16 @@ Answer RawClient::Read(bool head) {
   return answer;
 }
 
+std::string RawClient::ReadUntil(std::string_view end) {
+  size_t at = std::string::npos;
+  while ((at = buffer_.find(end)) == std::string::npos && Fill()) {
+  }
+  const size_t size = at == std::string::npos ? buffer_.size() : at + end.size();
+  std::string text = buffer_.substr(0, size);
+  buffer_.erase(0, size);
+  return text;
+}
+
 bool RawClient::ReadsEnd() {
   char byte = 0;
   return buffer_.empty() && recv(fd_, &byte, 1, 0) == 0;

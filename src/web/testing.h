@@ -27,6 +27,8 @@ class RawClient {
   bool Send(std::string_view bytes);
   // The next answer, by its Content-Length; of a HEAD without a body.
   Answer Read(bool head = false);
+  // All that came up to and with `end`; less when the peer closes or 10 s pass before.
+  std::string ReadUntil(std::string_view end);
   // True when the peer closes before anything else comes.
   bool ReadsEnd();
 

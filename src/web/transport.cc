@@ -12,6 +12,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/error.hpp>
@@ -27,6 +28,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/strings.h"
+#include "web/events.h"
 
 namespace paceline::web {
 namespace {
@@ -116,7 +118,10 @@ class Session : public std::enable_shared_from_this<Session> {
     const tcp::endpoint peer = stream_.socket().remote_endpoint(error);
     if (!error) peer_ = peer.address().to_string() + ':' + std::to_string(peer.port());
   }
-  ~Session() { --state_.connections; }
+  ~Session() {
+    if (events_) events_->Detach();
+    --state_.connections;
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -138,6 +143,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // What is no request that a handler could be given: logged and counted.
   void Refuse(Response response);
   void Write(Response response);
+  // Server-sent events: what is pending is written, then what comes, until either side ends it.
+  void StartEvents();
+  void WriteEvents();
+  void WatchClient();
   void Linger();
 
   Transport::State& state_;
@@ -147,6 +156,9 @@ class Session : public std::enable_shared_from_this<Session> {
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::string_body>> answer_;
+  std::shared_ptr<EventStream> events_;
+  std::string chunk_;  // of events_, being written
+  bool writing_events_ = false;
   std::string peer_;
   uint64_t number_ = 0;
   bool waiting_ = false;  // for the handler
@@ -262,13 +274,61 @@ void Session::Write(Response response) {
   }
   answer_->keep_alive(keep_alive_);
   answer_->body() = std::move(response.body);
-  answer_->prepare_payload();
+  events_ = head_ ? nullptr : std::move(response.events);
+  if (events_) {
+    answer_->keep_alive(false);
+  } else {
+    answer_->prepare_payload();
+  }
   if (head_) answer_->body().clear();  // Content-Length stays that of the GET
   stream_.expires_after(limits_.send);
   http::async_write(stream_, *answer_, [self = shared_from_this()](const ErrorCode& error, size_t) {
     if (error) return;
+    if (self->events_) return self->StartEvents();
     self->keep_alive_ ? self->WaitForNext() : self->Linger();
   });
+}
+
+void Session::StartEvents() {
+  // The stream's owner may outlive the server.
+  events_->Attach([state = state_.weak_from_this(), session = weak_from_this()] {
+    const std::shared_ptr<Transport::State> running = state.lock();
+    if (!running) return;
+    net::post(running->io, [session] {
+      if (auto alive = session.lock()) alive->WriteEvents();
+    });
+  });
+  stream_.expires_never();
+  WatchClient();
+  WriteEvents();
+}
+
+void Session::WriteEvents() {
+  if (writing_events_) return;
+  chunk_ = events_->Take();
+  if (chunk_.empty()) {
+    ErrorCode ignored;
+    if (events_->closed()) stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    return;
+  }
+  writing_events_ = true;
+  stream_.expires_after(limits_.send);
+  net::async_write(stream_, net::buffer(chunk_),
+                   [self = shared_from_this()](const ErrorCode& error, size_t) {
+                     self->writing_events_ = false;
+                     if (error) return self->events_->Detach();
+                     self->WriteEvents();
+                   });
+}
+
+void Session::WatchClient() {
+  // Nothing is to come from the client but its end.
+  buffer_.clear();
+  stream_.async_read_some(buffer_.prepare(512),
+                          [self = shared_from_this()](const ErrorCode& error, size_t) {
+                            if (error) return self->events_->Detach();
+                            self->WatchClient();
+                          });
 }
 
 void Session::Linger() {

@@ -2,10 +2,12 @@
 refused by name and nothing is half applied."""
 
 import json
+import subprocess
 import threading
 
 import pytest
-from local_cluster import FLAVORS, LocalCluster, kill, wait_until
+from local_cluster import BIN, FLAVORS, LocalCluster, kill, mysqld_of, run, wait_until
+from object_stores import free_port
 from seeding import Load, catches_up, fill, same_everywhere, serves_as
 
 
@@ -117,7 +119,10 @@ def test_an_interrupted_backup_is_not_listed_and_is_swept(cluster):
         cluster.vtctldclient("Backup", alias(cluster, uid), check=False, seconds=120)))
     asked.start()
     folder = cluster.data_dir / "backups" / cluster.keyspace / "0"
-    wait_until(lambda: len(list(folder.iterdir())) > len(names), 60, "the backup to be under way")
+
+    def folders():
+        return [entry for entry in folder.iterdir() if entry.name != "archive"]
+    wait_until(lambda: len(folders()) > len(names), 60, "the backup to be under way")
     kill(cluster.pid(f"mysqlctld-{uid}"))
     asked.join(120)
     assert "is complete" not in said[0]
@@ -127,4 +132,53 @@ def test_an_interrupted_backup_is_not_listed_and_is_swept(cluster):
                "another backup")
     assert len(listed(cluster)) == len(names) + 1
     # What the interrupted one left is gone.
-    assert len(list(folder.iterdir())) == len(names) + 1
+    assert len(folders()) == len(names) + 1
+
+
+def places(cluster):
+    return ["--topo-implementation=embedded", f"--topo-global-server-address={cluster.data_dir}/topo/topology.sqlite",
+            "--topo-global-root=/vitess/global", "--backup-storage-implementation=file",
+            f"--file-backup-storage-root={cluster.data_dir}/backups"]
+
+
+def vtbackup(cluster, *flags):
+    return run([BIN / "vtbackup", f"--init-keyspace={cluster.keyspace}", f"--flavor={cluster.flavor}",
+                f"--mysqld={mysqld_of(cluster.flavor)}", f"--mysql-port={free_port()}", "--mysql-bind-address=127.0.0.1", "--mysql-small",
+                *places(cluster), *flags], seconds=240, env={**cluster.environment, "VTDATAROOT": str(cluster.data_dir)})
+
+
+def test_vtbackup_makes_the_next_one_and_removes_what_has_expired(cluster):
+    before = listed(cluster)
+    with cluster.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE only_in_the_next (id INT PRIMARY KEY)")
+    said = vtbackup(cluster, "--min-retention-count=2")
+    after = listed(cluster)
+    assert after[:-1] == before[-1:] and ".vtbackup-" in after[-1] and after[-1] in said, (said, before, after)
+    assert len(list(cluster.data_dir.glob("vt_*"))) == cluster.tablets, "its folder is removed"
+    said = vtbackup(cluster, "--min-backup-interval=1h")
+    assert listed(cluster) == after, said
+    # What it made is a backup like any other.
+    uid = replicas(cluster)[0]
+    said = cluster.vtctldclient("RestoreFromBackup", alias(cluster, uid), seconds=240)
+    assert f"restored backup {after[-1]}" in said, said
+    wait_until(lambda: serves_as(cluster, uid), 60, "the restored tablet to serve")
+    same_everywhere(cluster)
+
+
+def test_vtctld_makes_backups_by_itself_and_removes_old_ones(cluster):
+    before = listed(cluster)
+    with open(cluster.data_dir / "log/scheduler.log", "w") as log:
+        vtctld = subprocess.Popen([BIN / "vtctld", f"--cell={cluster.cell}", "--bind-address=127.0.0.1", "--port=0", f"--grpc-port={free_port()}",
+                                   "--backup-schedule-interval=2s", "--backup-retention-count=1", *places(cluster)],
+                                  stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=cluster.environment)
+    try:
+        wait_until(lambda: len(listed(cluster)) == 1 and listed(cluster)[0] not in before, 120, "one new backup and no old one")
+    finally:
+        kill(vtctld.pid)
+        vtctld.wait()
+
+
+def test_internal_takes_every_flag_of_backups(cluster):
+    said = run([BIN / "vtctldclient", "--server=internal", "--gcs-backup-storage-bucket=b", "--s3-backup-force-path-style",
+                "--gcs-backup-storage-root", "r", *places(cluster), "GetBackups", shard(cluster)])
+    assert said.split() == listed(cluster)

@@ -6,7 +6,7 @@ import shutil
 import pymysql
 import pytest
 from local_cluster import FLAVORS, LocalCluster, kill, wait_until
-from seeding import Load, fill, lose_data, same_everywhere, seeded_again
+from seeding import Load, fill, lose_data, same_everywhere, seeded_again, told
 
 
 @pytest.fixture(scope="module", params=FLAVORS)
@@ -68,4 +68,56 @@ def test_an_old_primary_that_cannot_be_rewound(cluster):
         seeded_again(cluster, old)
         before = load.acknowledged
         wait_until(lambda: load.acknowledged > before, 20, "writes to go on")
+    same_everywhere(cluster)
+
+
+@pytest.mark.long
+def test_a_donors_death_changes_the_source(cluster):
+    uid, donor = replicas(cluster)
+    asked, seeded = told(cluster, uid, "seeding from"), told(cluster, uid)
+    with Load(cluster):
+        lose_data(cluster, uid)
+        wait_until(lambda: told(cluster, uid, "seeding from") > asked, 60, "a donor to be chosen")
+        assert f"seeding from {cluster.cell}-{donor:010d}" in (cluster.data_dir / f"log/vttablet-{uid}.log").read_text()
+        cluster.kill_tablet(donor)
+        seeded_again(cluster, uid, seeded)
+    same_everywhere(cluster)
+
+
+class NoDonors:
+    """No tablet's data can be copied: MySQL has no clone plugin, MariaDB's mariabackup finds a folder where its log should be."""
+
+    def __init__(self, cluster, uids):
+        self.cluster, self.uids = cluster, uids
+
+    def on_each(self, statements, folder):
+        for uid in self.uids:
+            if self.cluster.flavor == "mysql":
+                with self.cluster.as_dba(uid) as connection, connection.cursor() as cursor:
+                    cursor.execute("SELECT @@super_read_only, @@read_only")
+                    (super_read_only, _) = cursor.fetchone()
+                    cursor.execute("SET sql_log_bin = 0, GLOBAL super_read_only = 0")
+                    cursor.execute(statements)
+                    cursor.execute(f"SET GLOBAL super_read_only = {super_read_only}")
+            else:
+                folder(self.cluster.data_dir / f"vt_{uid:010d}/tmp/mariabackup.log")
+
+    def __enter__(self):
+        def block(path):
+            path.unlink(missing_ok=True)
+            path.mkdir()
+        self.on_each("UNINSTALL PLUGIN clone", block)
+
+    def __exit__(self, *_):
+        self.on_each("INSTALL PLUGIN clone SONAME 'mysql_clone.so'", lambda path: path.rmdir())
+
+
+@pytest.mark.long
+def test_a_backup_is_taken_when_no_tablet_can_be_copied(cluster):
+    uid, other = replicas(cluster)
+    assert "is complete" in cluster.vtctldclient("Backup", f"{cluster.cell}-{other:010d}", seconds=180)
+    restored = told(cluster, uid, "restored backup")
+    with Load(cluster), NoDonors(cluster, [other, cluster.primary()]):
+        lose_data(cluster, uid)
+        seeded_again(cluster, uid, restored, "restored backup")
     same_everywhere(cluster)

@@ -108,10 +108,11 @@ def full_disk(of="primary"):
         uid = choose(cluster, dice, of)
         cluster.fill_disk(uid)
         try:
-            time.sleep(hold + 4)  # that it is full is certain after 3 s
+            time.sleep(hold + 6)  # that it is full is certain after 5 s
         finally:
             cluster.free_disk(uid)
-        return f"{uid} for {hold + 4:.1f} s"
+        cluster.wait_follows(uid, 120)  # until then it is a second fault for whatever comes next
+        return f"{uid} for {hold + 6:.1f} s"
     return act
 
 

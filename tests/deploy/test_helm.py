@@ -15,6 +15,7 @@ FULL = {
     "tls": {"secret": "tls"},
     "access": {"usersSecret": "access", "credentialsSecret": "client"},
     "etcd": {"secret": "etcd"},
+    "vtctld": {"resizeStorage": True},
     "vtgate": {"usersSecret": "users", "serverVersion": "8.0.36"},
     "cells": [{"name": "zone1", "nodeSelector": {"zone": "one"}}, {"name": "zone2"}],
     "keyspaces": [
@@ -161,6 +162,25 @@ def test_no_secret_stands_in_a_manifest(manifests):
             assert not any("password" in argument for argument in container.get("args", [])), name
             for variable in container.get("env", []):
                 assert "PASSWORD" not in variable["name"] and "SECRET" not in variable["name"], name
+
+
+def test_vtctld_may_grow_claims_where_asked_and_nothing_else(manifests):
+    vtctld = next(pod for name, pod in pods(manifests) if name == "vtctld")
+    asked = "--resize-storage-kubernetes" in vtctld["containers"][0]["args"]
+    roles = [one for one in manifests if one["kind"] in ("Role", "ClusterRole")]
+    assert vtctld["automountServiceAccountToken"] is asked
+    if not asked:
+        assert not roles and "serviceAccountName" not in vtctld
+        return
+    assert [role["rules"] for role in roles] == [[{"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["get", "patch"]}]]
+    binding = next(one for one in manifests if one["kind"] == "RoleBinding")
+    assert binding["roleRef"]["name"] == roles[0]["metadata"]["name"]
+    assert [(one["kind"], one["name"]) for one in binding["subjects"]] == [("ServiceAccount", vtctld["serviceAccountName"])]
+    # Nobody else has a token, and the tablets' claims have the names that vtctld asks for.
+    assert [name for name, pod in pods(manifests) if pod.get("automountServiceAccountToken") is not False] == ["vtctld"]
+    for one in manifests:
+        if one["kind"] == "StatefulSet" and one["metadata"]["name"].startswith("vttablet"):
+            assert [claim["metadata"]["name"] for claim in one["spec"]["volumeClaimTemplates"]] == ["vt"]
 
 
 @pytest.mark.long  # until it has been seen to pass: docs/verification.md

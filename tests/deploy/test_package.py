@@ -25,7 +25,7 @@ def package(tmp_path_factory):
 def test_what_is_in_it(package):
     path, root, control = package
     for name in ("paceline", "vtgate", "vttablet", "vtctld", "vtorc", "vtctldclient", "vtctlclient", "mysqlctl", "mysqlctld",
-                 "etcd-member"):
+                 "etcd-member", "vtbackup"):
         assert os.access(root / "usr/bin" / name, os.X_OK), name
     assert run([root / "usr/bin/vtgate", "--version"]).startswith("Version: ")
     assert "Usage: vtgate" in run([root / "usr/bin/vtgate", "--help"])

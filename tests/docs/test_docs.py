@@ -10,7 +10,6 @@ import tempfile
 import pytest
 from local_cluster import BIN, REPO, LocalCluster, free_base_port, mysqld_of, release_base_port, run
 
-pytestmark = pytest.mark.long  # until it has been seen to pass: docs/verification.md
 DOCS = REPO / "docs"
 FENCE = re.compile(r"^```(\S*) ?(.*)\n((?:.*\n)*?)^```$", re.M)
 # Pages that start clusters of their own; the others find one running.
@@ -98,6 +97,8 @@ def test_page(page, request):
         for line, command, expected in blocks(page):
             reader.types(line, command, expected)
     finally:
+        if page in RUNBOOK:
+            run([REPO / "deploy/runbook/orchestrator-down.sh"], check=False, env={**os.environ, "PACELINE_DATA_DIR": f"{folder}/data"})
         if own:
             run([BIN / "paceline", "down", f"--data-dir={folder}/data", "--purge"], seconds=240, check=False)
             release_base_port(base_port)

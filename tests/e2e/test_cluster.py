@@ -48,6 +48,38 @@ def test_status_shows_all_and_is_well(cluster):
     assert sorted(line.split()[3] for line in tablets.splitlines()) == ["primary", "replica", "replica"]
 
 
+def status_code(cluster):
+    """(exit code, text) of `paceline status`."""
+    done = subprocess.run([str(BIN / "paceline"), "status", f"--data-dir={cluster.data_dir}"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    return done.returncode, done.stdout
+
+
+def test_status_tells_what_is_wrong(cluster):
+    code, text = status_code(cluster)
+    assert code == 0 and "VERDICT: all is well" in text and text.count(" SERVING") == 3, text
+    primary = cluster.primary()
+    replica = next(uid for uid in cluster.uids() if uid != primary)
+    alias = f"{cluster.cell}-{replica:010d}"
+    cluster.vtctldclient("ChangeTabletType", alias, "drained")
+    code, text = status_code(cluster)
+    assert code == 1 and f"{alias} is drained" in text and "ChangeTabletType" in text, text
+    cluster.vtctldclient("ChangeTabletType", alias, "replica")
+    wait_until(lambda: status_code(cluster)[0] == 0, 20, "all to be well again")
+    assert f"{alias} still runs" in cluster.vtctldclient("DeleteTablets", alias)
+    code, text = status_code(cluster)
+    assert code == 1 and f"{alias} runs but is not in the topology" in text, text
+    assert f"{cluster.port(17000 + replica)} replicates" in cluster.vtctldclient("Validate", "--ping-tablets", check=False)
+    kill(cluster.pid(f"vttablet-{replica}"))
+    wait_until(lambda: status_code(cluster)[0] == 0, 30, "the tablet to register again")
+    leader = f"{cluster.cell}-{primary:010d}"
+    cluster.vtctldclient("SetReadOnly", leader)
+    code, text = status_code(cluster)
+    assert code == 3 and "NO WRITES" in text and leader in text.split("VERDICT")[1], text
+    cluster.vtctldclient("SetReadWrite", leader)
+    wait_until(lambda: status_code(cluster)[0] == 0, 20, "all to be well again")
+
+
 def test_write_and_read(cluster, sql):
     sql("INSERT INTO greetings (name, token) VALUES (%s, 'e2e-1')", "Grüße ☃ '\"\\")
     assert sql("SELECT name FROM greetings WHERE token = 'e2e-1'") == [("Grüße ☃ '\"\\",)]
@@ -244,6 +276,62 @@ def test_replica_reads(cluster, sql):
     assert sql("SHOW VITESS_TARGET") == [(f"{cluster.keyspace}:0@replica",)]
 
 
+DENIED = {1044, 1045, 1049, 1142, 1146, 1227, 1235, 1370}  # access denied in its shapes, unknown to the gate, not supported
+STANDS_ON_IT = {
+    "mysql": ("RESET BINARY LOGS AND GTIDS", "RESET REPLICA ALL", "STOP REPLICA", "PURGE BINARY LOGS BEFORE NOW()",
+              "CHANGE REPLICATION SOURCE TO SOURCE_HOST = 'x'", "SET GLOBAL super_read_only = 1"),
+    "mariadb": ("RESET MASTER", "RESET SLAVE ALL", "STOP SLAVE", "PURGE BINARY LOGS BEFORE NOW()",
+                "CHANGE MASTER TO MASTER_HOST = 'x'", "FLUSH TABLES WITH READ LOCK")}
+OF_ACCOUNTS = {
+    "mysql": ("UPDATE mysql.user SET Super_priv = 'Y'", "DELETE FROM mysql.user", "SELECT authentication_string FROM mysql.user"),
+    "mariadb": ("UPDATE mysql.global_priv SET priv = '{}'", "DELETE FROM mysql.global_priv", "SELECT priv FROM mysql.global_priv",
+                "INSERT INTO mysql.db (host, db, user) VALUES ('%', '%', 'x')")}
+
+
+def test_what_a_client_must_not_do(cluster, sql):
+    def denied(run, *arguments):
+        with pytest.raises(pymysql.MySQLError) as error:
+            run(*arguments)
+        assert error.value.args[0] in DENIED, (arguments, error.value)
+
+    def at_once(text):
+        with cluster.connect(client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1; {text}")
+            while cursor.nextset():
+                pass
+
+    always = ("SET PASSWORD = 'x'", "ALTER USER CURRENT_USER() IDENTIFIED BY 'x'", "CREATE USER u", "FLUSH PRIVILEGES",
+              "GRANT ALL ON *.* TO vt_app@localhost", "DROP TABLE mysql.time_zone", "DELETE FROM _vt.reparent_journal")
+    for text in (*STANDS_ON_IT[cluster.flavor], *OF_ACCOUNTS[cluster.flavor], *always):
+        denied(sql, text)
+        denied(at_once, text)
+    for number, text in enumerate((STANDS_ON_IT[cluster.flavor][0], OF_ACCOUNTS[cluster.flavor][0])):
+        sql(f"CREATE PROCEDURE hidden_{number}() {text}")
+        denied(sql, f"CALL hidden_{number}()")
+        sql(f"DROP PROCEDURE hidden_{number}")
+    sql(f"USE `{cluster.keyspace}@replica`")
+    for text in STANDS_ON_IT[cluster.flavor]:
+        denied(sql, text)
+    sql(f"USE `{cluster.keyspace}`")
+    assert sql("SELECT COUNT(*) >= 0 FROM mysql.time_zone_name") == [(1,)]
+    sql("INSERT INTO greetings (name, token) VALUES ('x', 'refused-1')")
+    for uid in cluster.uids():  # and all goes on
+        with cluster.as_dba(uid) as connection, connection.cursor() as cursor:
+            wait_until(lambda: cursor.execute(f"SELECT 1 FROM vt_{cluster.keyspace}.greetings WHERE token = 'refused-1'") == 1, 30,
+                       f"{uid} to have it")
+
+
+def test_the_last_replica_that_acknowledges_stays_one(cluster):
+    first, second = [f"zone1-{uid:010}" for uid in cluster.uids() if uid != cluster.primary()]
+    cluster.vtctldclient("ChangeTabletType", first, "drained")
+    try:
+        refused = cluster.vtctldclient("ChangeTabletType", second, "rdonly", check=False)
+        assert "is the last tablet" in refused and "on one machine alone" in refused
+        assert [line.split()[3] for line in cluster.vtctldclient("GetTablets").splitlines() if second in line] == ["replica"]
+    finally:
+        cluster.vtctldclient("ChangeTabletType", first, "replica")
+
+
 def test_schema_changes(cluster, sql):
     cluster.vtctldclient("ApplySchema", "--sql", "CREATE TABLE e2e_tables (id INT PRIMARY KEY)", cluster.keyspace)
     sql("INSERT INTO e2e_tables VALUES (1)")
@@ -304,7 +392,14 @@ def test_down_and_up_again(cluster, sql):
     assert "did not" not in text and "killed" not in text, text
     assert [name for name, pid in running.items() if alive(pid)] == []
     assert cluster.leftovers() == []
-    cluster.up()
+    assert "stopped already" in cluster.down()
+    assert status_code(cluster)[0] == 3
+    # As it was made, without its flags; a load that fails is told by the exit code, and the cluster serves.
+    command = [BIN / "paceline", "up", "--detach", f"--data-dir={cluster.data_dir}"]
+    assert "--tablets=3" in run([*command, "--tablets=2"], check=False)
+    done = subprocess.run([*command, "--greeter=/bin/false", "--greeter-seconds=1"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    assert done.returncode == 1 and "load FAILED" in done.stdout, done.stdout
     assert cluster.primary() == primary
     with cluster.connect() as connection, connection.cursor() as cursor:
         assert cursor.execute("SELECT 1 FROM greetings WHERE token = 'e2e-7'") == 1

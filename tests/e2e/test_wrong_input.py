@@ -38,6 +38,12 @@ def refused(argv, *words, seconds=60, env=None):
     return lines[0]
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def client(cluster, *arguments):
     return [BIN / "vtctldclient", "--server", f"127.0.0.1:{cluster.port(15999)}", *arguments]
 
@@ -98,7 +104,15 @@ def test_commands_and_flags_that_are_not(cluster):
     refused([BIN / "paceline", "up", nowhere, "--cell=a b"], "--cell", "a b")
     refused([BIN / "paceline", "up", nowhere, "--mysqld=/no/such/mysqld"], "--mysqld", "/no/such/mysqld")
     refused([BIN / "paceline", "up", nowhere, "--schema=/no/such.sql"], "--schema", "/no/such.sql")
-    assert not pathlib.Path(nowhere.split("=")[1]).exists()
+    refused([BIN / "paceline", "up", nowhere, "--mysqld=/bin/true"], "/bin/true")
+    refused([BIN / "paceline", "up", nowhere, "--topo=etcd", "--etcd=/no/such/etcd"], "--etcd", "/no/such/etcd")
+    other = next(flavor for flavor in ("mysql", "mariadb") if flavor != cluster.flavor)
+    refused([BIN / "paceline", "up", nowhere, f"--flavor={other}", "--mysqld", mysqld_of(cluster.flavor)],
+            mysqld_of(cluster.flavor), "MariaDB", "MySQL")
+    refused([BIN / "paceline", "up", nowhere + "#1", "--mysqld", mysqld_of(cluster.flavor)], "#")
+    if cluster.flavor == "mariadb":
+        refused([BIN / "paceline", "up", nowhere + " 1", "--mysqld", mysqld_of(cluster.flavor)], "blank")
+    assert not list(pathlib.Path("/tmp").glob(f"paceline-nowhere-{os.getpid()}*"))
     refused([BIN / "paceline", "status", "--data-dir=/tmp/there-is-no-cluster"], "/tmp/there-is-no-cluster")
     for command in ("up", "status", "down"):  # a word too many must not stop a cluster
         refused([BIN / "paceline", command, f"--data-dir={cluster.data_dir}", "surplus"], f"paceline {command}", "surplus")
@@ -167,12 +181,17 @@ def test_duplicate_tablet_uid(cluster):
 
 
 def test_a_second_mysqlctld_of_a_tablet(cluster):
-    mysqld = cluster.mysqld_pid(101)
-    folder = f"{cluster.data_dir}/vt_0000000101"
-    refused([BIN / "mysqlctld", "--tablet-uid", "101", "--mysql-port", cluster.port(17101), "--mysql-socket", f"{folder}/mysql.sock",
-             "--socket-file", f"{folder}/mysqlctl.sock", f"--flavor={cluster.flavor}", "--mysqld", mysqld_of(cluster.flavor)],
-            "mysqlctl.sock", env={"VTDATAROOT": str(cluster.data_dir)})
+    """Whatever socket and port it is given: mysqld stays its owner's."""
+    mysqld, owner = cluster.mysqld_pid(101), cluster.pid("mysqlctld-101")
+    folder = cluster.folder(101)
+    other = pathlib.Path(f"/tmp/paceline-twin-{os.getpid()}.sock")
+    for sock, port in ((f"{folder}/mysqlctl.sock", cluster.port(17101)), (other, free_port())):
+        refused([BIN / "mysqlctld", "--tablet-uid", "101", "--mysql-port", port, "--mysql-socket", f"{folder}/mysql.sock",
+                 "--socket-file", sock, f"--flavor={cluster.flavor}", "--mysqld", mysqld_of(cluster.flavor)],
+                folder, owner, env={"VTDATAROOT": str(cluster.data_dir)})
+        assert not other.exists()
     assert cluster.mysqld_pid(101) == mysqld
+    assert cluster.pid("mysqlctld-101") == owner
     cluster.status()
 
 
@@ -195,6 +214,8 @@ def test_port_in_use_by_a_cluster(cluster, tmp_path):
         refused([BIN / "paceline", "up", f"--data-dir={data}", f"--base-port={cluster.base_port}", *cluster.flags()],
                 cluster.port(15306), "in use", "--base-port")
         assert not list(data.glob("vt_*")), "a tablet's folder was made"
+        run([BIN / "paceline", "down", f"--data-dir={data}", "--purge"])
+        assert not data.exists()
         assert not processes_of(data)
     finally:
         run(["rm", "-rf", data])

@@ -69,7 +69,6 @@ def test_each_member_loses_its_disk_in_turn(cluster):
         ledger.verify(connection, "after each member was replaced")
 
 
-@pytest.mark.long  # the load stood still for 20 s in one of two runs, not explained: docs/verification.md
 def test_a_deleted_disk_and_a_killed_wrapper(cluster):
     with Ledger(cluster, writers=2) as ledger:
         write_on(ledger)
@@ -84,7 +83,6 @@ def test_a_deleted_disk_and_a_killed_wrapper(cluster):
         write_on(ledger)
 
 
-@pytest.mark.long  # until it has been seen to pass since it waits by revision: docs/verification.md
 def test_all_disks_lost_at_once(cluster):
     """A lost quorum comes back from the newest snapshot."""
     rules = '{"rules": [{"from_table": "hello", "to_tables": ["%s.greetings"]}]}' % cluster.keyspace
@@ -112,7 +110,6 @@ def test_all_disks_lost_at_once(cluster):
         ledger.verify(connection, "after all of etcd was lost")
 
 
-@pytest.mark.long  # the load stood still for 20 s in one of two runs, not explained: docs/verification.md
 def test_all_disks_and_snapshots_lost(cluster):
     """With nothing left of etcd the tablets put back what they carry: records, VSchema, rules."""
     cluster.vtctldclient("ApplyVSchema", "--vschema", '{"tables": {"greetings": {}}}', cluster.keyspace)

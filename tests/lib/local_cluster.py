@@ -110,9 +110,10 @@ class LocalCluster:
     """with LocalCluster("mysql", tablets=3) as cluster: ...   Serves when entered; purged when left."""
 
     def __init__(self, flavor, tablets=3, topo="embedded", cell="zone1", keyspace="test_keyspace", vtorc=False, disk_mb=0,
-                 environment=None, vtgate_threads=0, gate_in_tablet=False, tls=False):
-        """`disk_mb`: each tablet has a disk of its own, of that size, which fill_disk fills; needs root. `environment`: of all
-        processes, beside this one's."""
+                 environment=None, vtgate_threads=0, gate_in_tablet=False, tls=False, archive=False,
+                 backup_flags="", stalling_disks=False, vttablet_flags="", vtctld_flags=""):
+        """`disk_mb`: each tablet has a disk of its own, of that size, which fill_disk fills; needs root. `stalling_disks`: and
+        which freeze_disk stalls. `environment`: of all processes, beside this one's."""
         if not (BIN / "paceline").exists():
             raise AssertionError(f"no paceline in {BIN}: build it with tools/build")
         self.flavor, self.tablets, self.topo, self.cell, self.keyspace = flavor, tablets, topo, cell, keyspace
@@ -120,8 +121,10 @@ class LocalCluster:
         self.data_dir = pathlib.Path(tempfile.mkdtemp(prefix="paceline-"))
         self.data_dir.chmod(0o755)  # mysqld runs as another user
         self.vtorc, self.vtgate_threads, self.gate_in_tablet = vtorc, vtgate_threads, gate_in_tablet
+        self.stalling_disks = stalling_disks
         self.disk_mb, self.environment = disk_mb, {**os.environ, **(environment or {})}
-        self.tls = tls
+        self.tls, self.archive = tls, archive
+        self.backup_flags, self.vttablet_flags, self.vtctld_flags = backup_flags, vttablet_flags, vtctld_flags
         self.failed = False  # set by whoever shares a cluster among tests, when one of them failed
 
     def __enter__(self):
@@ -139,6 +142,8 @@ class LocalCluster:
             return
         if failed:
             self.show_logs()
+        for uid in self.uids() if self.stalling_disks else []:
+            self.thaw_disk(uid)  # nothing that waits for a frozen disk can be killed
         self.down(purge=True)
         for pid in self.leftovers():
             print(f"process {pid} of {self.data_dir} outlived its cluster and is killed")
@@ -151,7 +156,11 @@ class LocalCluster:
     def flags(self):
         return [f"--flavor={self.flavor}", f"--mysqld={mysqld_of(self.flavor)}", f"--topo={self.topo}",
                 f"--vtorcs={2 if self.vtorc else 0}", f"--vtgate-threads={self.vtgate_threads}",
-                f"--gate-in-tablet={'true' if self.gate_in_tablet else 'false'}", *(["--tls"] if self.tls else [])]
+                f"--gate-in-tablet={'true' if self.gate_in_tablet else 'false'}", *(["--tls"] if self.tls else []),
+                *(["--archive-binlogs"] if self.archive else []),
+                *([f"--backup-flags={self.backup_flags}"] if self.backup_flags else []),
+                *([f"--vttablet-flags={self.vttablet_flags}"] if self.vttablet_flags else []),
+                *([f"--vtctld-flags={self.vtctld_flags}"] if self.vtctld_flags else [])]
 
     def up_command(self):
         return [BIN / "paceline", "up", "--detach", f"--tablets={self.tablets}", f"--cell={self.cell}",
@@ -162,15 +171,40 @@ class LocalCluster:
         for uid in self.uids() if self.disk_mb else []:
             if not self.folder(uid).exists():
                 self.folder(uid).mkdir()
-                run(["mount", "-t", "tmpfs", "-o", f"size={self.disk_mb}m,mode=755", "tmpfs", self.folder(uid)])
+                self.mount(uid)
         return run(self.up_command(), seconds=300, env=self.environment)
+
+    def mount(self, uid):
+        if not self.stalling_disks:
+            run(["mount", "-t", "tmpfs", "-o", f"size={self.disk_mb}m,mode=755", "tmpfs", self.folder(uid)])
+            return
+        image = self.data_dir / f"disk-{uid}"
+        run(["truncate", "-s", f"{self.disk_mb}M", image])
+        run(["mkfs.ext4", "-q", image])
+        run(["mount", "-o", "loop", image, self.folder(uid)])
+        (self.folder(uid) / "lost+found").rmdir()
+
+    def freeze_disk(self, uid):
+        """No write to that tablet's disk ends until it is thawed."""
+        run(["fsfreeze", "-f", self.folder(uid)])
+
+    def thaw_disk(self, uid):
+        run(["fsfreeze", "-u", self.folder(uid)], check=False)
 
     def folder(self, uid):
         return self.data_dir / f"vt_{uid:010d}"
 
-    def fill_disk(self, uid):
-        """Until not a byte is left on that tablet's disk."""
-        with open(self.folder(uid) / "filler", "wb", buffering=0) as filler:
+    def fill_disk(self, uid, leave_mb=0):
+        """Until not a byte is left on that tablet's disk, or so many; may be asked again, for less or more."""
+        path = self.folder(uid) / "filler"
+        if leave_mb:
+            disk = os.statvfs(self.folder(uid))
+            size = path.stat().st_size if path.exists() else 0
+            with open(path, "ab") as filler:
+                os.posix_fallocate(filler.fileno(), 0, max(1, size + disk.f_bavail * disk.f_frsize - (leave_mb << 20)))
+                filler.truncate(max(1, size + disk.f_bavail * disk.f_frsize - (leave_mb << 20)))
+            return
+        with open(path, "ab", buffering=0) as filler:
             for size in (1 << 20, 4096):
                 try:
                     while True:
@@ -181,6 +215,21 @@ class LocalCluster:
 
     def free_disk(self, uid):
         (self.folder(uid) / "filler").unlink(missing_ok=True)
+
+    def has_followed(self, uid, token):
+        """Whether that tablet has the greeting."""
+        try:
+            with self.mysqld(uid) as connection, connection.cursor() as cursor:
+                return cursor.execute("SELECT 1 FROM greetings WHERE token = %s", (token,)) > 0
+        except pymysql.MySQLError:
+            return False
+
+    def wait_follows(self, uid, seconds):
+        """Until what is written now is on that tablet. A mysqld whose disk was full looks once a minute whether there is room."""
+        token = f"follow-{time.monotonic_ns()}"
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("INSERT INTO greetings (name, token) VALUES ('who follows', %s)", (token,))
+        wait_until(lambda: self.has_followed(uid, token), seconds, f"tablet {uid} to follow")
 
     def down(self, purge=False):
         return run([BIN / "paceline", "down", f"--data-dir={self.data_dir}", *(["--purge"] if purge else [])],

@@ -35,7 +35,7 @@ class NetworkCluster(LocalCluster):
         for name, words in commands.items():
             kind, _, uid = name.partition("-")
             if kind in ("mysqlctld", "vttablet"):
-                words = ["ip", "netns", "exec", self.namespace(int(uid)), *self._in_namespace(words, int(uid))]
+                words = self._in_namespace(words, int(uid))
             self._commands[name] = words
         for uid in self.uids():  # my.cnf is kept as it was made
             config = self.data_dir / f"vt_{uid:010d}" / "my.cnf"
@@ -128,16 +128,15 @@ class NetworkCluster(LocalCluster):
         return [word.decode() for word in words]
 
     def _in_namespace(self, words, uid):
-        """Addresses become the namespace's, and there is no short cut through a socket in the shared file system."""
-        kept, skip = [], False
-        for word in words:
-            if skip:
-                skip = False
-            elif word == "--native-socket":
-                skip = True
-            else:
-                kept.append(self.address(uid) if word == "127.0.0.1" else word)
-        return kept
+        """Addresses become the namespace's, and vttablet's socket lies in a file system that only its namespace has: there is no
+        short cut through a shared one."""
+        here, private = [], False
+        for before, word in zip(["", *words], words):
+            if before == "--native-socket":
+                word, private = "/mnt/native.sock", True
+            here.append(self.address(uid) if word == "127.0.0.1" else word)
+        alone = ["sh", "-c", 'mount -t tmpfs none /mnt && exec "$0" "$@"'] if private else []
+        return ["ip", "netns", "exec", self.namespace(uid), *alone, *here]
 
     def _start(self, name):
         log = open(self.data_dir / "log" / f"{name}.log", "a")

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -13,16 +14,12 @@ import raw_mysql
 from local_cluster import LocalCluster, kill, mysqld_of, run, wait_until
 
 KEYSPACE = "test_keyspace"
-# What vttablet's own user may do (src/mysqld/users.cc); a client of the plain server gets the same.
-PRIVILEGES = ("SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, "
-              "CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, "
-              "ALTER ROUTINE, EVENT, TRIGGER")
 # Options of a tablet's my.cnf that are seen by clients, or that make a small server.
 SHARED = ("character_set_server", "skip_name_resolve", "max_connections", "max_allowed_packet", "innodb_lock_wait_timeout",
           "local_infile", "performance_schema", "innodb_buffer_pool_size", "innodb_log_buffer_size", "key_buffer_size",
           "table_open_cache", "table_definition_cache", "binlog_format", "innodb_redo_log_capacity", "innodb_log_file_size",
           "temptable_max_ram", "mysqlx", "aria_log_file_size", "aria_pagecache_buffer_size", "event_scheduler", "server_id",
-          "gtid_mode", "enforce_gtid_consistency")
+          "gtid_mode", "enforce_gtid_consistency", "partial_revokes")
 
 
 def free_port():
@@ -34,7 +31,8 @@ def free_port():
 class PlainServer:
     """A mysqld of our own, with the options that a tablet's my.cnf gives to clients."""
 
-    def __init__(self, flavor, tablet_config):
+    def __init__(self, flavor, tablet_config, grants):
+        self.grants = grants  # of the account app@%
         self.flavor, self.port, self.process = flavor, free_port(), None
         self.user = os.environ.get("PACELINE_MYSQLD_USER", "paceline") if os.geteuid() == 0 else None
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="paceline-plain-"))
@@ -57,7 +55,7 @@ class PlainServer:
         config = f"--defaults-file={self.folder}/my.cnf"
         script = self.folder / "init.sql"
         script.write_text("CREATE USER 'app'@'%' IDENTIFIED BY '';\n"
-                          f"GRANT {PRIVILEGES} ON *.* TO 'app'@'%';\nCREATE DATABASE {KEYSPACE};\n"
+                          + "".join(f"{grant};\n" for grant in self.grants) + f"CREATE DATABASE {KEYSPACE};\n"
                           "DROP USER IF EXISTS 'root'@'localhost';\nDROP DATABASE IF EXISTS test;\nFLUSH PRIVILEGES;\n")
         script.chmod(0o644)
         if self.flavor == "mariadb":
@@ -91,7 +89,7 @@ class Twins:
         self.cluster.__enter__()
         try:
             config = next(self.cluster.data_dir.glob("vt_*/my.cnf")).read_text()
-            self.plain = PlainServer(self.flavor, config)
+            self.plain = PlainServer(self.flavor, config, self.grants_of_a_tablets_user())
             self.plain.start()
             with self.gate() as client:
                 for name in ("greetings",):
@@ -105,6 +103,13 @@ class Twins:
         if self.plain:
             self.plain.stop()
         self.cluster.__exit__(kind, *rest)
+
+    def grants_of_a_tablets_user(self):
+        """What vttablet's user may do; a client of the plain server gets the same."""
+        with self.cluster.as_dba(self.cluster.uids()[0]) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW GRANTS FOR vt_app@localhost")
+            grants = [re.sub(r"(TO|FROM) [`']vt_app[`']@[`']localhost[`'].*", r"\1 'app'@'%'", row[0]) for row in cursor.fetchall()]
+            return [re.sub(r",SESSION_VARIABLES_ADMIN\b", "", grant) for grant in grants]  # vttablet's own need, kept from clients
 
     def direct(self, **options):
         return raw_mysql.Client(self.plain.port, **{"user": "app", "database": KEYSPACE, "charset": self.charset, **options})

@@ -137,6 +137,53 @@ def test_cross_site_posts_are_refused(cluster):
     assert audit(cluster)[-1]["action"] == "POST /"
 
 
+CONSOLE = {  # role that it needs: action of the console, its arguments, the command that it comes to
+    "operator": ("ping", {"tablet": "zone1-0000000100"}, "PingTablet"),
+    "admin": ("execute_dba", {"tablet": "zone1-0000000100", "sql": "SELECT 'a secret in a statement'"}, "ExecuteFetchAsDBA"),
+}
+
+
+def console(cluster, who, path, body=None):
+    """(status, answer) of the console's API, asked by a person with that role."""
+    request = urllib.request.Request(f"http://127.0.0.1:{cluster.port(15010)}/api/{path}", json.dumps(body).encode() if body else None,
+                                     {"Content-Type": "application/json", "Authorization": f"Bearer {cluster.tokens[who]}"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("needs", CONSOLE)
+@pytest.mark.parametrize("has", ROLES)
+def test_each_role_may_do_in_the_console_what_its_commands_need(cluster, has, needs):
+    action, arguments, command = CONSOLE[needs]
+    allowed = ROLES.index(has) >= ROLES.index(needs)
+    wait_until(lambda: console(cluster, has, "state")[1]["tablets"], 20, "the console to know the tablets")
+    asked = {"action": action, "arguments": arguments}
+    before = refusals(cluster, "role")
+    status, plan = console(cluster, has, "plan", asked)
+    assert status == (200 if allowed else 403), plan
+    status, answer = console(cluster, has, "run", asked)
+    if not allowed:
+        assert status == 403, answer
+        assert refusals(cluster, "role") > before
+        last = audit(cluster)[-1]
+        assert last["who"] == f"{has}-person" and "needs the role" in last["result"], last
+        return
+    assert status == 200, answer
+    operation = wait_until(lambda: (done := console(cluster, "admin", f"operations/{answer['id']}")[1])["state"] != "running" and done,
+                           30, "the operation to end")
+    assert operation["state"] == "done" and operation["who"] == f"{has}-person", operation
+    written = [line for line in audit(cluster) if line["action"] == command and line["who"] == f"{has}-person"][-1]
+    assert written["target"] == "zone1-0000000100" and written["result"] == "OK", written
+    # What an admin's statement says and answers is not for everybody who may look.
+    if needs == "admin":
+        assert "secret" in json.dumps(operation)
+        assert console(cluster, "operator", f"operations/{answer['id']}")[0] == 403
+        assert "secret" not in json.dumps(console(cluster, "viewer", "operations")[1])
+
+
 def test_unsafe_paths_and_large_bodies_are_refused(cluster):
     def raw(text):
         with socket.create_connection(("127.0.0.1", cluster.port(15010)), timeout=10) as connection:

@@ -132,6 +132,7 @@ void Coordinator::Observe(Seen then) {
 
 void Coordinator::Mend(const vtorc::Problem& problem) {
   reparent::Request request;
+  request.yields = true;
   std::string key = problem.analysis + " " + problem.tablet.ToString();
   switch (problem.remedy) {
     case vtorc::Remedy::kFailOver:
@@ -150,7 +151,7 @@ void Coordinator::Mend(const vtorc::Problem& problem) {
       request.new_primary = problem.tablet;
       break;
     case vtorc::Remedy::kMakeReadOnly:
-    case vtorc::Remedy::kMakeWritable: {
+    case vtorc::Remedy::kFixPrimary: {
       Tablet& t = shard_.tablet(Shard::Index(problem.tablet));
       bool read_only = problem.remedy == vtorc::Remedy::kMakeReadOnly;
       world_.Send(process_, t.process, [&t, read_only] {

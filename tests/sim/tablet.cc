@@ -176,6 +176,10 @@ void Shard::UndoDemote(Tablet& t, uint64_t term, uint32_t acks, Reply reply) {
         t, [&t, acks] { t.db.acks = acks, t.db.read_only = false; },
         [this, &t, term, reply](bool ok) {
           if (!ok) return reply("mysqld is down");
+          if (t.promised > term) {
+            InDb(t, [&t] { t.db.read_only = true; }, [reply](bool) { reply("its term is over"); });
+            return;
+          }
           t.demoted = false;
           t.primary_term = term;
           opened_terms.insert(term);

@@ -56,6 +56,8 @@ inline constexpr size_t kChecksumSize = 4;
 inline constexpr std::string_view kMagic{"\xfe\x62\x69\x6e", 4};
 inline constexpr std::string_view kEncryptedMagic{"\xfd\x62\x69\x6e", 4};
 inline constexpr uint16_t kFlagInUse = 1;  // in a Format event: the log was not closed
+// MariaDB: written while the session's skip_replication was on.
+inline constexpr uint16_t kFlagSkipReplication = 0x8000;
 
 struct Header {
   uint32_t unix_s = 0;

@@ -236,6 +236,8 @@ Result<const Transaction*> TransactionReader::Next() {
       if (gtid.ddl) current_.traits |= kHasStatements;
       if (!gtid.transactional) current_.traits |= kNotTransactional;
       standalone_ = gtid.standalone;
+      current_.skip_replication =
+          header.type == kMariaGtid && (header.flags & kFlagSkipReplication) != 0;
       // MariaDB has no BEGIN: its GTID event is one, unless a single event follows.
       begun_ = header.type == kMariaGtid && !gtid.standalone;
       open_ = true;

@@ -84,7 +84,8 @@ struct Transaction {
   uint32_t thread_id = 0;  // of MySQL's BEGIN or its statement; 0: not told
   uint32_t marker = 0;     // the first in its texts, see binlog/marker.h; 0: none
   uint32_t traits = 0;
-  bool complete = false;  // its last event is there
+  bool skip_replication = false;  // MariaDB: the session's, when it began
+  bool complete = false;          // its last event is there
   // Of the first Query event that is none of BEGIN, COMMIT and savepoints; its beginning.
   std::string statement;
   std::vector<std::string> databases;  // of its tables and statements, sorted, each once

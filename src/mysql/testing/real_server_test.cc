@@ -1,11 +1,8 @@
 // The fixture of real_server.h; compiled into the test program only.
 #include "mysql/testing/real_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +12,7 @@
 #include "base/check.h"
 #include "base/strings.h"
 #include "io/blocking.h"
+#include "io/testing.h"
 
 extern char** environ;
 
@@ -76,18 +74,6 @@ std::string UserToRunAs() {
   return {};
 }
 
-uint16_t FreePort() {
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  CHECK(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  CHECK(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 io::Task<Status> WaitUntilUp(ConnectOptions options, io::Process* process, Deadline deadline) {
   io::Gate gate;
   for (;;) {
@@ -142,7 +128,7 @@ Status RealServer::Start(const std::string& program) {
   if (const passwd* entry = user.empty() ? nullptr : getpwnam(user.c_str())) {
     CHECK(chown(pattern, entry->pw_uid, entry->pw_gid) == 0);
   }
-  port_ = FreePort();
+  port_ = io::FreePortForTest();
   const std::string data = "--datadir=" + directory_ + "/data";
   std::vector<std::string> common = {"--no-defaults", data};
   fs::path basedir = fs::path(program).parent_path().parent_path();

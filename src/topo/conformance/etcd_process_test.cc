@@ -5,24 +5,15 @@
 #include <filesystem>
 
 #include "base/rng.h"
-#include "io/stream.h"
+#include "io/testing.h"
 
 namespace paceline::topo::conformance {
-namespace {
-
-uint16_t FreePort(io::Loop& loop) {
-  auto listener = io::Listener::Listen(loop, io::Address::Tcp("127.0.0.1", 0));
-  return listener ? (*listener)->port() : 0;
-}
-
-}  // namespace
-
 EtcdProcess::EtcdProcess(io::Loop& loop) : loop_(loop) {
   folder_ = (std::filesystem::temp_directory_path() / ("paceline-etcd-" + NewUuid())).string();
   std::filesystem::create_directories(folder_);
   token_ = NewUuid();
-  client_port_ = FreePort(loop_);
-  peer_port_ = FreePort(loop_);
+  client_port_ = io::FreePortForTest();
+  peer_port_ = io::FreePortForTest();
 }
 
 EtcdProcess::~EtcdProcess() {

@@ -1,6 +1,10 @@
 // Commands of backups.
+#include <nlohmann/json.hpp>
+
 #include "backup/catalog.h"
+#include "base/time_text.h"
 #include "vtctld/command/command.h"
+#include "vtctld/vtctld.h"
 #include "vtctldata.pb.h"
 
 namespace paceline::vtctld::command {
@@ -8,18 +12,49 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-// Each event on a line of its own, as it comes.
-class Printer final : public port::BackupEvents {
+// Each event on a line of its own, as it comes; with --json an object a line.
+class Printer : public port::BackupEvents {
  public:
   explicit Printer(Call& call) : call_(call) {}
   io::Task<Status> Event(const port::BackupEvent& event) override {
-    call_.Event(fmt::format("{}/{} ({}): {}", event.keyspace, event.shard, event.tablet.ToString(),
-                            event.text));
+    call_.Event(Text(event));
     co_return Status();
   }
 
- private:
+ protected:
+  std::string Text(const port::BackupEvent& event) const {
+    return call_.json ? JsonLine(event)
+                      : fmt::format("{}/{} ({}): {}", event.keyspace, event.shard,
+                                    event.tablet.ToString(), event.text);
+  }
   Call& call_;
+
+ private:
+  static std::string JsonLine(const port::BackupEvent& event) {
+    nlohmann::ordered_json line = {{"time", Rfc3339Millis(SystemClock().WallNow())},
+                                   {"keyspace", event.keyspace},
+                                   {"shard", event.shard},
+                                   {"tablet", event.tablet.ToString()},
+                                   {"event", event.text}};
+    if (event.progress) {
+      const port::TransferProgress& at = *event.progress;
+      line["progress"] = {{"phase", at.phase}, {"bytes", at.bytes}};
+      if (at.total > 0) line["progress"]["total_bytes"] = at.total;
+      if (at.rate > 0) line["progress"]["bytes_per_second"] = at.rate;
+      if (at.left_s >= 0) line["progress"]["seconds_left"] = at.left_s;
+    }
+    return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  }
+};
+
+// Where vtctld runs the command: its output is the client's.
+class Passer final : public Printer {
+ public:
+  using Printer::Printer;
+  io::Task<Status> Event(const port::BackupEvent& event) override {
+    call_.Line(Text(event));
+    co_return Status();
+  }
 };
 
 }  // namespace
@@ -104,6 +139,29 @@ io::Task<Status> BackupShard(Call& call) {
   co_return done;
 }
 
+io::Task<Status> VerifyBackup(Call& call) {
+  bool allow_primary = false;
+  FlagSet flags = call.Flags();
+  flags.Bool("allow-primary", &allow_primary, "on the primary where no replica will do");
+  Arguments args;
+  if (std::optional<Status> end = call.Parse(flags, &args, 1, 2)) co_return *end;
+  Result<record::KeyspaceShard> shard = record::ParseKeyspaceShard(args[0]);
+  if (!shard) co_return Fail(shard.error());
+  if (call.local == nullptr) {  // the work is vtctld's
+    std::vector<std::string> words = {"VerifyBackup"};
+    if (allow_primary) words.push_back("--allow-primary");
+    if (call.json) words.push_back("--json");
+    words.insert(words.end(), args.begin(), args.end());
+    Status done = co_await call.vtctld.ExecuteVtctlCommand(words, call.out, call.deadline);
+    co_return done;
+  }
+  Passer passer(call);
+  std::string name = args.size() > 1 ? args[1] : std::string();
+  Status done = co_await call.local->VerifyBackup(*shard, std::move(name), allow_primary, passer,
+                                                  call.deadline);
+  co_return done;
+}
+
 io::Task<Status> RestoreFromBackup(Call& call) {
   vtctldata::RestoreFromBackupRequest request;
   std::string timestamp, to_pos, to_timestamp;
@@ -111,15 +169,22 @@ io::Task<Status> RestoreFromBackup(Call& call) {
   FlagSet flags = call.Flags();
   flags.Text("backup-timestamp", &timestamp,
              "the newest backup not after this time, YYYY-mm-DD.HHMMSS; empty: the newest");
-  flags.Text("restore-to-pos", &to_pos, "not offered yet");
-  flags.Text("restore-to-timestamp", &to_timestamp, "not offered yet");
+  flags.Text("restore-to-pos", &to_pos,
+             "then as far as this position, from the archive: a GTID set, or before:<gtid>, or "
+             "upto:<gtid>; the tablet stays there, DRAINED");
+  flags.Text("restore-to-timestamp", &to_timestamp,
+             "then up to this time, without it, as 2026-11-22T22:40:00Z");
   flags.Bool("dry-run", &dry_run, "only tell what would be restored");
   Arguments args;
   if (std::optional<Status> end = call.Parse(flags, &args, 1, 1)) co_return *end;
   Status read = ReadAlias(args[0], request.mutable_tablet_alias());
   if (!read) co_return read;
-  if (!to_pos.empty() || !to_timestamp.empty())
-    co_return Fail(Code::kUnimplemented, "restoring to a position or a time is not offered yet");
+  request.set_restore_to_pos(to_pos);
+  if (!to_timestamp.empty()) {
+    Result<WallTime> at = ParseRfc3339(to_timestamp);
+    if (!at) co_return Fail(at.error().Context("--restore-to-timestamp"));
+    request.mutable_restore_to_timestamp()->set_seconds(at->unix_ns / 1'000'000'000);
+  }
   if (!timestamp.empty()) {
     // A backup's name begins so.
     std::optional<backup::BackupName> name = backup::ParseBackupName(timestamp + ".any-0000000001");

@@ -1,8 +1,10 @@
 // Commands on cells and keyspaces.
 #include <chrono>
+#include <set>
 #include <sstream>
 
 #include "base/strings.h"
+#include "base/time_text.h"
 #include "vtctld/command/command.h"
 #include "vtctld/json.h"
 #include "vtctldata.pb.h"
@@ -156,32 +158,6 @@ io::Task<Status> GetCellsAliases(Call& call) {
   co_return done;
 }
 
-namespace {
-
-// "2026-11-22T22:40:00Z". Errors: kInvalidArgument.
-Result<int64_t> ParseUtc(const std::string& text) {
-  std::tm tm{};
-  std::istringstream in(text);
-  char z = 0;
-  int year = 0, month = 0, day = 0;
-  char dash = 0, t = 0, colon = 0;
-  in >> year >> dash >> month >> dash >> day >> t >> tm.tm_hour >> colon >> tm.tm_min >> colon >>
-      tm.tm_sec >> z;
-  // The signs in dates read as part of the numbers.
-  using namespace std::chrono;
-  year_month_day date{std::chrono::year(year),
-                      std::chrono::month(static_cast<unsigned>(std::abs(month))),
-                      std::chrono::day(static_cast<unsigned>(std::abs(day)))};
-  if (in.fail() || z != 'Z' || !date.ok()) {
-    return Fail(Code::kInvalidArgument, "\"{}\" is no time like 2026-11-22T22:40:00Z", text);
-  }
-  sys_days days(date);
-  return duration_cast<seconds>(days.time_since_epoch()).count() + tm.tm_hour * 3600 +
-         tm.tm_min * 60 + tm.tm_sec;
-}
-
-}  // namespace
-
 io::Task<Status> CreateKeyspace(Call& call) {
   vtctldata::CreateKeyspaceRequest request;
   vtctldata::CreateKeyspaceResponse response;
@@ -210,9 +186,9 @@ io::Task<Status> CreateKeyspace(Call& call) {
   request.set_durability_policy(durability);
   request.set_sidecar_db_name(sidecar);
   if (!snapshot.empty()) {
-    Result<int64_t> at = ParseUtc(snapshot);
+    Result<WallTime> at = ParseRfc3339(snapshot);
     if (!at) co_return Fail(at.error().Context("--snapshot-timestamp"));
-    request.mutable_snapshot_time()->set_seconds(*at);
+    request.mutable_snapshot_time()->set_seconds(at->unix_ns / 1'000'000'000);
   }
   Status done = co_await call.vtctld.CreateKeyspace(request, response, call.deadline);
   if (done && !call.WholeAsJson(response)) {
@@ -222,21 +198,90 @@ io::Task<Status> CreateKeyspace(Call& call) {
   co_return done;
 }
 
+namespace {
+
+// What goes with a keyspace, and the backups that stay.
+struct Doomed {
+  std::vector<std::string> lines;
+  std::vector<std::pair<std::string, std::string>> backups;  // shard, name
+};
+io::Task<Result<Doomed>> SeeDoomed(Call& call, std::string keyspace) {
+  Doomed doomed;
+  vtctldata::FindAllShardsInKeyspaceRequest ask_shards;
+  vtctldata::FindAllShardsInKeyspaceResponse shards;
+  ask_shards.set_keyspace(keyspace);
+  Status found = co_await call.vtctld.FindAllShardsInKeyspace(ask_shards, shards, call.deadline);
+  if (!found) co_return Fail(found.error());
+  std::set<std::string> names;
+  for (const auto& entry : shards.shards()) names.insert(entry.first);
+  for (const std::string& name : names) {
+    doomed.lines.push_back(fmt::format("  shard {}/{}", keyspace, name));
+    vtctldata::GetBackupsRequest ask;
+    vtctldata::GetBackupsResponse backups;
+    ask.set_keyspace(keyspace);
+    ask.set_shard(name);
+    Status listed = co_await call.vtctld.GetBackups(ask, backups, call.deadline);
+    // Without a storage there are none.
+    if (!listed && listed.error().code() != Code::kFailedPrecondition)
+      co_return Fail(listed.error());
+    for (const auto& backup : backups.backups()) doomed.backups.emplace_back(name, backup.name());
+  }
+  vtctldata::GetTabletsRequest ask_tablets;
+  vtctldata::GetTabletsResponse tablets;
+  ask_tablets.set_keyspace(keyspace);
+  Status listed = co_await call.vtctld.GetTablets(ask_tablets, tablets, call.deadline);
+  if (!listed) co_return Fail(listed.error());
+  for (const auto& tablet : tablets.tablets()) {
+    doomed.lines.push_back(fmt::format("  record of tablet {}-{:010} ({}:{}); its data stays",
+                                       tablet.alias().cell(), tablet.alias().uid(),
+                                       tablet.mysql_hostname(), tablet.mysql_port()));
+  }
+  co_return doomed;
+}
+
+}  // namespace
+
 io::Task<Status> DeleteKeyspace(Call& call) {
   vtctldata::DeleteKeyspaceRequest request;
   vtctldata::DeleteKeyspaceResponse response;
-  bool recursive = false, force = false;
+  bool recursive = false, force = false, dry_run = false, remove_backups = false;
   FlagSet flags = call.Flags();
   flags.Bool("recursive", &recursive, "delete its shards and their tablets too");
   flags.Alias("r", "recursive");
   flags.Bool("force", &force, "go on when it cannot be locked; for cleaning up only");
   flags.Alias("f", "force");
+  flags.Bool("dry-run", &dry_run, "only tell what would be deleted");
+  flags.Bool("remove-backups", &remove_backups, "its backups too, which stay otherwise");
   Arguments args;
   if (std::optional<Status> end = call.Parse(flags, &args, 1, 1)) co_return *end;
   request.set_keyspace(args[0]);
   request.set_recursive(recursive);
+  Doomed doomed;
+  if (recursive || dry_run || remove_backups) {
+    Result<Doomed> seen = co_await SeeDoomed(call, args[0]);
+    if (!seen && !force) co_return Fail(seen.error());
+    if (seen) doomed = std::move(*seen);
+    if (!call.json) {
+      call.Line(fmt::format("{} keyspace {}:", dry_run ? "would delete" : "deleting", args[0]));
+      for (const std::string& line : doomed.lines) call.Line(line);
+      for (const auto& [shard, name] : doomed.backups) {
+        call.Line(fmt::format("  backup {}/{} {}{}", args[0], shard, name,
+                              remove_backups ? "" : ": stays"));
+      }
+    }
+    if (dry_run) co_return Status();
+  }
   request.set_force(force);
   Status done = co_await call.vtctld.DeleteKeyspace(request, response, call.deadline);
+  for (const auto& [shard, name] : doomed.backups) {
+    if (!done || !remove_backups) break;
+    vtctldata::RemoveBackupRequest remove;
+    vtctldata::RemoveBackupResponse removed;
+    remove.set_keyspace(args[0]);
+    remove.set_shard(shard);
+    remove.set_name(name);
+    done = co_await call.vtctld.RemoveBackup(remove, removed, call.deadline);
+  }
   if (done && !call.WholeAsJson(response))
     call.Line(fmt::format("Successfully deleted keyspace {}.", args[0]));
   co_return done;

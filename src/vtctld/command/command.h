@@ -138,16 +138,18 @@ io::Task<Status> AddCellInfo(Call&call), AddCellsAlias(Call&call), DeleteCellInf
     GetMirrorRules(Call&call), GetSrvKeyspaceNames(Call&call), GetSrvKeyspaces(Call&call),
     GetSrvVSchema(Call&call), GetSrvVSchemas(Call&call), DeleteSrvVSchema(Call&call),
     RebuildKeyspaceGraph(Call&call), RebuildVSchemaGraph(Call&call), RebuildTopology(Call&call),
+    SetMaintenance(Call&call), GetMaintenance(Call&call), ResizeStorage(Call&call),
     GetTopologyPath(Call&call), WriteTopologyPath(Call&call), Validate(Call&call),
     ValidateKeyspace(Call&call), ValidateShard(Call&call), ValidateSchemaKeyspace(Call&call),
     ValidateSchemaShard(Call&call), ValidateVSchema(Call&call), ValidateVersionKeyspace(Call&call),
     ValidateVersionShard(Call&call), GetPermissions(Call&call),
     ValidatePermissionsKeyspace(Call&call), ValidatePermissionsShard(Call&call),
     GetBackups(Call&call), RemoveBackup(Call&call), Backup(Call&call), BackupShard(Call&call),
-    RestoreFromBackup(Call&call), LegacyVtctlCommand(Call&call), ListAllTablets(Call&call),
-    ListShardTablets(Call&call), ListTablets(Call&call), SetReadWrite(Call&call),
-    SetReadOnly(Call&call), DeleteTablet(Call&call), DeleteShard(Call&call), TopoCat(Call&call),
-    GetSrvKeyspace(Call&call), Gone(Call&call), Later(Call&call);
+    RestoreFromBackup(Call&call), GetArchive(Call&call), VerifyBackup(Call&call),
+    LegacyVtctlCommand(Call&call), ListAllTablets(Call&call), ListShardTablets(Call&call),
+    ListTablets(Call&call), SetReadWrite(Call&call), SetReadOnly(Call&call),
+    DeleteTablet(Call&call), DeleteShard(Call&call), TopoCat(Call&call), GetSrvKeyspace(Call&call),
+    Gone(Call&call), Later(Call&call);
 }  // namespace command
 
 }  // namespace paceline::vtctld

@@ -39,7 +39,8 @@ std::vector<Command> MakeTable() {
   g = "Keyspaces";
   add("CreateKeyspace", CreateKeyspace, g, "[--durability-policy <policy>] [--force] <keyspace>",
       "Creates a keyspace.");
-  add("DeleteKeyspace", DeleteKeyspace, g, "[--recursive] [--force] <keyspace>",
+  add("DeleteKeyspace", DeleteKeyspace, g,
+      "[--recursive] [--remove-backups] [--dry-run] [--force] <keyspace>",
       "Deletes a keyspace's records.");
   add("GetKeyspace", GetKeyspace, g, kKeyspace, "Shows a keyspace's record.");
   add("GetKeyspaces", GetKeyspaces, g, "", "Shows all keyspaces.");
@@ -119,6 +120,9 @@ std::vector<Command> MakeTable() {
   add("GetTablet", GetTablet, g, kAlias, "Shows a tablet's record.");
   add("GetFullStatus", GetFullStatus, g, kAlias,
       "Shows all that a tablet's server says of itself.");
+  add("ResizeStorage", ResizeStorage, g,
+      "[--dry-run] [--wait <duration>] {<keyspace/shard> | <alias>} <size>",
+      "Grows the volumes of a shard's tablets, one after the other, or of one: to 40Gi.");
   add("GetTabletVersion", GetVersion, g, kAlias, "Shows the version a tablet runs.",
       {"GetVersion"});
   add("GetPermissions", GetPermissions, g, kAlias, "Shows a tablet's users and rights.");
@@ -159,8 +163,16 @@ std::vector<Command> MakeTable() {
       "Lists the complete backups of a shard, oldest first.", {"ListBackups"});
   add("RemoveBackup", RemoveBackup, g, "<keyspace/shard> <name>", "Removes a backup.");
   add("RestoreFromBackup", RestoreFromBackup, g,
-      "[--backup-timestamp <YYYY-mm-DD.HHMMSS>] [--dry-run] <alias>",
-      "Replaces a replica's data by a backup; it catches up from there.");
+      "[--backup-timestamp <YYYY-mm-DD.HHMMSS>] [--restore-to-pos <position>] "
+      "[--restore-to-timestamp <time>] [--dry-run] <alias>",
+      "Replaces a replica's data by a backup; it catches up from there, or stays at a point in "
+      "time.");
+  add("VerifyBackup", VerifyBackup, g, "[--allow-primary] <keyspace/shard> [<backup>]",
+      "Restores a backup beside a replica's data, checks every table and counts rows.");
+  add("GetArchive", GetArchive, g, "[--ddl] <keyspace/shard>",
+      "Shows the archive of a shard's binary logs: how far it reaches, or the changes of the "
+      "schema "
+      "in it.");
   g = "Schema";
   add("ApplySchema", ApplySchema, g, "{--sql <definitions> | --sql-file <file>} <keyspace>",
       "Applies definitions to every shard of a keyspace.");
@@ -207,6 +219,9 @@ std::vector<Command> MakeTable() {
   add("GetSrvVSchemas", GetSrvVSchemas, g, "[<cell> ...]", "Shows that of every cell.");
   add("DeleteSrvVSchema", DeleteSrvVSchema, g, "<cell>", "Deletes that of a cell.");
   g = "Topology";
+  add("SetMaintenance", SetMaintenance, g, "[--why=<text>] {on | off} [<keyspace>[/<shard>]]",
+      "vtorc only diagnoses there and heals nothing, until off; no name: the whole cluster.");
+  add("GetMaintenance", GetMaintenance, g, "", "Lists what is in maintenance, and why.");
   add("GetTopologyPath", GetTopologyPath, g, "[--data-as-json] <path>",
       "Shows what the topology holds at a path.");
   add("WriteTopologyPath", WriteTopologyPath, g, "[--cell <cell>] <path> <file>",

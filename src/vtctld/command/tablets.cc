@@ -1,4 +1,6 @@
 // Commands on tablets.
+#include <algorithm>
+
 #include "base/strings.h"
 #include "query.pb.h"
 #include "replicationdata.pb.h"
@@ -100,6 +102,30 @@ io::Task<Status> ChangeTabletType(Call& call) {
   co_return done;
 }
 
+namespace {
+
+constexpr int kPingsMax = 20;  // of a long list, only the first are asked whether they live
+
+// Those that still answer: their records go, they stay.
+io::Task<std::vector<std::string>> StillAnswering(port::Vtctld& vtctld,
+                                                  vtctldata::DeleteTabletsRequest request,
+                                                  Deadline deadline) {
+  std::vector<std::string> alive;
+  for (int i = 0; i < std::min(request.tablet_aliases_size(), kPingsMax); ++i) {
+    vtctldata::PingTabletRequest ask;
+    vtctldata::PingTabletResponse answer;
+    *ask.mutable_tablet_alias() = request.tablet_aliases(i);
+    Deadline soon = Deadline::In(std::chrono::seconds(1)).EarlierOf(deadline);
+    Status pong = co_await vtctld.PingTablet(ask, answer, soon);
+    if (!pong) continue;
+    const topodata::TabletAlias& alias = request.tablet_aliases(i);
+    alive.push_back(record::TabletAlias{alias.cell(), alias.uid()}.ToString());
+  }
+  co_return alive;
+}
+
+}  // namespace
+
 io::Task<Status> DeleteTablets(Call& call) {
   vtctldata::DeleteTabletsRequest request;
   vtctldata::DeleteTabletsResponse response;
@@ -115,7 +141,15 @@ io::Task<Status> DeleteTablets(Call& call) {
     if (!read) co_return read;
   }
   request.set_allow_primary(allow_primary);
+  std::vector<std::string> alive = co_await StillAnswering(call.vtctld, request, call.deadline);
   Status done = co_await call.vtctld.DeleteTablets(request, response, call.deadline);
+  for (const std::string& alias : alive) {
+    if (!done) break;
+    call.out.Log(
+        fmt::format("warning: {} still runs: only its record is gone. Stop its vttablet; "
+                    "started anew, it registers again",
+                    alias));
+  }
   if (done && !call.WholeAsJson(response))
     call.Line(fmt::format("Successfully deleted {} tablets", args.size()));
   co_return done;

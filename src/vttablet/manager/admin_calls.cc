@@ -6,6 +6,7 @@
 #include "vttablet/manager/convert.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/schema_reader.h"
+#include "vttablet/manager/turn.h"
 
 namespace paceline::vttablet {
 
@@ -117,8 +118,19 @@ CALL(SetReadOnly) {
 }
 
 CALL(SetReadWrite) {
+  Turn turn(action_);
+  Status taken = co_await turn.Take(deadline);
+  if (!taken) co_return taken;
   if (replication_ == nullptr)
     co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
+  // What a reparent has closed only a reparent opens: two writable tablets could be the end of it.
+  if (state_.demoted || state_.fenced) {
+    co_return Fail(Code::kFailedPrecondition,
+                   "{} is {} for the reparent of term {} ({}): run PlannedReparentShard or "
+                   "EmergencyReparentShard, which ends it",
+                   tablet_.alias.ToString(), state_.demoted ? "demoted" : "fenced",
+                   state_.promised_term, state_.coordinator);
+  }
   Status done = co_await replication_->SetReadOnly(false, deadline);
   co_return done;
 }
@@ -147,12 +159,16 @@ CALL(ChangeTags) {
 
 CALL(ChangeType) {
   auto type = static_cast<record::TabletType>(request.tablet_type());
+  Turn turn(action_);
+  Status taken = co_await turn.Take(deadline);
+  if (!taken) co_return taken;
+  // Asked when the turn has come: what it waited for may have been this tablet's promotion.
   if (type == record::TabletType::kPrimary || is_primary()) {
     co_return Fail(Code::kFailedPrecondition,
                    "a primary is made and unmade by a reparent: run PlannedReparentShard");
   }
-  Status locked = co_await action_.Lock(deadline);
-  if (!locked) co_return locked;
+  Status may = co_await RefuseIfLastAcker(type, deadline);
+  if (!may) co_return may;
   tablet_.type = type;
   options_.tablet.type = type;
   Status published = co_await PublishType(deadline);
@@ -163,7 +179,6 @@ CALL(ChangeType) {
     if (acknowledges)
       published = co_await replication_->SetSemiSyncReplica(*acknowledges, true, deadline);
   }
-  action_.Unlock();
   ShowServing();
   co_return published;
 }

@@ -1,6 +1,7 @@
-// tabletmanagerservice.TabletManager: Backup and RestoreFromBackup.
+// tabletmanagerservice.TabletManager: Backup and RestoreFromBackup; and VerifyBackup of our own.
 #include "base/log.h"
 #include "io/blocking.h"
+#include "paceline_agent.pb.h"
 #include "tabletmanagerdata.pb.h"
 #include "vttablet/manager/manager.h"
 
@@ -9,10 +10,6 @@ namespace paceline::vttablet {
 using record::TabletType;
 
 namespace {
-
-std::string Size(uint64_t bytes) {
-  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-}
 
 // Keeps the newest progress for the loop that tells it.
 struct Progress final : port::SeedSink {
@@ -24,6 +21,8 @@ struct Progress final : port::SeedSink {
   bool unwanted = false;
 };
 
+constexpr Duration kTellEvery = 1s;
+
 struct Running {
   Progress progress;
   bool over = false;
@@ -33,25 +32,41 @@ struct Running {
 // A line each second while something is copied.
 io::Task<void> Tell(std::shared_ptr<Running> running, port::BackupEvents& events,
                     port::BackupEvent event, io::Loop& loop, io::Gate& gate) {
-  Time began = loop.Now();
-  std::string last;
+  port::ProgressMeter meter;
   while (!running->over) {
     bool open = co_await io::Sleep(gate, Deadline::In(100ms));
     for (int turn = 0; turn < 9 && open && !running->over; ++turn)
       open = co_await io::Sleep(gate, Deadline::In(100ms));
     if (!open) running->progress.unwanted = true;
     if (running->over || !open) break;
-    double seconds = std::chrono::duration<double>(loop.Now() - began).count();
     const port::SeedProgress& now = running->progress.newest;
-    event.text =
-        fmt::format("{}: {}, {}/s", now.phase.empty() ? "starting" : now.phase, Size(now.bytes),
-                    Size(static_cast<uint64_t>(static_cast<double>(now.bytes) / seconds)));
+    event.progress = meter.Observe(now.phase, now.bytes, now.total, loop.Now());
+    event.text = port::ToText(*event.progress);
     Status told = co_await events.Event(event);
     if (told) continue;
     running->progress.unwanted = true;
     break;
   }
   running->told.Set();
+}
+
+// Nothing where the whole of a backup is wanted and then the shard's present.
+Result<std::optional<backup::RestorePoint>> PointOf(
+    const ::tabletmanagerdata::RestoreFromBackupRequest& request) {
+  bool by_time = request.has_restore_to_timestamp(),
+       by_position = !request.restore_to_pos().empty();
+  if (by_time && by_position)
+    return Fail(Code::kInvalidArgument,
+                "give --restore-to-pos or --restore-to-timestamp, not both");
+  std::optional<backup::RestorePoint> point;
+  if (by_position) {
+    ASSIGN_OR_RETURN(point, backup::ParseRestorePoint(request.restore_to_pos()));
+  } else if (by_time) {
+    point.emplace();
+    point->kind = backup::RestorePoint::Kind::kTime;
+    point->unix_s = request.restore_to_timestamp().seconds();
+  }
+  return point;
 }
 
 }  // namespace
@@ -83,9 +98,12 @@ io::Task<Status> Manager::Backup(const ::tabletmanagerdata::BackupRequest& reque
   order.engine = request.has_backup_engine() ? request.backup_engine() : options_.backup_engine;
   order.compression = options_.backup_compression;
   order.rate = options_.backup_rate;
-  port::BackupEvent event{tablet_.alias, tablet_.keyspace, tablet_.shard, "backup begins"};
+  order.count_rows = options_.backup_count_rows;
+  port::BackupEvent event{tablet_.alias, tablet_.keyspace, tablet_.shard, "backup begins",
+                          std::nullopt};
   Status told = co_await events.Event(event);
   if (!told) co_return told;
+  Time began = loop_.Now();
   auto running = std::make_shared<Running>();
   io::Detach(Tell(running, events, event, loop_, gate_));
   Result<std::string> name =
@@ -94,26 +112,35 @@ io::Task<Status> Manager::Backup(const ::tabletmanagerdata::BackupRequest& reque
   bool ended = co_await running->told.Wait(Deadline::Never());
   (void)ended;
   if (!name) co_return Fail(name.error());
-  event.text = "backup " + *name + " is complete";
+  const port::SeedProgress& whole = running->progress.newest;
+  double seconds = std::chrono::duration<double>(loop_.Now() - began).count();
+  uint64_t rate = static_cast<uint64_t>(static_cast<double>(whole.bytes) / seconds);
+  event.progress = {{"complete", whole.bytes, whole.bytes, rate, 0}};
+  event.text = fmt::format("backup {} is complete: {:.1f} MB in {:.1f} s", *name,
+                           static_cast<double>(whole.bytes) / 1e6, seconds);
   Status last = co_await events.Event(event);
   co_return last;
 }
 
 // The newest complete one; of those not after a time, where one is given.
 io::Task<Result<backup::BackupEntry>> Manager::FindBackup(WallTime not_after) {
-  port::BackupPlace place = options_.backups;
-  std::string keyspace = tablet_.keyspace, shard = tablet_.shard;
+  port::BackupPlace place = RestorePlace();
+  std::string keyspace = place.keyspace, shard = place.shard;
   std::function<Result<backup::BackupEntry>()> find = [place, keyspace, shard,
                                                        not_after]() -> Result<backup::BackupEntry> {
     ASSIGN_OR_RETURN(auto storage, backup::OpenStorage({place.storage, place.root}));
     ASSIGN_OR_RETURN(backup::Catalog catalog,
                      backup::Catalog::Of(std::move(storage), keyspace, shard));
     ASSIGN_OR_RETURN(std::vector<backup::BackupEntry> entries, catalog.List());
+    size_t bad = std::erase_if(entries, [](const backup::BackupEntry& entry) {
+      return entry.complete && !entry.usable();
+    });
     std::erase_if(entries, [&](const backup::BackupEntry& entry) {
       return !entry.complete || (not_after.unix_ns != 0 && entry.parsed.time > not_after);
     });
     if (entries.empty())
-      return Fail(Code::kNotFound, "there is no backup of {}/{} to restore", keyspace, shard);
+      return Fail(Code::kNotFound, "there is no backup of {}/{} to restore{}", keyspace, shard,
+                  bad == 0 ? "" : fmt::format("; {} failed their verification", bad));
     return entries.back();
   };
   Result<backup::BackupEntry> found =
@@ -133,61 +160,142 @@ io::Task<Status> Manager::RestoreFromBackup(
     co_return Fail(Code::kFailedPrecondition,
                    "{} is the primary: its data is not replaced; restore a replica", alias);
   }
-  if (!request.restore_to_pos().empty() || request.has_restore_to_timestamp())
-    co_return Fail(Code::kUnimplemented, "restoring to a position or a time is not offered yet");
+  if (is_snapshot()) {
+    co_return Fail(Code::kFailedPrecondition,
+                   "{} holds a snapshot of {}: for another point in time make another keyspace",
+                   alias, options_.base_keyspace);
+  }
+  Result<std::optional<backup::RestorePoint>> point = PointOf(request);
+  if (!point) co_return Fail(point.error());
   WallTime not_after{request.backup_time().seconds() * 1'000'000'000};
-  Result<backup::BackupEntry> entry = co_await FindBackup(not_after);
-  if (!entry) co_return Fail(entry.error());
-  port::BackupEvent event{tablet_.alias, tablet_.keyspace, tablet_.shard, ""};
+  PointPlan plan;
+  if (*point) {
+    Result<PointPlan> planned = co_await PlanPoint(**point);
+    if (!planned) co_return Fail(planned.error());
+    plan = std::move(*planned);
+  } else {
+    Result<backup::BackupEntry> entry = co_await FindBackup(not_after);
+    if (!entry) co_return Fail(entry.error());
+    plan.text = plan.backup = entry->name;
+  }
+  port::BackupEvent event{tablet_.alias, tablet_.keyspace, tablet_.shard, "", std::nullopt};
   if (request.dry_run()) {
-    event.text = "would restore backup " + entry->name;
+    event.text = "would restore backup " + plan.text;
     Status told = co_await events.Event(event);
     co_return told;
   }
   if (seeding_)
     co_return Fail(Code::kAlreadyExists, "{} takes a seed already: {}", alias, seed_progress_);
-  event.text = "restoring backup " + entry->name;
+  event.text = "restoring backup " + plan.text;
   Status told = co_await events.Event(event);
   if (!told) co_return told;
   seed_error_.clear();
-  restore_ = entry->name;
-  NeedSeed("restoring backup " + entry->name, false);
+  replayed_.clear();
+  restore_ = plan.backup;
+  restore_point_ = *point;
+  NeedSeed("restoring backup " + plan.backup, false);
   // It goes on whoever listens; its data is replaced in one exchange or not at all.
-  std::string last;
+  std::string last, last_phase;
+  Time told_at{};
   while (seeding_ && told) {
     bool open = co_await io::Sleep(gate_, Deadline::In(200ms));
     if (!open) co_return Fail(Code::kCanceled, "the tablet is stopping");
     if (deadline.Passed(loop_.Now()))
       co_return Fail(Code::kDeadlineExceeded, "the restore goes on: {}", seed_progress_);
     if (seed_progress_ == last || seed_progress_.empty()) continue;
+    std::string phase = seed_transfer_ ? seed_transfer_->phase : seed_progress_;
+    if (phase == last_phase && loop_.Now() - told_at < kTellEvery) continue;
     last = seed_progress_;
+    last_phase = phase;
+    told_at = loop_.Now();
     event.text = last;
+    event.progress = seed_transfer_;
     told = co_await events.Event(event);
   }
+  event.progress.reset();
   if (!told) co_return told;
   if (!seed_error_.empty()) co_return Fail(Code::kInternal, "{}", seed_error_);
-  event.text = "restored backup " + entry->name;
+  event.text = "restored backup " + plan.backup + replayed_;
   told = co_await events.Event(event);
   co_return told;
+}
+
+io::Task<Status> Manager::VerifyBackup(const agent::VerifyBackupRequest& request,
+                                       port::BackupEvents& events, Deadline deadline) {
+  std::optional<io::Gate::Pass> pass = gate_.Enter();
+  if (!pass) co_return Fail(Code::kCanceled, "the tablet is stopping");
+  if (needs_.agent == nullptr) {
+    co_return Fail(Code::kFailedPrecondition, "{} has no mysqlctld to verify a backup with",
+                   tablet_.alias.ToString());
+  }
+  port::VerifyOrder order;
+  order.place = RestorePlace();
+  order.backup = request.backup();
+  if (order.backup.empty()) {
+    WallTime no_time;
+    Result<backup::BackupEntry> newest = co_await FindBackup(no_time);
+    if (!newest) co_return Fail(newest.error());
+    order.backup = newest->name;
+  }
+  std::string name = order.backup;
+  port::BackupEvent event{tablet_.alias, tablet_.keyspace, tablet_.shard,
+                          "verifying backup " + name, std::nullopt};
+  Status told = co_await events.Event(event);
+  if (!told) co_return told;
+  auto running = std::make_shared<Running>();
+  io::Detach(Tell(running, events, event, loop_, gate_));
+  Result<std::string> verdict =
+      co_await needs_.agent->VerifyBackup(std::move(order), running->progress, deadline);
+  running->over = true;
+  bool ended = co_await running->told.Wait(Deadline::Never());
+  (void)ended;
+  if (!verdict) co_return Fail(verdict.error());
+  event.text = "backup " + name + " is good: " + *verdict;
+  Status last = co_await events.Event(event);
+  co_return last;
+}
+
+io::Task<Status> Manager::SeedFromNewestBackup(gtid::Set leader_has) {
+  std::function<Result<std::string>()> find = [place = RestorePlace(),
+                                               leader_has]() -> Result<std::string> {
+    ASSIGN_OR_RETURN(auto storage, backup::OpenStorage({place.storage, place.root}));
+    ASSIGN_OR_RETURN(backup::Catalog catalog,
+                     backup::Catalog::Of(std::move(storage), place.keyspace, place.shard));
+    ASSIGN_OR_RETURN(std::vector<backup::BackupEntry> entries, catalog.List());
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      if (!entry->usable()) continue;
+      ASSIGN_OR_RETURN(backup::Manifest manifest, catalog.Read(entry->name));
+      Result<gtid::Set> position = gtid::Set::ParseEncoded(manifest.position);
+      if (position && leader_has.Contains(*position)) return entry->name;
+    }
+    return Fail(Code::kNotFound, "no backup of {}/{} in {} is a part of what the primary has",
+                place.keyspace, place.shard, catalog.storage()->Describe());
+  };
+  Result<std::string> name = co_await io::RunBlocking<Result<std::string>>(std::move(find));
+  if (!name) co_return Fail(name.error());
+  LOG_INFO("no tablet of this shard can be copied: taking backup {}", *name);
+  Status seeded = co_await SeedFromBackup(*name);
+  co_return seeded;
 }
 
 io::Task<Status> Manager::SeedFromBackup(std::string name) {
   struct Told final : port::SeedSink {
     bool OnProgress(const port::SeedProgress& progress) override {
-      self->TellSeeding(
-          fmt::format("from backup {}: {} {}", name, progress.phase, Size(progress.bytes)));
+      port::TransferProgress seen =
+          meter.Observe(progress.phase, progress.bytes, progress.total, self->loop_.Now());
+      std::string text = fmt::format("from backup {}: {}", name, port::ToText(seen));
+      self->TellSeeding(std::move(text), std::move(seen));
       return !self->gate_.closed();
     }
     Manager* self = nullptr;
     std::string name;
+    port::ProgressMeter meter;
   } told;
   told.self = this;
   told.name = name;
   port::SeedOrder order;
   order.way = port::SeedOrder::Way::kBackup;
-  order.place = options_.backups;
-  order.place.keyspace = tablet_.keyspace;
-  order.place.shard = tablet_.shard;
+  order.place = RestorePlace();
   order.backup = name;
   Result<std::string> position =
       co_await needs_.agent->Seed(std::move(order), told, Deadline::In(std::chrono::hours(24)));

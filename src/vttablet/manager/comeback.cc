@@ -4,6 +4,7 @@
 #include "paceline_agent.pb.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/rejoin.h"
+#include "vttablet/manager/turn.h"
 
 namespace paceline::vttablet {
 
@@ -72,7 +73,11 @@ io::Task<Status> Manager::ComeBackUnder(LaterLeader leader, bool held, Deadline 
   }
   if (is_primary()) tablet_.type = options_.tablet.type;
   Status saved = co_await Save();
-  co_return saved;
+  if (!saved) co_return saved;
+  // Or its next death would be held as a primary's. A rewind has told it already.
+  Status role = co_await needs_.agent->SetRole(false, Deadline::In(5s));
+  if (!role) LOG_WARNING("telling mysqlctld the role: {}", role.error().ToString());
+  co_return Status();
 }
 
 // Whether another tablet of the shard has promised a later term than this one led: a failover may
@@ -103,7 +108,12 @@ io::Task<void> Manager::DecideHeld(Manager& self) {
   while (pass && !self.gate_.closed() && self.held_) {
     std::optional<LaterLeader> leader = co_await self.FindLaterLeader(Deadline::In(1s));
     if (leader) {
-      Status back = co_await self.ComeBackUnder(std::move(*leader), true, Deadline::In(120s));
+      // Alone: a Repoint between the restart and the end of its term would take the rewound mysqld
+      // for one that leads, and kill it. Who has the turn waits for no rewind.
+      Turn turn(self.action_);
+      Status back = co_await turn.Take(Deadline::In(1s));
+      if (back && !self.held_) break;
+      if (back) back = co_await self.ComeBackUnder(std::move(*leader), true, Deadline::In(120s));
       if (back || !self.needs_seed_.empty()) break;
       LOG_WARNING("coming back: {}", back.error().ToString());
     }

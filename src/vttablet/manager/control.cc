@@ -5,29 +5,10 @@
 #include "vttablet/manager/convert.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/sidecar.h"
+#include "vttablet/manager/turn.h"
 
 namespace paceline::vttablet {
 namespace {
-
-// Holds the role mutex for a call.
-class Turn {
- public:
-  explicit Turn(io::Mutex& mutex) : mutex_(mutex) {}
-  ~Turn() {
-    if (held_) mutex_.Unlock();
-  }
-  io::Task<Status> Take(Deadline deadline) {
-    Status locked = co_await mutex_.Lock(deadline);
-    held_ = locked.has_value();
-    if (!locked)
-      co_return Fail(locked.error().Context("waiting for an earlier change of this tablet's role"));
-    co_return Status();
-  }
-
- private:
-  io::Mutex& mutex_;
-  bool held_ = false;
-};
 
 // A mysqld that has not answered simple questions for so long is said to be silent.
 constexpr Duration kHungAfter = 500ms;
@@ -60,6 +41,7 @@ io::Task<Status> Manager::CheckTerm(uint64_t term) {
 
 io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline deadline) {
   ToProto(tablet_, out.mutable_tablet());
+  if (archiver_ != nullptr) archiver_->Fill(out);
   if (seeding_) co_return FillSeeding(out);
   out.set_promised_term(state_.promised_term);
   out.set_serving(serving_);
@@ -70,6 +52,7 @@ io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline de
   out.set_mysqld_running(false);
   out.set_mysqld_exited(process_runs_ && !*process_runs_);
   out.set_needs_seed(needs_seed_);
+  disk_.Fill(out);
   if (replication_ == nullptr) co_return Status();
   out.set_flavor(std::string(gtid::FlavorName(replication_->flavor().gtid_flavor())));
   Time began = loop_.Now();
@@ -278,10 +261,22 @@ io::Task<Status> Manager::UndoDemote(const agent::UndoDemoteRequest& request,
   if (!is_primary())
     co_return Fail(Code::kFailedPrecondition, "{} is not a primary", tablet_.alias.ToString());
   uint32_t acks = request.acknowledgements();
-  Status semi_sync = co_await SetAcknowledgements(acks, deadline);
+  Status semi_sync = co_await ChangeAcknowledgements(acks, deadline);
   if (!semi_sync) co_return semi_sync;
+  Result<mysqld::ReadOnly> before = co_await replication_->GetReadOnly(deadline);
+  if (!before) co_return Fail(before.error());
+  // Whoever was promised a later term meanwhile has seen it closed, and does not fence it.
+  Status still = StillLeads(request.term());
+  if (!still) co_return still;
   Status writable = co_await replication_->SetReadOnly(false, deadline);
   if (!writable) co_return writable;
+  still = StillLeads(request.term());
+  if (!still) {
+    Status closed;
+    if (before->read_only) closed = co_await replication_->SetReadOnly(true, Deadline::In(5s));
+    if (!closed) LOG_ERROR("{}", closed.error().Context("closing the primary again").ToString());
+    co_return still;
+  }
   // It leads the term that its coordinator has given up.
   state_.demoted = false;
   state_.primary_term = request.term();
@@ -303,7 +298,6 @@ io::Task<Status> Manager::Repoint(const agent::RepointRequest& request,
     co_return Fail(Code::kInvalidArgument, "{} cannot replicate from itself",
                    tablet_.alias.ToString());
   }
-  state_.fenced = false;
   told_address_ = {request.primary_host(), request.primary_port()};
   Status replica = co_await BecomeReplicaOf(AliasOf(request.primary()), request.start(),
                                             request.semi_sync(), deadline);

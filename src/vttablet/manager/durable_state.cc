@@ -30,6 +30,8 @@ Result<DurableState> DurableStateFile::Load() {
   state.demoted = json.value("demoted", false);
   state.fenced = json.value("fenced", false);
   state.replication_stopped = json.value("replication_stopped", false);
+  state.restored = json.value("restored", std::string());
+  state.base_keyspace = json.value("base_keyspace", std::string());
   state.primary_term_start_ns = json.value("primary_term_start_ns", int64_t{0});
   state.leader = json.value("leader", std::string());
   state.leader_term_start_ns = json.value("leader_term_start_ns", int64_t{0});
@@ -37,6 +39,7 @@ Result<DurableState> DurableStateFile::Load() {
   state.leader_port = json.value("leader_port", 0);
   state.acknowledges = json.value("acknowledges", false);
   state.acknowledgements = json.value("acknowledgements", uint32_t{1});
+  state.forced_alone = json.value("forced_alone", false);
   for (const nlohmann::json& member : json.value("members", nlohmann::json::array())) {
     Result<record::TabletAlias> alias = record::ParseTabletAlias(member.value("alias", ""));
     if (!alias) continue;
@@ -65,6 +68,8 @@ io::Task<Status> DurableStateFile::Save(DurableState state) {
                          {"demoted", state.demoted},
                          {"fenced", state.fenced},
                          {"replication_stopped", state.replication_stopped},
+                         {"restored", state.restored},
+                         {"base_keyspace", state.base_keyspace},
                          {"primary_term_start_ns", state.primary_term_start_ns},
                          {"leader", state.leader},
                          {"leader_term_start_ns", state.leader_term_start_ns},
@@ -72,6 +77,7 @@ io::Task<Status> DurableStateFile::Save(DurableState state) {
                          {"leader_port", state.leader_port},
                          {"acknowledges", state.acknowledges},
                          {"acknowledgements", state.acknowledgements},
+                         {"forced_alone", state.forced_alone},
                          {"members", members}};
   std::string text = json.dump(2) + "\n";
   std::function<Status()> work = [path = path_, text] { return io::ReplaceFile(path, text); };

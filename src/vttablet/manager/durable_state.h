@@ -29,14 +29,21 @@ struct DurableState {
   bool demoted = false;  // as primary of primary_term: drained and read-only
   bool fenced = false;   // receives nothing until a Repoint of promised_term
   bool replication_stopped = false;  // a person said StopReplication
+  // What was restored up to a point in time, from what and up to where; empty: nothing was, or it
+  // has gone on since. Replication is not started while it stands.
+  std::string restored;
+  std::string base_keyspace;  // of a tablet of a snapshot keyspace: whose data it holds
   int64_t primary_term_start_ns = 0;
   // What the topology said last, so that the role can be taken up again while it is away (I6).
   std::string leader;  // alias of the shard's primary
   int64_t leader_term_start_ns = 0;
   std::string leader_host;  // where its mysqld is
   int leader_port = 0;
-  bool acknowledges = false;         // as a replica
-  uint32_t acknowledgements = 0;     // as the primary: how many each commit waits for
+  bool acknowledges = false;      // as a replica
+  uint32_t acknowledgements = 0;  // as the primary: how many each commit waits for
+  // A person forced its promotion while nobody could acknowledge: commits wait for nobody until as
+  // many as the policy wants follow it.
+  bool forced_alone = false;
   std::vector<LeaseMember> members;  // the shard's tablets, as last heard
   friend bool operator==(const DurableState&, const DurableState&) = default;
 };

@@ -37,6 +37,7 @@ std::optional<uint64_t> FirstInsertId(const port::WrittenChange& change, const I
 agent::PromotionEvidence ToProto(const LogProof& proof) {
   agent::PromotionEvidence out;
   out.set_untold(proof.untold.ToEncoded());
+  out.set_procedures(proof.procedures.ToEncoded());
   out.set_position(proof.position.ToEncoded());
   for (const AttemptEvidence& one : proof.attempts) {
     agent::EvidenceOfAttempt* attempt = out.add_attempts();
@@ -58,6 +59,7 @@ agent::PromotionEvidence ToProto(const LogProof& proof) {
 Result<LogProof> FromProto(const agent::PromotionEvidence& in) {
   LogProof proof;
   ASSIGN_OR_RETURN(proof.untold, gtid::Set::ParseEncoded(in.untold()));
+  ASSIGN_OR_RETURN(proof.procedures, gtid::Set::ParseEncoded(in.procedures()));
   ASSIGN_OR_RETURN(proof.position, gtid::Set::ParseEncoded(in.position()));
   for (const agent::EvidenceOfAttempt& from : in.attempts()) {
     AttemptEvidence& one = proof.attempts.emplace_back();
@@ -97,6 +99,7 @@ Result<LogProof> ProofOf(const port::Written& written, gtid::Set position,
   LogProof proof;
   ASSIGN_OR_RETURN(gtid::Set told, gtid::Set::ParseEncoded(written.told));
   proof.untold = position.Subtract(told);
+  ASSIGN_OR_RETURN(proof.procedures, gtid::Set::ParseEncoded(written.procedures));
   for (const port::WrittenAttempt& from : written.attempts) {
     AttemptEvidence& one = proof.attempts.emplace_back();
     one.attempt = from.attempt;
@@ -146,6 +149,25 @@ io::Task<std::vector<InsertKey>> ReadInsertKeys(mysqld::Admin& admin, const port
     key.columns = static_cast<uint32_t>(ParseUint(rows->Text(i, size_t{2})).value_or(0));
     key.column = static_cast<uint32_t>(ParseUint(rows->Text(i, size_t{3})).value_or(0));
   }
+  co_return keys;
+}
+
+io::Task<std::vector<std::string>> ReadIntegerKeys(mysqld::Admin& admin, std::string table,
+                                                   Deadline deadline) {
+  const size_t dot = table.find('.');
+  std::string of = fmt::format("table_schema = {} AND table_name = {}",
+                               QuoteText(table.substr(0, dot)), QuoteText(table.substr(dot + 1)));
+  std::string sql = fmt::format(
+      "SELECT DISTINCT s.column_name FROM information_schema.statistics s JOIN "
+      "information_schema.columns c USING (table_schema, table_name, column_name) WHERE {0} AND "
+      "s.non_unique = 0 AND c.data_type IN ('tinyint', 'smallint', 'mediumint', 'int', 'bigint') "
+      "AND s.index_name NOT IN (SELECT index_name FROM information_schema.statistics WHERE {0} AND "
+      "seq_in_index > 1)",
+      of);
+  Result<mysql::QueryResult> rows = co_await admin.Query(std::move(sql), deadline);
+  std::vector<std::string> keys;
+  if (!rows) co_return keys;
+  for (size_t i = 0; i < rows->rows.size(); ++i) keys.emplace_back(rows->Text(i, size_t{0}));
   co_return keys;
 }
 
@@ -218,15 +240,18 @@ Judgement Judge(const port::AttemptQuestion& question, const std::vector<Promoti
     const bool recent = since_known || now_ns - promotion.created_ns < kNumberHoldsNs;
     if (promotion.proof && recent) by_promotion = look(*promotion.proof) || by_promotion;
   }
+  auto proves_absence = [&](const LogProof& proof) {
+    if (!since_known || !proof.position.Contains(since)) return false;
+    if (question.procedure || proof.procedures.Empty()) return since.Contains(proof.untold);
+    return since.Contains(proof.untold.Subtract(proof.procedures));
+  };
   for (const Promotion& promotion : promotions) {
-    if (!since_known || !promotion.proof || promotion.term <= led) continue;
-    const LogProof& proof = *promotion.proof;
-    absent = absent || (proof.position.Contains(since) && since.Contains(proof.untold));
+    if (!promotion.proof || promotion.term <= led) continue;
+    absent = absent || proves_absence(*promotion.proof);
   }
   if (own != nullptr) {
     look(*own);
-    absent =
-        absent || (since_known && own->position.Contains(since) && since.Contains(own->untold));
+    absent = absent || proves_absence(*own);
   }
 
   if (found.size() > 1) {

@@ -29,6 +29,8 @@ struct LogProof {
   // The part of it that was not read or cannot be told: an attempt sent after `since` is not in
   // `position` when it was not found and `since` contains this.
   gtid::Set untold;
+  // The part of it that procedures wrote: no attempt but a CALL (MariaDB).
+  gtid::Set procedures;
   std::vector<AttemptEvidence> attempts;
 };
 // `position`: read before the log was, when no asked attempt could run any more. `keys`: see
@@ -43,6 +45,10 @@ Result<LogProof> ProofOf(const port::Written& written, gtid::Set position,
 // Of all tables in `written`. What cannot be read is missing.
 io::Task<std::vector<InsertKey>> ReadInsertKeys(mysqld::Admin& admin, const port::Written& written,
                                                 Deadline deadline);
+
+// AttemptOutcome::Change::integer_keys of "database.table"; none where it cannot be read.
+io::Task<std::vector<std::string>> ReadIntegerKeys(mysqld::Admin& admin, std::string table,
+                                                   Deadline deadline);
 
 struct Promotion {
   uint64_t term = 0;

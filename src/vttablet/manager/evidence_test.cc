@@ -89,6 +89,19 @@ TEST(Evidence, WhatCarriesNoNumberMayBeTheAttempt) {
   EXPECT_EQ(FateOf(Question("0-1-7"), promotions), Fate::kNotCommitted);
 }
 
+TEST(Evidence, WhatAProcedureWroteIsNoInsert) {
+  // 0-1-7 was read; a bit tells that a procedure wrote it.
+  std::vector<Promotion> promotions = {PromotionOf(2, kNew, "0-1-9", "0-1-6..6,0-1-8..9"),
+                                       Bare(1, kOld)};
+  promotions[0].proof->procedures = Set("0-1-7..7");
+  port::AttemptQuestion question = Question("0-1-5");
+  EXPECT_EQ(FateOf(question, promotions), Fate::kUnknown) << "it may have been this CALL";
+  question.procedure = false;
+  EXPECT_EQ(FateOf(question, promotions), Fate::kNotCommitted);
+  promotions[0].proof->untold = Set("0-1-6..7");
+  EXPECT_EQ(FateOf(question, promotions), Fate::kUnknown) << "0-1-6 may be anything";
+}
+
 TEST(Evidence, SeveralTransactionsOfANumberProveNothing) {
   std::vector<Promotion> promotions = {
       PromotionOf(2, kNew, "0-1-9", "0-1-6..9", {Wrote("0-1-8"), Wrote("0-1-9")}), Bare(1, kOld)};

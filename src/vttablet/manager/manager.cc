@@ -10,6 +10,22 @@ namespace paceline::vttablet {
 
 using record::TabletType;
 
+namespace {
+
+DiskCareOptions CareOf(const ManagerOptions& options) {
+  DiskCareOptions care;
+  if (!options.state_file.empty()) care.probe.file = options.state_file + ".probe";
+  care.limits = options.disk;
+  care.tablet = options.tablet;
+  if (!options.archive || !options.base_keyspace.empty()) return care;
+  care.archive = options.backups;
+  care.archive.keyspace = options.tablet.keyspace;
+  care.archive.shard = options.tablet.shard;
+  return care;
+}
+
+}  // namespace
+
 Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
     : loop_(loop),
       options_(std::move(options)),
@@ -22,7 +38,12 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
                {options_.tablet.keyspace, options_.tablet.shard}, options_.tablet.alias.cell),
       lease_(loop, tablet_.alias,
              {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
-              [this] { ShowServing(); }}) {}
+              [this] { ShowServing(); }}),
+      disk_(loop, CareOf(options_),
+            {needs_.topo, needs_.call_tablet,
+             [this] { return mysqld_running_ && !seeding_ ? replication_.get() : nullptr; },
+             [this](DiskRefusal refusal) { needs_.query->SetDiskRefusal(refusal); },
+             [this] { TellHealth(); }}) {}
 
 Manager::~Manager() = default;
 
@@ -33,6 +54,7 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   promises_.Restarted(loop_.Now());
   lease_.SetMembers(state_.members);
   io::Detach(Lease::Loop(lease_, gate_));
+  disk_.Start(gate_);
   Resolver::Needs resolver{needs_.dba,    needs_.agent,     needs_.query,
                            tablet_.alias, options_.sidecar, options_.app_user};
   resolver_ = std::make_unique<Resolver>(loop_, std::move(resolver));
@@ -86,10 +108,15 @@ io::Task<Status> Manager::Start(Deadline deadline) {
       co_await Register(deadline);  // last: whoever reads the record may promote at once
   if (!registered) co_return registered;
   if (!unusable_.empty()) mysqld_running_ = false;
+  if (is_snapshot() && state_.restored.empty() && needs_seed_.empty()) {
+    Status begun = co_await BeginSnapshot(deadline);
+    if (!begun) co_return begun;
+  }
   ShowServing();
   io::Detach(StatusLoop(*this));
   io::Detach(ShardLoop(*this));
   io::Detach(topo::Carried::Follow(carried_, gate_));
+  if (!is_snapshot()) StartArchiver();
   co_return Status();
 }
 
@@ -99,6 +126,22 @@ io::Task<void> Manager::Stop(Deadline deadline) {
   TellHealth();
   bool left = co_await gate_.Close(deadline);
   if (!left) LOG_WARNING("{} of the tablet's tasks did not end in time", gate_.count());
+}
+
+void Manager::StartArchiver() {
+  ArchiverOptions options;
+  options.on = options_.archive && !options_.backups.storage.empty() && needs_.call_tablet;
+  options.place = RestorePlace();
+  options.compression = options_.backup_compression;
+  options.server = options_.log_reader;
+  options.alias = tablet_.alias;
+  std::function<ArchiverSight()> sight = [this] {
+    bool able = mysqld_running_ && role_known_ && !seeding_ && needs_seed_.empty() &&
+                (is_primary() ? serving_ : lag_.has_value());
+    return ArchiverSight{able, is_primary(), replication_.get()};
+  };
+  archiver_ = std::make_unique<Archiver>(loop_, options, *needs_.topo, needs_.call_tablet, sight);
+  archiver_->Start(gate_);
 }
 
 io::Task<Status> Manager::Save() {
@@ -117,12 +160,15 @@ void Manager::ShowServing() {
     why_not_ = "mysqld is not running";
   } else if (!role_known_) {
     why_not_ = "the tablet's role is not known yet";
+    if (!role_error_.empty()) why_not_ = "taking up the tablet's role: " + role_error_;
   } else if (is_primary() && state_.demoted) {
     why_not_ = "demoted: a reparent is under way";
   } else if (tablet_.type == TabletType::kDrained || tablet_.type == TabletType::kBackup ||
              tablet_.type == TabletType::kRestore || tablet_.type == TabletType::kSpare) {
     why_not_ = fmt::format("tablets of type {} do not serve", record::TabletTypeName(tablet_.type));
-  } else if (!is_primary() && shard_.primary_alias.empty()) {
+  } else if (is_snapshot() && state_.restored.empty()) {
+    why_not_ = "the snapshot has not been restored yet";
+  } else if (!is_primary() && shard_.primary_alias.empty() && !is_snapshot()) {
     why_not_ = "the shard has no primary yet";
   } else if (!is_primary() && !lag_ && !health_error_.empty()) {
     why_not_ = health_error_;
@@ -136,6 +182,14 @@ void Manager::ShowServing() {
   TellHealth();
 }
 
+void Manager::TellRoleError(const Status& role) {
+  std::string text = role ? "" : role.error().ToString();
+  if (text == role_error_) return;
+  if (!role) LOG_WARNING("taking up the role: {}", text);
+  role_error_ = std::move(text);
+  if (!role_known_) ShowServing();
+}
+
 void Manager::TellHealth() {
   port::TabletHealth health;
   health.alias = tablet_.alias;
@@ -146,6 +200,8 @@ void Manager::TellHealth() {
   if (is_primary()) health.primary_term_start = tablet_.primary_term_start;
   if (lag_) health.replication_lag = *lag_;
   health.error = serving_ ? health_error_ : why_not_;
+  if (std::string disk = disk_.Trouble(); !disk.empty())
+    health.error = disk + (health.error.empty() ? "" : "; " + health.error);
   if (is_primary() && serving_) health.position = position_;
   needs_.query->SetHealth(health);
 }
@@ -178,11 +234,9 @@ io::Task<void> Manager::LookAtReplication() {
   if (gone || seeding_) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
   if (!role_known_ && !confirming_ && !deciding_ && needs_seed_.empty()) {
-    Status role = co_await TakeUpRole(Deadline::In(60s));
-    if (!role) {
-      LOG_WARNING("taking up the role: {}", role.error().ToString());
-      why_not_ = role.error().ToString();
-    }
+    // Not for long: a reparent waits for its turn meanwhile.
+    Status role = co_await TakeUpRole(Deadline::In(5s));
+    TellRoleError(role);
   }
   if (carried_.StoreChanged()) registered_ = false;
   if (!registered_) {
@@ -192,7 +246,9 @@ io::Task<void> Manager::LookAtReplication() {
   if (carried_.rest_pending() && registered_ && serving_ && is_primary()) co_await KeepTopology();
   co_await GiveWay();
   co_await LookAtPosition();
-  if (role_known_ && !is_primary()) {
+  if (role_known_ && is_snapshot()) {
+    lag_ = Duration(0);  // of nothing: it is what it shall be
+  } else if (role_known_ && !is_primary()) {
     Result<std::optional<mysqld::ReplicationStatus>> status =
         co_await replication_->Replica(Deadline::In(3s));
     std::optional<Duration> lag;
@@ -202,6 +258,8 @@ io::Task<void> Manager::LookAtReplication() {
       lag = now.lag;
       if (!lag && now.applier == mysqld::ThreadState::kRunning) lag = lag_.value_or(Duration(0));
       if (!now.running()) error = "replication is not running";
+      if (!now.running() && !state_.restored.empty())
+        error = "it was taken back in time and stays there";
       if (!now.io_error.empty()) error = now.io_error;
       if (!now.applier_error.empty()) error = now.applier_error;
       if (now.running() && now.lag && *now.lag < 5s && state_.old_data_aside)
@@ -229,8 +287,18 @@ io::Task<void> Manager::LookAtReplication() {
     if (changed) ShowServing();
   } else if (role_known_ && is_primary() && !state_.demoted) {
     Result<uint32_t> wanted = co_await AcknowledgementsWanted(Deadline::In(3s));
-    if (wanted && *wanted != acknowledgements_) {
-      Status set = co_await SetAcknowledgements(*wanted, Deadline::In(3s));
+    bool may_set = wanted && *wanted != acknowledgements_;
+    if (may_set && state_.forced_alone) {
+      auto semi_sync = co_await replication_->GetSemiSync(Deadline::In(3s));
+      may_set = semi_sync && semi_sync->replicas >= *wanted;
+      if (may_set) state_.forced_alone = false;
+    }
+    if (may_set) {
+      Status set = co_await ChangeAcknowledgements(*wanted, Deadline::In(3s));
+      if (set && *wanted == 0)
+        LOG_WARNING(
+            "no other tablet of the shard may acknowledge commits any more: they are on "
+            "this machine alone");
       if (!set) LOG_WARNING("{}", set.error().ToString());
     }
     bool recorded = shard_.primary_alias == tablet_.alias;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/archive_reader.h"
 #include "backup/catalog.h"
 #include "io/sync.h"
 #include "mysqld/replication.h"
@@ -21,6 +22,8 @@
 #include "reparent/durability.h"
 #include "topo/carried.h"
 #include "topo/server.h"
+#include "vttablet/manager/archiver.h"
+#include "vttablet/manager/disk_care.h"
 #include "vttablet/manager/durable_state.h"
 #include "vttablet/manager/lease.h"
 #include "vttablet/manager/query_side.h"
@@ -47,7 +50,15 @@ struct ManagerOptions {
   port::BackupPlace backups;
   std::string backup_engine;  // empty: the flavor's own
   std::string backup_compression = "zstd";
-  uint64_t backup_rate = 0;  // bytes a second at most; 0: no limit
+  bool backup_count_rows = true;     // for their verification
+  uint64_t backup_rate = 0;          // bytes a second at most; 0: no limit
+  bool archive = false;              // binary logs go to the same storage all the time
+  mysql::ConnectOptions log_reader;  // mysqld, and the user that replicates
+  DiskLimits disk;
+  // In a keyspace of type SNAPSHOT: whose data it holds, and of when. The tablet restores it once,
+  // and serves it read-only as a replica of nobody.
+  std::string base_keyspace;
+  backup::RestorePoint snapshot;
 };
 
 class Manager final : public port::TabletManager, private port::MysqldStateSink {
@@ -79,6 +90,9 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   bool mysqld_running() const { return mysqld_running_; }
   std::optional<Duration> lag() const { return lag_; }
   const std::string& replication_error() const { return health_error_; }
+  // Why its disk takes no writes, with what to do; empty: it does.
+  const std::string& disk_error() const { return disk_.Error(); }
+  const DiskCare& disk() const { return disk_; }
 
   // paceline.agent.TabletControl
   io::Task<Status> PromiseTerm(const agent::PromiseTermRequest&, agent::PromiseTermResponse&,
@@ -102,6 +116,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                           port::BackupEvents& events, Deadline deadline) override;
   io::Task<Status> RestoreFromBackup(const ::tabletmanagerdata::RestoreFromBackupRequest& request,
                                      port::BackupEvents& events, Deadline deadline) override;
+  io::Task<Status> VerifyBackup(const agent::VerifyBackupRequest& request,
+                                port::BackupEvents& events, Deadline deadline) override;
 
   // tabletmanagerservice.TabletManager
 #define PACELINE_OVERRIDE(Method)                                      \
@@ -137,18 +153,31 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   // port::MysqldStateSink
   void OnState(const port::MysqldState& state) override;
 
-  // Role (role.cc). All of these run under action_.
+  // Registering (registering.cc). Start registers before anything else runs here.
   io::Task<Status> Register(Deadline deadline);
   // In a topology that was founded anew: what this tablet's records stand on, then, as the primary,
   // the rest of what it carries.
   io::Task<void> KeepTopology();
   io::Task<Status> RefuseTwin(record::Tablet recorded, Deadline deadline);
+  io::Task<Status> PublishType(Deadline deadline);
+  // The same, in the background, until it has succeeded: clients need not wait for the topology.
+  void PublishTypeSoon();
+  static io::Task<void> PublishTypeUntilDone(Manager& self);
+  io::Task<Status> PublishShard(Deadline deadline);
+
+  // Role (role.cc, comeback.cc). What changes it runs under action_; only the loops that begin such
+  // changes (DecideHeld, ConfirmLater) and what merely asks others (FindLaterLeader,
+  // LaterTermPromised) do not. ConfirmLater runs beside other calls because an acknowledgement may
+  // be long in coming: its term is checked after each wait.
   io::Task<Status> TakeUpRole(Deadline deadline);
   io::Task<Status> ResumePrimary(Deadline deadline);
   io::Task<Status> BecomeReplicaOf(record::TabletAlias primary, bool start,
                                    std::optional<bool> semi_sync, Deadline deadline);
   // How many acknowledgements a commit waits for; remembered before it is set.
   io::Task<Status> SetAcknowledgements(uint32_t count, Deadline deadline);
+  // The same on a server that leads already. Errors: kFailedPrecondition, with nothing changed,
+  // where it would release sessions that wait for more.
+  io::Task<Status> ChangeAcknowledgements(uint32_t count, Deadline deadline);
   io::Task<std::optional<LaterLeader>> FindLaterLeader(Deadline deadline);
   io::Task<std::optional<LaterLeader>> AskWhetherLater(record::Tablet other, Deadline deadline);
   io::Task<Status> ComeBackUnder(LaterLeader leader, bool held, Deadline deadline);
@@ -166,6 +195,9 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
                                  bool wait_for_ackers, Deadline deadline);
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
+  // By itself, without the role mutex: its first rows may wait long for an acknowledgement.
+  void ConfirmSoon(JournalEntry entry);
+  static io::Task<void> ConfirmLater(Manager& self, JournalEntry entry);
   // Attempts (attempts.cc). What the relay log tells must be read before anything erases it.
   io::Task<void> ReadRelayLog(Deadline deadline);
   io::Task<std::vector<std::string>> EvidenceOf(const JournalEntry& entry, Deadline deadline);
@@ -177,19 +209,22 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                                Deadline deadline);
   io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
-  io::Task<Status> PublishType(Deadline deadline);
-  // The same, in the background, until it has succeeded: clients need not wait for the topology.
-  void PublishTypeSoon();
-  static io::Task<void> PublishTypeUntilDone(Manager& self);
-  io::Task<Status> PublishShard(Deadline deadline);
   io::Task<Status> CheckTerm(uint64_t term);
   Status StillLeads(uint64_t term) const;
   io::Task<Status> FillState(agent::TabletStateResponse& out, Deadline deadline);
   io::Task<Status> FillFromMysqld(agent::TabletStateResponse& out, Deadline deadline);
+  io::Task<Result<reparent::Durability>> DurabilityPolicy(Deadline deadline);
   io::Task<Result<uint32_t>> AcknowledgementsWanted(Deadline deadline);
+  // An error where no other tablet acknowledges the primary's commits now, and this one, which
+  // may, could not as `type`.
+  io::Task<Status> RefuseIfLastAcker(record::TabletType type, Deadline deadline);
+  io::Task<bool> AcknowledgesTo(record::Tablet other, record::Tablet leader, Deadline deadline);
   io::Task<Result<bool>> MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline);
   io::Task<Status> Save();
   void ShowServing();
+  void StartArchiver();
+  // Why the role could not be taken up, in what health tells.
+  void TellRoleError(const Status& role);
   // What the lease is to be, from the role and the acknowledgements.
   void UpdateLease();
   void FillGrants(agent::TabletStateResponse& out) const;
@@ -202,12 +237,30 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> BeginSeeding(Deadline deadline);
   io::Task<Status> SeedFrom(SeedSource source);
   io::Task<Status> SeedFromBackup(std::string name);
+  // The newest that is a part of what the primary has: what is beyond it may be of a lost branch.
+  io::Task<Status> SeedFromNewestBackup(gtid::Set leader_has);
   io::Task<Result<backup::BackupEntry>> FindBackup(WallTime not_after);
+  // restore_to_point.cc: the newest backup from which `point` can be reached, and what the archive
+  // has from there on, for people.
+  struct PointPlan {
+    std::string backup;
+    std::string text;
+  };
+  io::Task<Result<PointPlan>> PlanPoint(backup::RestorePoint point);
+  io::Task<Status> ReplayToPoint();
+  // Refuses to replace what a server holds that was not restored here.
+  io::Task<Status> BeginSnapshot(Deadline deadline);
+  // What SeedLoop is to restore next; says why where nothing can be.
+  io::Task<void> PlanSnapshot();
+  bool is_snapshot() const { return !options_.base_keyspace.empty(); }
+  // Where the backups and the archive are that this tablet restores.
+  port::BackupPlace RestorePlace() const;
   io::Task<Status> EndSeeding(Deadline deadline);
   io::Task<Result<std::vector<DonorSight>>> SeeDonors(Deadline deadline);
   struct DonorWatch;
   static io::Task<void> WatchDonor(Manager& self, std::shared_ptr<DonorWatch> watch);
-  void TellSeeding(std::string progress);
+  void TellSeeding(std::string progress,
+                   std::optional<port::TransferProgress> transfer = std::nullopt);
   Status FillSeeding(agent::TabletStateResponse& out) const;
   static io::Task<void> RecordSeeding(Manager& self);
   // Whether a server without a transaction may replicate from the primary's beginning. Empty: yes.
@@ -236,11 +289,13 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   std::unique_ptr<Resolver> resolver_;
   std::optional<port::Written> relay_log_;  // of the promotion under way
   std::string position_;                    // of this primary, as health tells it
-  io::Mutex action_;                        // one change of role at a time
+  std::unique_ptr<Archiver> archiver_;
+  io::Mutex action_;  // one change of role at a time
   io::Gate gate_;
   Lease lease_;                       // while it leads
   reparent::GrantPromises promises_;  // while it follows
-  record::Shard shard_;               // as last seen
+  DiskCare disk_;
+  record::Shard shard_;  // as last seen
   bool mysqld_running_ = false;
   Time mysqld_answered_{};            // when it last did
   std::optional<bool> process_runs_;  // as mysqlctld sees it, while it can be asked
@@ -255,6 +310,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   Address told_address_;  // of the primary, by the Repoint that runs
   io::Event look_;        // pulsed: mysqld runs again
   std::string why_not_;
+  std::string role_error_;  // of the last try to take up the role
   std::string health_error_;
   std::optional<Duration> lag_;
   uint32_t acknowledgements_ = 0;
@@ -265,12 +321,15 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   std::string needs_seed_;  // why its data cannot be used any more
   bool seeding_ = false;    // SeedLoop runs
   std::string seed_progress_;  // for people: from whom, how far; empty: no seed runs
-  std::string restore_;        // the backup that SeedLoop is to take; empty: another tablet
-  std::string seed_error_;     // how the last attempt ended
-  bool telling_seed_ = false;  // RecordSeeding runs
-  std::string unusable_;       // as mysqlctld says
-  bool registered_ = false;    // the record in the topology is this process's
-  bool confirming_ = false;    // a promotion without waiting is under way
+  std::optional<port::TransferProgress> seed_transfer_;  // the same in figures, while data comes
+  std::string restore_;  // the backup that SeedLoop is to take; empty: another tablet
+  std::optional<backup::RestorePoint> restore_point_;  // and where it is to end
+  std::string replayed_;                               // how far that came, for people
+  std::string seed_error_;                             // how the last attempt ended
+  bool telling_seed_ = false;                          // RecordSeeding runs
+  std::string unusable_;                               // as mysqlctld says
+  bool registered_ = false;  // the record in the topology is this process's
+  bool confirming_ = false;  // ConfirmLater runs
 };
 
 }  // namespace paceline::vttablet

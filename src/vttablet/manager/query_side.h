@@ -7,6 +7,7 @@
 #include "io/task.h"
 #include "port/query_service.h"
 #include "vttablet/query/attempts.h"
+#include "vttablet/query/disk_refusal.h"
 
 namespace paceline::vttablet {
 
@@ -19,6 +20,7 @@ class QuerySide {
                           bool leased) = 0;
   // In force at once.
   virtual void SetLease(Time until) = 0;
+  virtual void SetDiskRefusal(DiskRefusal refusal) = 0;
   virtual void SetHealth(const port::TabletHealth& health) = 0;
   // Lets nothing new in, waits for what runs until `grace`, then kills it. False when something was
   // killed.

@@ -59,15 +59,9 @@ io::Task<Result<RejoinReport>> Rejoin(RejoinNeeds needs, RejoinOrder order, Dead
     co_return report;
   }
   if (rewound.error().code() != Code::kFailedPrecondition) co_return Fail(rewound.error());
-  report.why_reseeded = rewound.error().message();
   LOG_WARNING("term {}: rewinding is not safe, a new seed is needed: {}", order.term,
-              report.why_reseeded);
-  if (!needs.reseed) co_return Fail(rewound.error().Context("rejoining needs a new seed"));
-  std::string why = report.why_reseeded;
-  Status seeded = co_await needs.reseed(std::move(why), deadline);
-  if (!seeded) co_return Fail(seeded.error().Context("seeding anew"));
-  report.outcome = RejoinOutcome::kReseeded;
-  co_return report;
+              rewound.error().message());
+  co_return Fail(rewound.error().Context("rejoining needs a new seed"));
 }
 
 }  // namespace paceline::vttablet

@@ -29,19 +29,12 @@ struct RejoinOrder {
 enum class RejoinOutcome : uint8_t {
   kUnchanged,  // nothing was lacking at the leader; mysqld runs on
   kRewound,    // mysqld was started anew and has nothing that the leader lacks
-  kReseeded,   // Reseed has replaced the data
 };
 
 struct RejoinReport {
   RejoinOutcome outcome = RejoinOutcome::kUnchanged;
   port::RewindReport rewind;
-  std::string why_reseeded;  // the condition that did not hold
 };
-
-// Replaces the data of this tablet by a healthy tablet's (I7: only called with the reason for which
-// rewinding was refused). Afterwards mysqld runs, read-only, with a position that the leader
-// contains.
-using Reseed = std::function<io::Task<Status>(std::string why, Deadline deadline)>;
 
 // A journal for Replication::SetJournal that notes every change at mysqlctld. `agent` outlives it.
 mysqld::SemiSyncJournal JournalAt(port::Mysqlctl& agent);
@@ -49,12 +42,10 @@ mysqld::SemiSyncJournal JournalAt(port::Mysqlctl& agent);
 struct RejoinNeeds {
   port::Mysqlctl* agent = nullptr;             // must not be null
   mysqld::Replication* replication = nullptr;  // asked only where mysqld lives
-  Reseed reseed;                               // may be empty
 };
 
 // Does not serve, and starts no replication. Errors: kFailedPrecondition: rewinding is not provably
-// safe and there is no Reseed, with the condition that failed; the tablet waits for a new seed;
-// others: try again.
+// safe, with the condition that failed, and the tablet needs a new seed; others: try again.
 io::Task<Result<RejoinReport>> Rejoin(RejoinNeeds needs, RejoinOrder order, Deadline deadline);
 
 }  // namespace paceline::vttablet

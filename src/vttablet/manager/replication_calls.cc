@@ -8,6 +8,7 @@
 #include "vttablet/manager/convert.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/sidecar.h"
+#include "vttablet/manager/turn.h"
 
 namespace paceline::vttablet {
 
@@ -98,7 +99,13 @@ CALL(StartReplication) {
                    "EmergencyReparentShard or ReparentTablet",
                    tablet_.alias.ToString(), state_.promised_term);
   }
+  if (is_snapshot()) {
+    co_return Fail(Code::kFailedPrecondition,
+                   "{} holds a snapshot of {}: it replicates from nobody", tablet_.alias.ToString(),
+                   options_.base_keyspace);
+  }
   state_.replication_stopped = false;
+  state_.restored.clear();
   Status saved = co_await Save();
   if (!saved) co_return saved;
   Status started = co_await replication_->Start(deadline);
@@ -109,7 +116,7 @@ CALL(GetReplicas) {
   NEED_MYSQLD();
   std::string sql =
       "SELECT DISTINCT SUBSTRING_INDEX(host, ':', 1) FROM information_schema.processlist WHERE "
-      "command LIKE 'Binlog Dump%'";
+      "command LIKE 'Binlog Dump%' AND host <> 'localhost'";  // that one is our archiver
   Result<mysql::QueryResult> rows = co_await needs_.dba->Query(std::move(sql), deadline);
   if (!rows) co_return Fail(rows.error());
   for (size_t i = 0; i < rows->rows.size(); ++i) response.add_addrs(rows->Text(i, size_t{0}));
@@ -128,6 +135,19 @@ CALL(ResetReplication) {
 
 CALL(ResetReplicationParameters) {
   NEED_MYSQLD();
+  Turn turn(action_);
+  Status taken = co_await turn.Take(deadline);
+  if (!taken) co_return taken;
+  auto status = co_await replication_->Replica(deadline);
+  if (!status) co_return Fail(status.error());
+  if (*status && !(**status).executed.Contains((**status).received)) {
+    // The relay log goes with the source, and this may be the only copy.
+    co_return Fail(Code::kFailedPrecondition,
+                   "{} has received and not applied {}: start replication, and ask again once it "
+                   "is applied",
+                   tablet_.alias.ToString(),
+                   (**status).received.Subtract((**status).executed).ToString());
+  }
   Status reset = co_await replication_->ForgetSource(deadline);
   co_return reset;
 }

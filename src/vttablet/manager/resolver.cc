@@ -7,6 +7,7 @@
 #include "io/loop.h"
 #include "io/sleep.h"
 #include "io/sync.h"
+#include "vttablet/query/killer.h"
 
 namespace paceline::vttablet {
 namespace {
@@ -15,7 +16,6 @@ constexpr Duration kLookEvery = 20ms;
 // Statements of a former process that run longer are ended; a session that reaches its commit in
 // between is seen waiting for its acknowledgement.
 constexpr int64_t kRunsLongS = 1;
-constexpr std::string_view kAckWait = "Waiting for semi-sync ACK";
 
 struct Session {
   uint64_t id = 0;
@@ -62,7 +62,7 @@ io::Task<AttemptsSight> Resolver::AwaitEnd(const std::vector<uint32_t>& attempts
   }
 }
 
-io::Task<Status> Resolver::AwaitGone(std::vector<uint32_t> left, Deadline deadline) {
+io::Task<Status> Resolver::AwaitGone(bool mariadb, std::vector<uint32_t> left, Deadline deadline) {
   if (former_.empty() && left.empty()) co_return Status();
   for (;;) {
     std::string sql = "SHOW PROCESSLIST";
@@ -77,10 +77,8 @@ io::Task<Status> Resolver::AwaitGone(std::vector<uint32_t> left, Deadline deadli
       if (former) still.push_back(one.id);
       if (!former && std::ranges::find(left, one.id) == left.end()) continue;
       ++waiting;
-      const bool commits =
-          one.state.starts_with(kAckWait) || one.state.find("commit") != one.state.npos;
-      if (!commits && (one.command == "Sleep" || one.time_s > kRunsLongS))
-        kills.push_back(fmt::format("KILL {}", one.id));
+      if (!IsCommitting(one.state) && (one.command == "Sleep" || one.time_s > kRunsLongS))
+        kills.push_back(KillText(mariadb, one.id, false));
     }
     former_ = std::move(still);
     if (waiting == 0) co_return Status();
@@ -152,7 +150,7 @@ io::Task<Result<std::vector<port::AttemptOutcome>>> Resolver::Resolve(
   std::optional<LogProof> own;
   std::string why_not_own;
   if (mine) {
-    Status gone = co_await AwaitGone(sight.left, to_end);
+    Status gone = co_await AwaitGone(replication.version().mariadb(), sight.left, to_end);
     Result<LogProof> proof = Fail(Code::kUnknown, "");
     if (gone) {
       proof = co_await ReadOwnLog(replication, questions, to_read);
@@ -184,6 +182,12 @@ io::Task<Result<std::vector<port::AttemptOutcome>>> Resolver::Resolve(
     } else if (outcome.fate == port::AttemptOutcome::Fate::kUnknown && here &&
                !why_not_own.empty()) {
       outcome.why = why_not_own;
+    }
+  }
+  for (port::AttemptOutcome& outcome : outcomes) {
+    for (port::AttemptOutcome::Change& change : outcome.changes) {
+      if (change.updated != 1 || change.inserted + change.deleted != 0) continue;
+      change.integer_keys = co_await ReadIntegerKeys(*needs_.dba, change.table, to_read);
     }
   }
   if (to_confirm.empty()) co_return outcomes;

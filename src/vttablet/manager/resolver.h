@@ -40,7 +40,7 @@ class Resolver {
   // Those of `attempts` that still run at the deadline.
   io::Task<AttemptsSight> AwaitEnd(const std::vector<uint32_t>& attempts, Deadline deadline);
   // Until no session of an earlier process, nor of `left`, is there. Ends those that run long.
-  io::Task<Status> AwaitGone(std::vector<uint32_t> left, Deadline deadline);
+  io::Task<Status> AwaitGone(bool mariadb, std::vector<uint32_t> left, Deadline deadline);
   io::Task<Result<LogProof>> ReadOwnLog(mysqld::Replication& replication,
                                         const std::vector<port::AttemptQuestion>& questions,
                                         Deadline deadline);

@@ -68,6 +68,7 @@ class OneServer final : public QuerySide {
   explicit OneServer(QueryServer* server) : server_(server) {}
   void SetServing(record::TabletType, bool, std::string, uint64_t, bool) override {}
   void SetLease(Time) override {}
+  void SetDiskRefusal(DiskRefusal) override {}
   void SetHealth(const port::TabletHealth&) override {}
   io::Task<bool> Drain(Deadline) override { co_return true; }
   io::Task<AttemptsSight> HoldAttempts(std::vector<uint32_t> attempts) override {
@@ -358,6 +359,17 @@ TEST_P(ResolverTest, ATabletThatLives) {
   AwaitAckWaiters(*old);
   EXPECT_EQ(AskOld(waiting, 600ms).fate, Fate::kUnknown);
   EXPECT_EQ(AskOld(first, 600ms).fate, Fate::kUnknown) << "nothing can be confirmed now";
+  // Nor do our kills make it so, should one come after the look that finds no waiter.
+  const std::string waiter = servers.Ask(
+      *old,
+      "SELECT id FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync "
+      "ACK%' AND info LIKE '%VALUES (3)%'");
+  for (bool statement_only : {true, false}) {
+    servers.Ask(
+        *old, KillText(GetParam() == gtid::Flavor::kMariadb, std::stoull(waiter), statement_only));
+    EXPECT_EQ(AskOld(waiting, 600ms).fate, Fate::kUnknown);
+    EXPECT_EQ(servers.Ask(*old, "SELECT COUNT(*) FROM vt_ks.t WHERE v = 3"), "0") << statement_only;
+  }
   ASSERT_OK(servers.Await(replica->StartIo(mysqld::InTest())));
   EXPECT_EQ(AskOld(waiting).fate, Fate::kCommitted);
 }

@@ -1,9 +1,6 @@
-// How a tablet registers and takes up, changes and gives up its role.
-#include <algorithm>
-
+// How a tablet takes up, changes and gives up its role.
 #include "base/log.h"
 #include "paceline_agent.pb.h"
-#include "tabletmanagerdata.pb.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/sidecar.h"
 
@@ -11,158 +8,11 @@ namespace paceline::vttablet {
 
 using record::TabletType;
 
-// Another living tablet under our alias would be two writers to one record, and to one directory's
-// worth of trust.
-io::Task<Status> Manager::RefuseTwin(record::Tablet recorded, Deadline deadline) {
-  bool same =
-      recorded.hostname == tablet_.hostname && recorded.Port("grpc") == tablet_.Port("grpc");
-  if (same || !needs_.call_tablet || recorded.Port("grpc") == 0) co_return Status();
-  std::shared_ptr<port::TabletManager> other = needs_.call_tablet(recorded);
-  tabletmanagerdata::PingRequest ping;
-  tabletmanagerdata::PingResponse pong;
-  ping.set_payload("twin?");
-  Status alive = co_await other->Ping(ping, pong, Deadline::In(1s).EarlierOf(deadline));
-  if (!alive) co_return Status();
-  co_return Fail(
-      Code::kAlreadyExists,
-      "tablet {} already runs at {}: choose another uid in --tablet-path, or stop that one",
-      tablet_.alias.ToString(), recorded.GrpcAddress());
-}
-
-io::Task<Status> Manager::Register(Deadline deadline) {
-  record::TabletAlias alias = tablet_.alias;
-  Status own = co_await carried_.RestoreOwn(Deadline::In(2s).EarlierOf(deadline));
-  if (!own) LOG_WARNING("{}", own.error().ToString());
-  // A tablet that knows whom it followed need not wait for the topology.
-  Duration patience = state_.leader.empty() ? Duration(10s) : Duration(2s);
-  auto recorded =
-      co_await needs_.topo->GetTablet(alias, Deadline::In(patience).EarlierOf(deadline));
-  if (!recorded && recorded.error().code() != Code::kNotFound) {
-    // The topology is away: what flags and the state file tell is enough to run; the status loop
-    // writes the record when it is back.
-    LOG_WARNING("registering later: {}", recorded.error().ToString());
-    co_return Status();
-  }
-  if (recorded) {
-    if (recorded->value.keyspace != tablet_.keyspace || recorded->value.shard != tablet_.shard) {
-      co_return Fail(Code::kFailedPrecondition,
-                     "tablet {} is recorded for {}/{}, not {}/{}: delete its record first",
-                     alias.ToString(), recorded->value.keyspace, recorded->value.shard,
-                     tablet_.keyspace, tablet_.shard);
-    }
-    Status alone = co_await RefuseTwin(recorded->value, deadline);
-    if (!alone) co_return alone;
-    if (!role_known_ && !seeding_) {
-      // RESTORE: a seed was cut short.
-      bool keep = recorded->value.type != TabletType::kUnknown &&
-                  recorded->value.type != TabletType::kRestore;
-      if (keep) tablet_.type = recorded->value.type;
-      tablet_.primary_term_start = recorded->value.primary_term_start;
-    }
-    record::Tablet now = tablet_;
-    topo::Server::TabletFn update = [now](record::Tablet& stored) -> Result<bool> {
-      record::Tablet wanted = now;
-      wanted.tags = stored.tags;
-      bool differs = !(wanted == stored);
-      stored = wanted;
-      return differs;
-    };
-    auto updated = co_await needs_.topo->UpdateTabletFields(alias, std::move(update), deadline);
-    if (!updated) co_return Fail(updated.error().Context("registering the tablet"));
-  }
-  auto shard = co_await needs_.topo->GetOrCreateShard(tablet_.keyspace, tablet_.shard, deadline);
-  if (!shard) co_return Fail(shard.error().Context("creating the shard's record"));
-  shard_ = shard->value;
-  if (!recorded) {
-    Status created = co_await needs_.topo->CreateTablet(tablet_, deadline);
-    if (!created) co_return Fail(created.error().Context("registering the tablet"));
-  }
-  registered_ = true;
-  std::vector<std::string> cells = {tablet_.alias.cell};
-  Status graph = co_await needs_.topo->RebuildKeyspace(tablet_.keyspace, cells, true, deadline);
-  if (!graph)
-    LOG_WARNING("rebuilding the serving graph of {}: {}", tablet_.keyspace,
-                graph.error().ToString());
-  cells = {tablet_.alias.cell};
-  Status vschema = co_await needs_.topo->RebuildVSchemaGraph(cells, deadline);
-  if (!vschema) LOG_WARNING("rebuilding the VSchema graph: {}", vschema.error().ToString());
-  co_return Status();
-}
-
-io::Task<void> Manager::KeepTopology() {
-  Status published = co_await PublishShard(Deadline::In(3s));
-  Status rest = published;
-  if (published) rest = co_await carried_.RestoreRest(Deadline::In(5s));
-  std::vector<std::string> cells;  // all
-  if (rest) {
-    rest = co_await needs_.topo->RebuildKeyspace(tablet_.keyspace, cells, true, Deadline::In(5s));
-  }
-  if (rest) rest = co_await needs_.topo->RebuildVSchemaGraph(cells, Deadline::In(5s));
-  if (!rest) LOG_WARNING("putting the topology back: {}", rest.error().ToString());
-}
-
-io::Task<Status> Manager::PublishType(Deadline deadline) {
-  record::TabletAlias alias = tablet_.alias;
-  TabletType type = tablet_.type;
-  WallTime start = tablet_.primary_term_start;
-  topo::Server::TabletFn update = [type, start](record::Tablet& stored) -> Result<bool> {
-    bool differs = stored.type != type || stored.primary_term_start != start;
-    stored.type = type;
-    stored.primary_term_start = start;
-    return differs;
-  };
-  auto updated = co_await needs_.topo->UpdateTabletFields(alias, std::move(update), deadline);
-  if (!updated) co_return Fail(updated.error().Context("recording the tablet's type"));
-  co_return Status();
-}
-
-void Manager::PublishTypeSoon() {
-  type_published_ = false;
-  if (publishing_type_) return;
-  publishing_type_ = true;
-  io::Detach(PublishTypeUntilDone(*this));
-}
-
-io::Task<void> Manager::PublishTypeUntilDone(Manager& self) {
-  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
-  while (pass && !self.type_published_) {
-    self.type_published_ = true;  // until it changes again meanwhile
-    Status published = co_await self.PublishType(Deadline::In(5s));
-    if (published) continue;
-    self.type_published_ = false;
-    LOG_WARNING("{}", published.error().ToString());
-    bool open = co_await io::Sleep(self.gate_, Deadline::In(500ms));
-    if (!open) break;
-  }
-  self.publishing_type_ = false;
-}
-
-// What a coordinator publishes; done here where it was Vitess's, or where the record has been wrong
-// for a while (I6).
-io::Task<Status> Manager::PublishShard(Deadline deadline) {
-  record::TabletAlias alias = tablet_.alias;
-  WallTime start = tablet_.primary_term_start;
-  // Who holds a lease knows that nobody else leads, whatever clocks and records say: a coordinator
-  // that was overtaken may have written its own primary after ours.
-  bool certain = lease_.leased() && lease_.Holds();
-  topo::Server::ShardFn update = [alias, start, certain](record::Shard& stored) -> Result<bool> {
-    if (stored.primary_alias == alias) return false;
-    if (stored.primary_term_start > start && !certain) return false;
-    stored.primary_alias = alias;
-    stored.primary_term_start.unix_ns =
-        std::max(start.unix_ns, stored.primary_term_start.unix_ns + 1);
-    return true;
-  };
-  auto updated = co_await needs_.topo->UpdateShardFields(tablet_.keyspace, tablet_.shard,
-                                                         std::move(update), deadline);
-  if (!updated) co_return Fail(updated.error().Context("recording the primary of the shard"));
-  shard_ = *updated;
-  co_return Status();
-}
-
 io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
+  // What a topology that does not answer takes must leave time for the server.
+  const Duration patience = state_.leader.empty() ? 3s : 1s;
   auto shard = co_await needs_.topo->GetShard(tablet_.keyspace, tablet_.shard,
-                                              Deadline::In(3s).EarlierOf(deadline));
+                                              Deadline::In(patience).EarlierOf(deadline));
   if (shard) {
     shard_ = shard->value;
   } else if (Result<record::TabletAlias> leader = record::ParseTabletAlias(state_.leader);
@@ -193,7 +43,8 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
         co_return Fail(Code::kUnavailable, "{} is said to lead, and does not say so itself",
                        shard_.primary_alias.ToString());
       }
-      Status back = co_await ComeBackUnder(std::move(*leader), false, deadline);
+      // A rewind is not cut short.
+      Status back = co_await ComeBackUnder(std::move(*leader), false, Deadline::In(60s));
       if (!back) co_return back;
     }
     record::TabletAlias leader = co_await WhomToFollow(Deadline::In(2s).EarlierOf(deadline));
@@ -223,9 +74,10 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   }
   // Not for the whole deadline: with the topology away the primary resumes all the same.
   Result<uint32_t> acks = co_await AcknowledgementsWanted(Deadline::In(3s).EarlierOf(deadline));
-  uint32_t wanted = acks ? *acks : state_.acknowledgements;
-  Status semi_sync = co_await SetAcknowledgements(wanted, deadline);
-  if (!semi_sync) co_return semi_sync;
+  uint32_t wanted = acks && !state_.forced_alone ? *acks : state_.acknowledgements;
+  Status semi_sync = co_await ChangeAcknowledgements(wanted, deadline);
+  // Where sessions wait, the status loop tries again; the rest of the role does not hang on it.
+  if (!semi_sync && semi_sync.error().code() != Code::kFailedPrecondition) co_return semi_sync;
   tablet_.type = TabletType::kPrimary;
   tablet_.primary_term_start = {state_.primary_term_start_ns};
   UpdateLease();
@@ -246,25 +98,20 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   entry.primary_alias = tablet_.alias.ToString();
   if (position) entry.position = position->ToEncoded();
   entry.created_ns = loop_.clock().WallNow().unix_ns;
-  std::vector<std::string> alone;
-  Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
-                                           std::move(alone), deadline);
-  if (!journaled) co_return journaled;
-  co_await NoteConfirmed();
-  role_known_ = true;
   health_error_.clear();
-  position_.clear();
-  co_await LookAtPosition();
-  ShowServing();
-  PublishTypeSoon();
+  relay_log_.reset();  // that of an earlier promotion
+  ConfirmSoon(std::move(entry));
   co_return Status();
 }
 
-io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
+io::Task<Result<reparent::Durability>> Manager::DurabilityPolicy(Deadline deadline) {
   auto keyspace = co_await needs_.topo->GetKeyspace(tablet_.keyspace, deadline);
   if (!keyspace) co_return Fail(keyspace.error());
-  Result<reparent::Durability> policy =
-      reparent::ParseDurability(keyspace->value.durability_policy);
+  co_return reparent::ParseDurability(keyspace->value.durability_policy);
+}
+
+io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
+  Result<reparent::Durability> policy = co_await DurabilityPolicy(deadline);
   if (!policy) co_return Fail(policy.error());
   auto tablets =
       co_await needs_.topo->ListTabletsOfShard(tablet_.keyspace, tablet_.shard, deadline);
@@ -290,15 +137,65 @@ io::Task<Result<uint32_t>> Manager::AcknowledgementsWanted(Deadline deadline) {
 }
 
 io::Task<Result<bool>> Manager::MayAcknowledgeFor(record::TabletAlias primary, Deadline deadline) {
-  auto keyspace = co_await needs_.topo->GetKeyspace(tablet_.keyspace, deadline);
-  if (!keyspace) co_return Fail(keyspace.error());
-  Result<reparent::Durability> policy =
-      reparent::ParseDurability(keyspace->value.durability_policy);
+  Result<reparent::Durability> policy = co_await DurabilityPolicy(deadline);
   if (!policy) co_return Fail(policy.error());
   reparent::Member leader{primary, TabletType::kPrimary};
   reparent::Member me{tablet_.alias,
                       tablet_.type == TabletType::kPrimary ? TabletType::kReplica : tablet_.type};
   co_return reparent::MayAcknowledge(*policy, leader, me);
+}
+
+// Its word, not its record: a replica whose machine is gone acknowledges nothing.
+io::Task<bool> Manager::AcknowledgesTo(record::Tablet other, record::Tablet leader,
+                                       Deadline deadline) {
+  std::shared_ptr<port::TabletManager> manager;
+  if (needs_.call_tablet) manager = needs_.call_tablet(other);
+  if (manager == nullptr) co_return false;
+  agent::TabletStateRequest request;
+  agent::TabletStateResponse state;
+  Status answered = co_await manager->TabletState(request, state, deadline);
+  // Of Vitess's tablets the record is all that is known.
+  if (!answered) co_return answered.error().code() == Code::kUnimplemented;
+  co_return state.io_running() && state.semi_sync_replica() &&
+      state.source_host() == leader.mysql_hostname&& state.source_port() == leader.mysql_port;
+}
+
+io::Task<Status> Manager::RefuseIfLastAcker(TabletType type, Deadline deadline) {
+  Result<reparent::Durability> policy = co_await DurabilityPolicy(deadline);
+  if (!policy) co_return Fail(policy.error());
+  const reparent::Member leader{shard_.primary_alias, TabletType::kPrimary};
+  const bool now = reparent::MayAcknowledge(*policy, leader, {tablet_.alias, tablet_.type});
+  const bool then = reparent::MayAcknowledge(*policy, leader, {tablet_.alias, type});
+  if (leader.alias.empty() || !now || then) co_return Status();
+  auto tablets =
+      co_await needs_.topo->ListTabletsOfShard(tablet_.keyspace, tablet_.shard, deadline);
+  if (!tablets) co_return Fail(tablets.error());
+  record::Tablet primary;
+  for (const auto& stored : tablets->tablets) {
+    if (stored.value.alias == leader.alias) primary = stored.value;
+  }
+  std::string others;
+  for (const auto& stored : tablets->tablets) {
+    const record::Tablet& other = stored.value;
+    bool may = other.alias != tablet_.alias &&
+               reparent::MayAcknowledge(*policy, leader, {other.alias, other.type});
+    if (!may) continue;
+    bool does = co_await AcknowledgesTo(other, primary, Deadline::In(2s).EarlierOf(deadline));
+    if (does) co_return Status();
+    others += (others.empty() ? "" : ", ") + other.alias.ToString();
+  }
+  if (!tablets->failed_cells.empty()) {
+    const auto& [cell, error] = *tablets->failed_cells.begin();
+    co_return Fail(error.Context("looking for others that acknowledge, in cell " + cell));
+  }
+  co_return Fail(
+      Code::kFailedPrecondition,
+      "{} is the last tablet of {}/{} that acknowledges commits of {}, as {} it could "
+      "not: writes would be on one machine alone{}. Make another tablet a REPLICA first, "
+      "or run SetKeyspaceDurabilityPolicy --durability-policy=none {}",
+      tablet_.alias.ToString(), tablet_.keyspace, tablet_.shard, leader.alias.ToString(),
+      record::TabletTypeName(type),
+      others.empty() ? "" : " (" + others + " could, and does not now)", tablet_.keyspace);
 }
 
 io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool start,
@@ -352,10 +249,11 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   }
   Status read_only = co_await replication_->SetReadOnly(true, deadline);
   if (!read_only) co_return read_only;
-  if (is_primary() || acknowledgements_ > 0) {
+  // By what is remembered too: an applier would wait for acknowledgements without end.
+  if (is_primary() || acknowledgements_ > 0 || state_.acknowledgements > 0) {
     Status off = co_await replication_->SetSemiSyncSource(false, 1, deadline);
     if (!off) co_return off;
-    acknowledgements_ = 0;
+    acknowledgements_ = state_.acknowledgements = 0;
     Status quiet = co_await replication_->StopEvents(deadline);
     if (!quiet) LOG_WARNING("{}", quiet.error().ToString());
   }
@@ -369,6 +267,7 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
     Status set = co_await replication_->SetSource(options, deadline);
     if (!set) co_return set;
   }
+  if (!state_.restored.empty()) start = false;  // a reparent does not move it from its point
   if (start) {
     Status started = co_await replication_->Start(deadline);
     if (!started) co_return started;
@@ -380,6 +279,7 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
   bool was_leader = state_.primary_term != 0 || state_.demoted;
   state_.primary_term = 0;
   state_.demoted = false;
+  state_.fenced = false;  // no sooner: mysqld may have followed whom it was fenced from
   state_.replication_stopped = !start;
   state_.leader = primary.ToString();
   if (shard_.primary_alias == primary) {
@@ -452,6 +352,22 @@ io::Task<Status> Manager::SetAcknowledgements(uint32_t count, Deadline deadline)
   co_return set;
 }
 
+io::Task<Status> Manager::ChangeAcknowledgements(uint32_t count, Deadline deadline) {
+  Result<mysqld::SemiSyncStatus> now = co_await replication_->GetSemiSync(deadline);
+  if (!now) co_return Fail(now.error());
+  const uint32_t in_force = now->source_enabled ? now->acks_required : 0;
+  if (count < in_force && now->waiting_sessions > 0) {
+    acknowledgements_ = in_force;
+    UpdateLease();
+    co_return Fail(Code::kFailedPrecondition,
+                   "{}: {} sessions wait for {} acknowledgements of their commits, and would be "
+                   "told that they have them if {} were enough: attach a replica",
+                   tablet_.alias.ToString(), now->waiting_sessions, in_force, count);
+  }
+  Status set = co_await SetAcknowledgements(count, deadline);
+  co_return set;
+}
+
 io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements,
                                         std::string action, bool wait_for_ackers,
                                         Deadline deadline) {
@@ -468,6 +384,11 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
   // From here on a crash must find this tablet as the leader of its term.
   int64_t now = loop_.clock().WallNow().unix_ns;
   state_.primary_term = term;
+  state_.forced_alone = false;
+  if (acknowledgements == 0) {
+    Result<uint32_t> wanted = co_await AcknowledgementsWanted(Deadline::In(2s).EarlierOf(deadline));
+    state_.forced_alone = wanted && *wanted > 0;
+  }
   state_.primary_term_start_ns = now;
   state_.demoted = false;
   state_.fenced = false;
@@ -497,21 +418,25 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
     co_return confirmed;
   }
   // Vitess's coordinators attach the replicas only after this call has answered.
-  struct Later {
-    static io::Task<void> Confirm(Manager& self, JournalEntry entry) {
-      std::optional<io::Gate::Pass> pass = self.gate_.Enter();
-      if (!pass) co_return;
-      self.confirming_ = true;
-      Status confirmed = co_await self.ConfirmPrimary(std::move(entry), Deadline::In(60s));
-      self.confirming_ = false;
-      if (confirmed)
-        confirmed =
-            co_await self.PublishShard(Deadline::In(10s));  // which Vitess leaves to the tablet
-      if (!confirmed) LOG_WARNING("becoming primary: {}", confirmed.error().ToString());
-    }
-  };
-  io::Detach(Later::Confirm(*this, std::move(entry)));
+  ConfirmSoon(std::move(entry));
   co_return Status();
+}
+
+void Manager::ConfirmSoon(JournalEntry entry) {
+  confirming_ = true;
+  io::Detach(ConfirmLater(*this, std::move(entry)));
+}
+
+io::Task<void> Manager::ConfirmLater(Manager& self, JournalEntry entry) {
+  std::optional<io::Gate::Pass> pass = self.gate_.Enter();
+  if (!pass) co_return;
+  const bool resumes = entry.action == "Resume";
+  Status confirmed = co_await self.ConfirmPrimary(std::move(entry), Deadline::In(60s));
+  self.confirming_ = false;
+  self.TellRoleError(confirmed);
+  // Which Vitess leaves to the tablet.
+  if (confirmed && !resumes) confirmed = co_await self.PublishShard(Deadline::In(10s));
+  if (!confirmed) LOG_WARNING("becoming primary: {}", confirmed.error().ToString());
 }
 
 io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) {
@@ -519,9 +444,8 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   std::string position = entry.position;
   Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
   if (!sidecar) co_return sidecar;
-  std::string database = "CREATE DATABASE IF NOT EXISTS `" + tablet_.DbName() + "`";
-  Result<mysql::QueryResult> made = co_await needs_.dba->Query(std::move(database), deadline);
-  if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
+  Status made = co_await CreateDatabase(*needs_.dba, tablet_.DbName(), deadline);
+  if (!made) co_return made;
   std::vector<std::string> evidence = co_await EvidenceOf(entry, deadline);
   Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
                                            std::move(evidence), deadline);
@@ -563,24 +487,31 @@ Status Manager::StillLeads(uint64_t term) const {
               tablet_.alias.ToString(), state_.promised_term, state_.coordinator);
 }
 
-// Somebody else leads a later term. Sessions here may wait for an acknowledgement: they must not be
-// released, so mysqld is killed and comes back rewound.
+// Somebody else leads a later term. Where no demotion drained it, sessions here may wait for an
+// acknowledgement: they must not be released, so mysqld is killed and comes back rewound.
 io::Task<Status> Manager::StepDown(LaterLeader leader, Deadline deadline) {
   serving_ = false;
   needs_.query->SetServing(tablet_.type, false, "another tablet leads this shard",
                            state_.promised_term, false);
   TellHealth();
-  if (needs_.agent != nullptr) {
+  if (needs_.agent != nullptr && !state_.demoted) {
     role_known_ = false;
     Status killed = co_await needs_.agent->Kill(deadline);
     co_return killed;  // DecideHeld takes it from here
   }
-  state_.demoted = true;
-  Status saved = co_await Save();
-  if (!saved) co_return saved;
-  Status read_only = co_await replication_->SetReadOnly(true, deadline);
-  if (!read_only) co_return read_only;
-  Status replica = co_await BecomeReplicaOf(leader.alias, true, std::nullopt, deadline);
+  const record::TabletAlias alias = leader.alias;
+  if (needs_.agent != nullptr) {
+    // It may hold what its successor lacks, and is rewound then.
+    Status back = co_await ComeBackUnder(std::move(leader), false, deadline);
+    if (!back) co_return back;
+  } else {
+    state_.demoted = true;
+    Status saved = co_await Save();
+    if (!saved) co_return saved;
+    Status read_only = co_await replication_->SetReadOnly(true, deadline);
+    if (!read_only) co_return read_only;
+  }
+  Status replica = co_await BecomeReplicaOf(alias, true, std::nullopt, deadline);
   co_return replica;
 }
 

@@ -35,6 +35,7 @@ SeedChoice ChooseSource(const std::vector<DonorSight>& sights, const mysqld::Ser
     choice.refused = "the shard has no primary to follow afterwards";
     return choice;
   }
+  choice.leader_has = leader->executed;
   std::vector<const DonorSight*> fit;
   for (const DonorSight& sight : sights) {
     std::string why = WhyNot(sight, *leader, own);
@@ -45,9 +46,12 @@ SeedChoice ChooseSource(const std::vector<DonorSight>& sights, const mysqld::Ser
                                     sight.tablet.alias.ToString(), why);
     }
   }
+  auto failed = [&](const DonorSight* sight) {
+    return std::ranges::find(avoid, sight->tablet.alias) != avoid.end();
+  };
+  choice.exhausted = std::ranges::all_of(fit, failed);
   auto rank = [&](const DonorSight* sight) {
-    bool failed = std::ranges::find(avoid, sight->tablet.alias) != avoid.end();
-    return std::tuple(failed, sight->leads, sight->lag.value_or(Duration(0)) / 5s,
+    return std::tuple(failed(sight), sight->leads, sight->lag.value_or(Duration(0)) / 5s,
                       sight->tablet.alias);
   };
   std::ranges::sort(fit, [&](auto* a, auto* b) { return rank(a) < rank(b); });

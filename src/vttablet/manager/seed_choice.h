@@ -2,6 +2,7 @@
 // cheapest that will do. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct SeedSource {
 struct SeedChoice {
   std::vector<SeedSource> sources;  // the best first
   std::string refused;              // why others will not do: "zone1-0000000101: lags 80 s; ..."
+  // There is a primary: what it has. A backup, which is the source of last resort, must be part of
+  // it.
+  std::optional<gtid::Set> leader_has;
+  // Each of `sources` has just failed, or there are none.
+  bool exhausted = true;
 };
 // Replicas before the primary, which has work enough; those with the least lag first. A donor must
 // have nothing that the primary lacks, and the server must be able to read its files. `avoid`:

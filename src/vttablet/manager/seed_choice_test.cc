@@ -40,6 +40,17 @@ TEST(SeedChoice, PrefersReplicasAndThenTheLeastLag) {
   EXPECT_EQ(Uids(choice), (std::vector<uint32_t>{101, 100, 102}));
 }
 
+TEST(SeedChoice, ABackupIsAskedForWhenEachHasFailed) {
+  std::vector<DonorSight> sights = {Sight(100, true), Sight(101)};
+  EXPECT_FALSE(ChooseSource(sights, Own(), {}).exhausted);
+  EXPECT_FALSE(ChooseSource(sights, Own(), {{"zone1", 101}}).exhausted);
+  SeedChoice choice = ChooseSource(sights, Own(), {{"zone1", 101}, {"zone1", 100}});
+  EXPECT_TRUE(choice.exhausted);
+  EXPECT_EQ(*choice.leader_has, To(10));
+  // Without a primary nothing says which branch of a history is the shard's.
+  EXPECT_FALSE(ChooseSource({Sight(101)}, Own(), {}).leader_has);
+}
+
 TEST(SeedChoice, RefusesWhatWouldNotDo) {
   DonorSight errant = Sight(101), dead = Sight(102), other = Sight(103), stopped = Sight(104),
              seeding = Sight(105), late = Sight(106);

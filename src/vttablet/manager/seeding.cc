@@ -51,19 +51,26 @@ io::Task<void> Manager::SeedLoop(Manager& self) {
       if (!ready) LOG_WARNING("before seeding: {}", ready.error().ToString());
     }
     SeedChoice choice;
+    if (begun && self.is_snapshot()) co_await self.PlanSnapshot();
     if (begun && !self.restore_.empty()) {
       std::string name = self.restore_;
       Status restored = co_await self.SeedFromBackup(name);
+      if (restored && self.restore_point_) restored = co_await self.ReplayToPoint();
       if (restored) restored = co_await self.EndSeeding(Deadline::In(60s));
       if (restored) break;
-      // Asked for by a person, who hears why: it is not tried again, and all is as it was.
       self.seed_error_ = restored.error().ToString();
       LOG_WARNING("restoring {}: {}", name, self.seed_error_);
       self.restore_.clear();
-      Status as_before = co_await self.EndSeeding(Deadline::In(60s));
-      if (as_before) break;
-      self.needs_seed_ = as_before.error().ToString();
-    } else if (begun) {
+      self.restore_point_.reset();
+      if (self.is_snapshot()) {
+        self.TellSeeding("restoring, tried again: " + self.seed_error_);
+      } else {
+        // Asked for by a person, who hears why: it is not tried again, and goes on as a replica.
+        Status as_before = co_await self.EndSeeding(Deadline::In(60s));
+        if (as_before) break;
+        self.needs_seed_ = as_before.error().ToString();
+      }
+    } else if (begun && !self.is_snapshot()) {
       Result<std::vector<DonorSight>> sights = co_await self.SeeDonors(Deadline::In(5s));
       if (sights) {
         choice = ChooseSource(*sights, self.replication_->version(), failed);
@@ -74,6 +81,14 @@ io::Task<void> Manager::SeedLoop(Manager& self) {
         self.TellSeeding(
             fmt::format("{}; nobody to be seeded from: {}", self.needs_seed_, choice.refused));
     }
+    bool last_resort = begun && choice.exhausted && choice.leader_has;
+    if (last_resort && !self.options_.backups.storage.empty()) {
+      Status restored = co_await self.SeedFromNewestBackup(std::move(*choice.leader_has));
+      if (restored) restored = co_await self.EndSeeding(Deadline::In(60s));
+      if (restored) break;
+      LOG_WARNING("seeding from a backup: {}", restored.error().ToString());
+    }
+    if (choice.exhausted) failed.clear();
     if (!choice.sources.empty()) {
       SeedSource source = choice.sources.front();
       record::TabletAlias donor = source.tablet.alias;
@@ -81,14 +96,14 @@ io::Task<void> Manager::SeedLoop(Manager& self) {
       if (seeded) seeded = co_await self.EndSeeding(Deadline::In(60s));
       if (seeded) break;
       LOG_WARNING("seeding from {}: {}", donor.ToString(), seeded.error().ToString());
-      std::erase(failed, donor);
-      if (failed.size() + 1 >= choice.sources.size()) failed.clear();
       failed.push_back(donor);
     }
-    bool open = co_await io::Sleep(self.gate_, Deadline::In(500ms));
+    Duration pause = self.is_snapshot() ? 2s : 500ms;
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(pause));
     if (!open) break;
   }
   self.restore_.clear();
+  self.restore_point_.reset();
   self.seeding_ = false;
 }
 
@@ -102,6 +117,7 @@ io::Task<Status> Manager::BeginSeeding(Deadline deadline) {
   state_.primary_term = 0;
   state_.demoted = false;
   state_.old_data_aside = true;
+  state_.base_keyspace = options_.base_keyspace;
   // A restore is a person's wish, and the data it would replace is good.
   if (restore_.empty()) state_.needs_seed = needs_seed_;
   ShowServing();
@@ -179,17 +195,18 @@ io::Task<void> Manager::WatchDonor(Manager& self, std::shared_ptr<DonorWatch> wa
 io::Task<Status> Manager::SeedFrom(SeedSource source) {
   struct Told final : port::SeedSink {
     bool OnProgress(const port::SeedProgress& progress) override {
-      std::string far;
-      if (progress.phase == "copying") {
-        far = fmt::format(" {} of {} MB", progress.bytes >> 20, data_bytes >> 20);
-      }
-      self->TellSeeding(
-          fmt::format("from {}: {}{}", watch->donor.alias.ToString(), progress.phase, far));
+      uint64_t total = progress.phase == "copying" ? data_bytes : 0;
+      port::TransferProgress seen =
+          meter.Observe(progress.phase, progress.bytes, total, self->loop_.Now());
+      std::string text =
+          fmt::format("from {}: {}", watch->donor.alias.ToString(), port::ToText(seen));
+      self->TellSeeding(std::move(text), std::move(seen));
       return !watch->lost && !self->gate_.closed();
     }
     Manager* self = nullptr;
     DonorWatch* watch = nullptr;
     uint64_t data_bytes = 0;
+    port::ProgressMeter meter;
   } told;
   auto watch = std::make_shared<DonorWatch>();
   watch->donor = source.tablet;
@@ -227,18 +244,23 @@ io::Task<Status> Manager::EndSeeding(Deadline deadline) {
   Status locked = co_await action_.Lock(deadline);
   if (!locked) co_return locked;
   state_.needs_seed.clear();
+  // What was taken back to a point in time stays there until a person says otherwise.
+  bool stays = restore_point_ && !is_snapshot();
+  state_.replication_stopped = stays;
+  state_.restored = restore_point_ ? "backup " + restore_ + replayed_ : "";
   Status saved = co_await Save();
   if (!saved) {
     action_.Unlock();
     co_return saved;
   }
   needs_seed_.clear();
-  tablet_.type = options_.tablet.type;
-  state_.replication_stopped = false;
+  tablet_.type = stays ? TabletType::kDrained : options_.tablet.type;
   mysqld_running_ = true;
   role_known_ = false;
   registered_ = false;  // its record is written anew, with whatever changed
   needs_.query->DropConnections("the tablet was seeded anew");
+  // There is no primary that it would catch up with first; what it had was empty.
+  if (is_snapshot()) co_await ForgetOldData();
   // Known as an acker before it acknowledges.
   Status published = co_await PublishType(Deadline::In(5s).EarlierOf(deadline));
   if (!published) LOG_WARNING("{}", published.error().ToString());
@@ -247,9 +269,10 @@ io::Task<Status> Manager::EndSeeding(Deadline deadline) {
   co_return Status();
 }
 
-void Manager::TellSeeding(std::string progress) {
+void Manager::TellSeeding(std::string progress, std::optional<port::TransferProgress> transfer) {
   if (progress == seed_progress_) return;
   seed_progress_ = std::move(progress);
+  seed_transfer_ = std::move(transfer);
   ShowServing();
   if (telling_seed_) return;
   telling_seed_ = true;

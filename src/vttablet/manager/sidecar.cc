@@ -1,5 +1,7 @@
 #include "vttablet/manager/sidecar.h"
 
+#include <set>
+
 #include "base/strings.h"
 
 namespace paceline::vttablet {
@@ -7,45 +9,88 @@ namespace {
 
 constexpr uint16_t kNoSuchTable = 1146, kNoSuchDatabase = 1049, kNoSuchColumn = 1054;
 
+struct Column {
+  std::string_view name, definition;
+};
+struct Table {
+  std::string_view name;
+  std::vector<Column> columns;
+  std::string_view key;
+};
+
+// What this version needs. What a table has besides, of Vitess or of a later version, stays.
+const std::vector<Table>& Wanted() {
+  static const std::vector<Table> kTables = {
+      {"reparent_journal",
+       {{"time_created_ns", "bigint unsigned NOT NULL"},
+        {"action_name", "varbinary(250) NOT NULL"},
+        {"primary_alias", "varbinary(32) NOT NULL"},
+        {"replication_position", "varbinary(64000) DEFAULT NULL"},
+        {"term", "bigint unsigned NOT NULL DEFAULT 0"}},
+       "time_created_ns"},
+      {"heartbeat",
+       {{"keyspaceShard", "varbinary(256) NOT NULL"},
+        {"tabletUid", "int unsigned NOT NULL"},
+        {"ts", "bigint unsigned NOT NULL"}},
+       "keyspaceShard"},
+      // Ours: what promotions proved about writes in flight (manager/evidence.h).
+      {"promotion_evidence",
+       {{"term", "bigint unsigned NOT NULL"}, {"evidence", "longblob NOT NULL"}},
+       "term"},
+  };
+  return kTables;
+}
+
+// What makes of what is there what is wanted. `known`: "table.column" in lower case.
+std::vector<std::string> Upgrades(std::string_view database, const std::set<std::string>& known) {
+  std::vector<std::string> statements;
+  for (const Table& table : Wanted()) {
+    const std::string name = QuoteIdentifier(database) + "." + QuoteIdentifier(table.name);
+    std::vector<std::string> missing;
+    for (const Column& column : table.columns) {
+      if (known.contains(Lower(fmt::format("{}.{}", table.name, column.name)))) continue;
+      missing.push_back(fmt::format("{} {}", QuoteIdentifier(column.name), column.definition));
+    }
+    if (missing.size() == table.columns.size()) {
+      missing.push_back(fmt::format("PRIMARY KEY ({})", QuoteIdentifier(table.key)));
+      statements.push_back(fmt::format("CREATE TABLE IF NOT EXISTS {} ({}) ENGINE=InnoDB", name,
+                                       Join(missing, ", ")));
+    } else if (!missing.empty()) {
+      statements.push_back(
+          fmt::format("ALTER TABLE {} ADD COLUMN {}", name, Join(missing, ", ADD COLUMN ")));
+    }
+  }
+  return statements;
+}
+
 }  // namespace
 
 io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadline deadline) {
-  std::string db = QuoteIdentifier(database);
-  std::string known_sql = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = " +
-                          QuoteText(database) +
-                          " AND ((table_name = 'reparent_journal' AND column_name = 'term') OR "
-                          "(table_name = 'heartbeat' AND column_name = 'ts') OR "
-                          "(table_name = 'promotion_evidence' AND column_name = 'evidence'))";
-  Result<mysql::QueryResult> known = co_await admin.Query(known_sql, deadline);
-  if (!known) co_return Fail(known.error());
-  if (known->Text(0, size_t{0}) == "3") co_return Status();
-  std::vector<std::string> statements;
-  statements.push_back("CREATE DATABASE IF NOT EXISTS " + db);
-  statements.push_back(
-      "CREATE TABLE IF NOT EXISTS " + db +
-      ".reparent_journal (time_created_ns bigint unsigned NOT NULL, action_name varbinary(250) NOT "
-      "NULL, "
-      "primary_alias varbinary(32) NOT NULL, replication_position varbinary(64000) DEFAULT NULL, "
-      "PRIMARY KEY (time_created_ns)) ENGINE=InnoDB");
-  statements.push_back("CREATE TABLE IF NOT EXISTS " + db +
-                       ".heartbeat (keyspaceShard varbinary(256) NOT NULL, tabletUid int unsigned "
-                       "NOT NULL, ts bigint "
-                       "unsigned NOT NULL, PRIMARY KEY (keyspaceShard)) ENGINE=InnoDB");
-  // Ours: what promotions proved about writes in flight (manager/evidence.h).
-  statements.push_back("CREATE TABLE IF NOT EXISTS " + db +
-                       ".promotion_evidence (term bigint unsigned NOT NULL, evidence longblob NOT "
-                       "NULL, PRIMARY KEY (term)) ENGINE=InnoDB");
-  std::string term_sql = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = " +
-                         QuoteText(database) +
-                         " AND table_name = 'reparent_journal' AND column_name = 'term'";
-  Result<mysql::QueryResult> term = co_await admin.Query(term_sql, deadline);
-  if (!term) co_return Fail(term.error());
-  if (term->Text(0, size_t{0}) == "0") {
-    statements.push_back("ALTER TABLE " + db +
-                         ".reparent_journal ADD COLUMN term bigint unsigned NOT NULL DEFAULT 0");
-  }
+  std::string ask =
+      "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = " +
+      QuoteText(database);
+  Result<mysql::QueryResult> rows = co_await admin.Query(std::move(ask), deadline);
+  if (!rows) co_return Fail(rows.error());
+  std::set<std::string> known;
+  for (size_t i = 0; i < rows->rows.size(); ++i)
+    known.insert(Lower(rows->Text(i, size_t{0}) + "." + rows->Text(i, size_t{1})));
+  std::vector<std::string> statements = Upgrades(database, known);
+  if (statements.empty()) co_return Status();
+  statements.insert(statements.begin(),
+                    "CREATE DATABASE IF NOT EXISTS " + QuoteIdentifier(database));
   Status made = co_await admin.Run(std::move(statements), deadline);
   if (!made) co_return Fail(made.error().Context("creating the tables of " + database));
+  co_return Status();
+}
+
+io::Task<Status> CreateDatabase(mysqld::Admin& admin, std::string name, Deadline deadline) {
+  std::string ask =
+      "SELECT 1 FROM information_schema.schemata WHERE schema_name = " + QuoteText(name);
+  Result<mysql::QueryResult> there = co_await admin.Query(std::move(ask), deadline);
+  if (there && !there->rows.empty()) co_return Status();
+  std::string sql = "CREATE DATABASE IF NOT EXISTS " + QuoteIdentifier(name);
+  Result<mysql::QueryResult> made = co_await admin.Query(std::move(sql), deadline);
+  if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
   co_return Status();
 }
 

@@ -14,6 +14,10 @@ namespace paceline::vttablet {
 
 // REQUIRES: writable. Errors: mysqld's own.
 io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadline deadline);
+// The keyspace's database, where it is missing. Asks first: CREATE ... IF NOT EXISTS goes to the
+// binary log even where it does nothing, as a transaction that no rewind cuts off and that tells
+// nothing of the writes beside it. Like the above else.
+io::Task<Status> CreateDatabase(mysqld::Admin& admin, std::string name, Deadline deadline);
 
 struct JournalEntry {
   uint64_t term = 0;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "port/query_service.h"
+#include "sql/dialect.h"
 
 namespace paceline::vttablet {
 
@@ -12,7 +13,8 @@ class Admission {
   virtual ~Admission() = default;
   // An error refuses the statement: kPermissionDenied, kInvalidArgument, kResourceExhausted. Quick
   // and without waiting.
-  virtual Status Admit(const port::QueryRequest& request) const = 0;
+  // `dialect`: how the session reads the text.
+  virtual Status Admit(const port::QueryRequest& request, const sql::Dialect& dialect) const = 0;
 };
 
 }  // namespace paceline::vttablet

@@ -15,7 +15,7 @@ Status Ask(const Admission& admission, std::string_view text, std::string user,
   port::QueryRequest request;
   request.text = text;
   request.caller = {"", std::move(user), std::move(groups)};
-  return admission.Admit(request);
+  return admission.Admit(request, sql::Dialect());
 }
 
 TEST(TableAcl, RolesPerTable) {
@@ -66,8 +66,7 @@ TEST(QueryRules, TheFirstThatHoldsDecides) {
     {"Name": "let", "User": "root", "Action": "CONTINUE"},
     {"Name": "r1", "Description": "no deletes", "Plans": ["Delete"], "TableNames": ["a"], "Action": "FAIL"},
     {"Name": "r2", "Query": "select .* from b.*", "Action": "FAIL_RETRY"},
-    {"Name": "r3", "LeadingComment": ".*slow.*"}])",
-                                 {});
+    {"Name": "r3", "LeadingComment": ".*slow.*"}])");
   ASSERT_TRUE(rules) << rules.error().message();
   EXPECT_TRUE(Ask(**rules, "delete from a", "root"));
   Status deletes = Ask(**rules, "delete from a where id = 1", "ann");
@@ -86,7 +85,7 @@ TEST(QueryRules, WrongFilesAreRefused) {
   for (std::string_view text :
        {"{}", "[1]", R"([{"Query": "("}])", R"([{"Action": "EXPLODE"}])",
         R"([{"RequestIP": "1.*"}])", R"([{"BindVarConds": []}])", R"([{"Plans": "Select"}])"}) {
-    EXPECT_FALSE(QueryRules::Parse(text, {})) << text;
+    EXPECT_FALSE(QueryRules::Parse(text)) << text;
   }
 }
 

@@ -13,6 +13,7 @@
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 #include "mysql/wire/packet.h"
+#include "mysqld/version.h"
 
 namespace paceline::vttablet {
 
@@ -50,7 +51,10 @@ Connection::Connection(io::StreamPtr stream, size_t prepared_statements)
 
 std::string Connection::SetUp() const {
   std::string set_up(mariadb_ ? kSetUpMariadb : kSetUpMysql);
-  if (can_mark_) set_up += fmt::format(", @@session.pseudo_thread_id = {}", thread_id_);
+  if (can_mark_) {
+    set_up += mariadb_ ? ", @@session.skip_replication = 0"
+                       : fmt::format(", @@session.pseudo_thread_id = {}", thread_id_);
+  }
   return set_up;
 }
 
@@ -123,7 +127,14 @@ io::Task<Status> Connection::Login(const MysqldOptions& options, bool found_rows
   }
   thread_id_ = handshake.greeting().connection_id;
   mariadb_ = handshake.greeting().is_mariadb();
-  can_mark_ = !mariadb_;
+  dialect_.flavor = mariadb_ ? sql::Flavor::kMariadb : sql::Flavor::kMysql;
+  Result<mysqld::ServerVersion> version =
+      mysqld::ParseVersionText(handshake.greeting().server_version);
+  if (version) {
+    dialect_.version =
+        static_cast<uint32_t>(version->major * 10000 + version->minor * 100 + version->patch);
+  }
+  can_mark_ = true;
   found_rows_ = found_rows;
   database_ = options.database;
   co_return Status();

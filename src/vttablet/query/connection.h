@@ -1,6 +1,6 @@
 // vttablet/query/connection.h - one connection to mysqld as the pools keep it: what session state
-// it holds, what is prepared on it, and raw commands out. Its answers are read by query/pump.h.
-// Threads: its loop's.
+// it holds, what is prepared on it, and raw commands out. Answers to statements are read by
+// QueryServer::Pump and handed on by query/running.h. Threads: its loop's.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include "mysql/wire/command.h"
 #include "mysql/wire/result_scanner.h"
 #include "port/query_service.h"
+#include "sql/dialect.h"
 #include "vttablet/query/prepared_cache.h"
 
 namespace paceline::vttablet {
@@ -82,12 +83,16 @@ class Connection {
   io::Socket* plain_socket() { return plain_; }
   uint32_t thread_id() const { return thread_id_; }
   bool is_mariadb() const { return mariadb_; }
+  // Of the server, with a clean session.
+  const sql::Dialect& dialect() const { return dialect_; }
   bool found_rows() const { return found_rows_; }
-  // MySQL: whether pseudo_thread_id may be set, and what it is; 0: the connection's own number.
+  // Whether the session may set what marks its writes (marking.h), and what it has set. MySQL:
+  // pseudo_thread_id, 0 for the connection's own number; MariaDB: skip_replication.
   bool can_mark() const { return can_mark_; }
   uint32_t marked() const { return marked_; }
-  // `thread`: what was sent to be set.
+  // MySQL. `thread`: what was sent to be set.
   void SetMarked(uint32_t thread) { marked_ = thread == thread_id_ ? 0 : thread; }
+  void SetMarkedProcedure(bool on) { marked_ = on ? 1 : 0; }
   Time made_at() const { return made_at_; }
   PreparedCache& prepared() { return prepared_; }
   const port::SettingsPtr& settings() const { return settings_; }
@@ -99,7 +104,7 @@ class Connection {
   uint16_t status_flags = 0;    // of the last OK or EOF
   uint32_t attempt = 0;         // of the statement that ran last
   Time idle_since;
-  enum class Permit : uint8_t { kNone, kQuery, kTransaction } permit = Permit::kNone;
+  enum class Permit : uint8_t { kNone, kQuery, kTransaction, kStream } permit = Permit::kNone;
 
  private:
   Connection(io::StreamPtr stream, size_t prepared_statements);
@@ -116,6 +121,7 @@ class Connection {
   uint32_t marked_ = 0;
   uint32_t thread_id_ = 0;
   bool mariadb_ = false;
+  sql::Dialect dialect_;
   bool found_rows_ = false;
   std::string database_;
   Time made_at_;

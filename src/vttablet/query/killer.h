@@ -1,9 +1,12 @@
-// vttablet/query/killer.h - ends statements by KILL QUERY over one side connection, in order. Never
-// a session that waits for a semi-sync acknowledgement: killing it would commit what must not be
-// committed. Threads: its loop's.
+// vttablet/query/killer.h - ends statements by KILL QUERY over one side connection. Never a session
+// that waits for a semi-sync acknowledgement: it would not end, and on MariaDB a hard kill would
+// commit what must not be committed. One in another state of a commit is looked at again, since a
+// procedure may go on after it. Threads: its loop's.
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "io/sync.h"
 #include "vttablet/query/connection.h"
@@ -16,10 +19,18 @@ struct KillTicket {
   uint32_t thread_id = 0;
   bool over = false;      // set by the owner: the statement has ended, do not kill
   bool sent = false;      // KILL QUERY was sent: it may yet hit the connection's next statement
-  bool withheld = false;  // the session waited for an acknowledgement
+  bool withheld = false;  // the session was committing
   bool failed = false;    // nothing could be done
   io::Event done;
 };
+
+// Ends a thread of mysqld, or only its statement. A session that waits for an acknowledgement waits
+// on.
+std::string KillText(bool mariadb, uint64_t thread, bool statement_only);
+
+// Whether a session in this state (SHOW PROCESSLIST) is writing a commit, or waits for its
+// acknowledgement. One that waits for a lock to commit is not.
+bool IsCommitting(std::string_view state);
 
 class Killer {
  public:
@@ -33,7 +44,8 @@ class Killer {
 
  private:
   static io::Task<void> Run(Killer* self, std::shared_ptr<KillTicket> ticket);
-  io::Task<Status> KillOne(KillTicket& ticket, Deadline deadline);
+  // False: it is to be looked at again.
+  io::Task<Result<bool>> KillOne(KillTicket& ticket, Deadline deadline);
 
   MysqldOptions options_;
   QueryMetrics& metrics_;

@@ -1,7 +1,5 @@
 #include "vttablet/query/marking.h"
 
-#include <algorithm>
-
 #include "base/strings.h"
 #include "mysql/binlog/marker.h"
 
@@ -34,44 +32,28 @@ std::string_view FirstWord(std::string_view text) {
   return text.substr(0, size);
 }
 
-// Whether `text` names the system variable: no user variable, no part of a longer word, no text.
-bool NamesVariable(std::string_view text, std::string_view lower) {
-  auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a | 0x20 : a) == b; };
-  for (auto from = text.begin();; ++from) {
-    from = std::search(from, text.end(), lower.begin(), lower.end(), same);
-    if (from == text.end()) return false;
-    std::string_view before = text.substr(0, static_cast<size_t>(from - text.begin()));
-    std::string_view after = text.substr(before.size() + lower.size());
-    if (before.ends_with('`')) before.remove_suffix(1);
-    const bool part = (!before.empty() && IsWordByte(before.back())) ||
-                      (!after.empty() && IsWordByte(after.front()));
-    const bool quoted = before.ends_with('\'') || before.ends_with('"');
-    const bool users = before.ends_with('@') && !before.ends_with("@@");
-    if (!part && !quoted && !users) return true;
-  }
-}
-
 }  // namespace
 
 std::string Marking::SetText() const {
+  if (set_procedure)
+    return fmt::format("SET @@session.skip_replication = {}", *set_procedure ? 1 : 0);
   return fmt::format("SET @@session.pseudo_thread_id = {}", set_thread);
+}
+
+void Marking::NoteSet(Connection& connection) {
+  if (set_procedure) {
+    connection.SetMarkedProcedure(*set_procedure);
+  } else {
+    connection.SetMarked(set_thread);
+  }
+  set_procedure.reset();
+  set_thread = 0;
 }
 
 bool OnlyReads(std::string_view text) {
   std::string_view word = FirstWord(text);
   for (std::string_view one : {"select", "show", "explain", "describe", "desc"}) {
     if (EqualsIgnoreCase(word, one)) return true;
-  }
-  return false;
-}
-
-bool TouchesReplication(std::string_view text) {
-  if (!EqualsIgnoreCase(FirstWord(text), "set")) return false;
-  for (std::string_view name :
-       {"sql_log_bin", "pseudo_thread_id", "pseudo_slave_mode", "pseudo_replica_mode", "gtid_next",
-        "gtid_seq_no", "gtid_domain_id", "server_id", "binlog_format", "skip_replication",
-        "binlog_row_image", "binlog_annotate_row_events"}) {
-    if (NamesVariable(text, name)) return true;
   }
   return false;
 }
@@ -87,6 +69,12 @@ Marking MarkingOf(const Connection& connection, const port::QueryRequest& reques
   const bool writes = marking.number != 0 && !OnlyReads(request.text);
   if (connection.is_mariadb()) {
     marking.comment = writes || forged;
+    // Inside a transaction it cannot be changed.
+    if (!connection.can_mark() || in_transaction) return marking;
+    const bool calls =
+        writes && request.begin.empty() && EqualsIgnoreCase(FirstWord(request.text), "call");
+    if (calls) marking.comment = forged;
+    if (calls != (connection.marked() != 0)) marking.set_procedure = calls;
     return marking;
   }
   marking.comment = forged;

@@ -11,6 +11,7 @@
 #include "mysqld/testing.h"
 #include "mysqld/written.h"
 #include "vttablet/query/query_server.h"
+#include "vttablet/query/table_acl.h"
 
 namespace paceline::vttablet {
 namespace {
@@ -105,6 +106,16 @@ class MarkingTest : public ::testing::TestWithParam<gtid::Flavor> {
     servers->Await(Execute(server.get(), request, &ran));
     EXPECT_TRUE(*ran.call) << text << ": " << ran.call->error().message();
     return ran;
+  }
+  // kOk when it ran, be it with mysqld's own error.
+  Code CodeOf(std::string text, Change change = {}) {
+    Ran ran;
+    port::QueryRequest request;
+    request.target = {"ks", "0", record::TabletType::kPrimary, ""};
+    request.text = text;
+    if (change) change(request);
+    servers->Await(Execute(server.get(), request, &ran));
+    return *ran.call ? Code::kOk : ran.call->error().code();
   }
   Ran Write(uint32_t attempt, std::string text, Change change = {}) {
     Ran ran = Run(text, [&](port::QueryRequest& request) {
@@ -327,6 +338,31 @@ TEST_P(MarkingTest, Calls) {
       *instance, mysql() ? "SELECT @@global.gtid_executed" : "SELECT @@global.gtid_binlog_state");
   gtid::Gtid last = *gtid::Set::Parse(GetParam(), all)->Last();
   EXPECT_EQ(logs.told.Contains(last), mysql());
+  EXPECT_EQ(logs.procedures.Contains(last), !mysql()) << "there a bit tells";
+
+  // Neither the bit nor the number stays for what comes next, text or prepared.
+  auto prepared = [](port::QueryRequest& request) {
+    Execute(request);
+    request.parameters = std::string_view("\0\1\0\0\0", 5);
+  };
+  for (bool binary : {false, true}) {
+    uint32_t call = Next(), write = Next();
+    Run("CALL p()", [&](port::QueryRequest& request) {
+      request.attempt = call;
+      if (binary) prepared(request);
+    });
+    Write(write, fmt::format("INSERT INTO t (v) VALUES ({})", binary ? 72 : 70),
+          binary ? Change(prepared) : Change());
+    auto written = Of(write);
+    ASSERT_EQ(written.size(), 1u);
+    mysqld::WrittenLogs now = Read();
+    EXPECT_TRUE(now.told.Contains(written[0].gtid));
+    EXPECT_FALSE(now.procedures.Contains(written[0].gtid));
+    EXPECT_EQ(now.procedures.Subtract(logs.procedures).Empty(), mysql());
+    logs = std::move(now);
+  }
+  Run("INSERT INTO t (v) VALUES (71)");
+  EXPECT_TRUE(Read().procedures.Subtract(logs.procedures).Empty()) << "unmarked is no CALL";
 }
 
 TEST_P(MarkingTest, TablesThatAreMadeAndDropped) {
@@ -353,24 +389,89 @@ TEST_P(MarkingTest, DiagnosticsAreTheStatements) {
 }
 
 TEST_P(MarkingTest, ReplicationsVariablesAreNotForClients) {
-  for (std::string text : {"SET sql_log_bin = 0", "/* x */ set @@session.pseudo_thread_id = 7"}) {
-    Ran ran;
-    port::QueryRequest request;
-    request.target = {"ks", "0", record::TabletType::kPrimary, ""};
-    request.text = text;
-    servers->Await(Execute(server.get(), request, &ran));
-    ASSERT_FALSE(*ran.call) << text;
-    EXPECT_EQ(ran.call->error().code(), Code::kPermissionDenied);
+  std::vector<std::string> texts = {
+      "SET sql_log_bin = 0",
+      "/* x */ set @@session.pseudo_thread_id = 7",
+      "/*!50000 SET sql_log_bin = 0 */",
+      "SELECT 1; SET sql_log_bin = 0",
+      "PREPARE s FROM 'SET sql_log_bin = 0'",
+      R"(PREPARE s FROM 'SET s\ql_l\og_bin = 0')",
+      R"(SET @a = '\', @@sql_log_bin = 0, @b = '')",
+      "CREATE PROCEDURE hides() BEGIN SET @a = 1; SET sql_log_bin = 0; END",
+      "CREATE PROCEDURE hides() MODIFIES SQL DATA SET sql_log_bin = 0",
+  };
+  if (!mysql()) {
+    texts.emplace_back("SET STATEMENT sql_log_bin = 0 FOR INSERT INTO t (v) VALUES (1)");
+    texts.emplace_back("/*M!100000 SET sql_log_bin = 0 */");
+    texts.emplace_back("BEGIN NOT ATOMIC SET sql_log_bin = 0; END");
+    texts.emplace_back("EXECUTE IMMEDIATE 'SET sql_log_bin = 0'");
   }
-  EXPECT_FALSE(TouchesReplication("SELECT 'set sql_log_bin'"));
-  for (std::string_view text : {"SET @@session.SQL_LOG_BIN = 0", "SET NAMES utf8mb4, sql_log_bin=0",
-                                "set `sql_log_bin` = 0", "SET SESSION gtid_next = 'AUTOMATIC'",
-                                "SET @a = 1, @@sql_log_bin = 0"})
-    EXPECT_TRUE(TouchesReplication(text)) << text;
+  Run("SELECT 1");  // from here on the server is known
+  for (const std::string& text : texts) EXPECT_EQ(CodeOf(text), Code::kPermissionDenied) << text;
   for (std::string_view text :
-       {"SET @server_id = 5", "SET @`gtid_next` = 1", "SET @a = 'sql_log_bin'",
-        "SET @@my_server_id_x = 1", "SET @@sql_mode = 'ANSI'"})
-    EXPECT_FALSE(TouchesReplication(text)) << text;
+       {"SELECT 'set sql_log_bin'", "SET @server_id = 5", "SET @a = 'sql_log_bin = 0'",
+        "UPDATE t SET s = 'x'; SELECT 1", "PREPARE s FROM 'SELECT 1'"})
+    Run(std::string(text));
+}
+
+TEST_P(MarkingTest, WhatPrepareFindsInAVariableIsJudged) {
+  if (!mysql()) GTEST_SKIP() << "MariaDB refuses it by itself: vt_app lacks the privilege";
+  Ran reserved = Run("SET @v = CONCAT('SET sql_', 'log_bin = 0')",
+                     [](port::QueryRequest& request) { request.reserve = true; });
+  const uint64_t id = (*reserved.call)->pinned_id;
+  Change pinned = [id](port::QueryRequest& request) { request.pinned_id = id; };
+  EXPECT_EQ(CodeOf("PREPARE s FROM @v", pinned), Code::kPermissionDenied);
+  EXPECT_EQ(CodeOf("SET @w = CONCAT('SET sql_', 'log_bin = 0'); PREPARE s FROM @w", pinned),
+            Code::kPermissionDenied);
+  // The session is as it was, and other texts are prepared as ever.
+  Run("SET @v = 'SELECT 41 + 1'", pinned);
+  EXPECT_FALSE(Run("PREPARE s FROM @v", pinned).end().is_error());
+  EXPECT_EQ(Run("EXECUTE s", pinned).sink.First(), "42");
+  EXPECT_TRUE(Run("PREPARE s FROM @nothing", pinned).end().is_error());
+  record::Target target{"ks", "0", record::TabletType::kPrimary, ""};
+  servers->Await(server->Release(target, id, Deadline::In(5s)));
+}
+
+TEST_P(MarkingTest, TableAclsReadAsTheSessionReads) {
+  auto acl = TableAcl::Parse(
+      R"({"table_groups": [{"name": "g", "table_names_or_prefixes": ["t"], "readers": ["ann"]}]})",
+      {.strict = true});
+  ASSERT_TRUE(acl);
+  server->SetAdmission({acl->get()});
+  auto denied = [&](std::string text, std::string apply = "", uint64_t id = 0) {
+    Code code = CodeOf(text, [&](port::QueryRequest& request) {
+      request.caller.user = "ann";
+      request.pinned_id = id;
+      if (apply.empty()) return;
+      request.settings =
+          std::make_shared<port::Settings>(port::Settings{std::hash<std::string>()(apply), apply});
+    });
+    return code == Code::kPermissionDenied;
+  };
+  // The first statement of all, too: nothing is known of the server yet.
+  EXPECT_TRUE(denied(mysql() ? "SELECT 1 /*!80000 UNION SELECT id FROM log */"
+                             : "SELECT 1 /*M! UNION SELECT id FROM log */"));
+  EXPECT_FALSE(denied("SELECT v FROM t"));
+  EXPECT_TRUE(denied("SELECT id FROM log"));
+  EXPECT_FALSE(denied("SELECT \" FROM log \""));
+  EXPECT_TRUE(denied("SELECT id FROM \"log\"", "SET @@session.sql_mode = 'ANSI_QUOTES'"));
+  EXPECT_TRUE(denied(R"(SELECT '\', id FROM log -- ')", "SET sql_mode = 'NO_BACKSLASH_ESCAPES'"));
+  EXPECT_TRUE(denied("SELECT '\xbf\\' FROM log -- '", "SET NAMES gbk"));
+  EXPECT_TRUE(denied("PREPARE s FROM 'SELECT id FROM log'"));
+  EXPECT_FALSE(denied("PREPARE s FROM 'SELECT v FROM t'"));
+  EXPECT_TRUE(denied("PREPARE s FROM @v", "SET @v = 'SELECT id FROM log'"));
+  EXPECT_FALSE(denied("PREPARE s FROM @v", "SET @v = 'SELECT v FROM t'"));
+  Ran reserved =
+      Run("SET sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')", [](port::QueryRequest& request) {
+        request.reserve = true;
+        request.caller.user = "ann";
+      });
+  const uint64_t id = (*reserved.call)->pinned_id;
+  EXPECT_TRUE(denied("SELECT id FROM \"log\"", "", id));
+  EXPECT_FALSE(denied("SELECT v FROM \"t\"", "", id));
+  server->SetAdmission({});
+  record::Target target{"ks", "0", record::TabletType::kPrimary, ""};
+  servers->Await(server->Release(target, id, Deadline::In(5s)));
 }
 
 TEST_P(MarkingTest, ReservedSessionsKeepTheirTemporaryTables) {

@@ -27,7 +27,6 @@ PinnedTable::PinnedTable(uint32_t loop_index) {
   const uint64_t random = ThreadRng().Next() >> (64 - kRandomBits);
   next_ = (random << (kLoopBits + kCounterBits)) |
           (uint64_t{loop_index % (1u << kLoopBits)} << kCounterBits) | 1;
-  emptied_.Set();
 }
 
 Pinned& PinnedTable::Add() {
@@ -36,7 +35,6 @@ Pinned& PinnedTable::Add() {
   pinned->busy = true;
   Pinned& added = *pinned;
   table_.emplace(added.id, std::move(pinned));
-  emptied_.Reset();
   return added;
 }
 
@@ -66,7 +64,6 @@ void PinnedTable::End(uint64_t id, std::string reason, WallTime at) {
     ended_.erase(ended_order_.front());
     ended_order_.pop_front();
   }
-  if (table_.empty()) emptied_.Set();
 }
 
 }  // namespace paceline::vttablet

@@ -6,14 +6,15 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
 #include "base/time.h"
-#include "io/sync.h"
 #include "vttablet/query/connection.h"
+#include "vttablet/query/reading.h"
 
 namespace paceline::vttablet {
 
@@ -26,7 +27,8 @@ struct Pinned {
   uint32_t attempt = 0;  // that the transaction began with
   Time transaction_began;
   Time used_at;
-  bool release_wanted = false;  // by someone, while busy
+  std::optional<Reading> reading;  // kept where table ACLs or rules must know it
+  bool release_wanted = false;     // by someone, while busy
   bool kill_wanted = false;
   std::string kill_reason;
 };
@@ -52,8 +54,6 @@ class PinnedTable {
     return ids;
   }
   size_t size() const { return table_.size(); }
-  // Set whenever the table has become empty; reset by Add.
-  io::Event& emptied() { return emptied_; }
 
  private:
   static constexpr size_t kRemembered = 1024;
@@ -61,7 +61,6 @@ class PinnedTable {
   std::unordered_map<uint64_t, std::unique_ptr<Pinned>> table_;
   std::unordered_map<uint64_t, std::string> ended_;
   std::deque<uint64_t> ended_order_;
-  io::Event emptied_;
 };
 
 }  // namespace paceline::vttablet

@@ -1,19 +1,49 @@
 #include "vttablet/query/pool.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "base/log.h"
 
 namespace paceline::vttablet {
 
-Pool::Pool(io::Loop& loop, PoolOptions options, QueryMetrics& metrics)
-    : loop_(loop),
-      options_(std::move(options)),
-      metrics_(metrics),
-      statements_(options_.statements),
-      transactions_(options_.transactions) {}
+void PoolBudget::Join(io::Loop& loop, Pool& pool) {
+  auto member = std::make_shared<Member>();
+  member->loop = &loop;
+  member->pool = &pool;
+  std::lock_guard lock(mutex_);
+  members_.push_back(std::move(member));
+}
 
-Pool::~Pool() { CloseIdle(); }
+void PoolBudget::Leave(Pool& pool) {
+  std::lock_guard lock(mutex_);
+  for (const auto& member : members_) {
+    if (member->pool == &pool) member->pool = nullptr;
+  }
+  std::erase_if(members_, [](const auto& member) { return member->pool == nullptr; });
+}
+
+void PoolBudget::AskForPlace() {
+  std::lock_guard lock(mutex_);
+  for (const auto& member : members_) {
+    member->loop->Post([member] {
+      if (member->pool != nullptr) member->pool->GiveUpPlace();
+    });
+  }
+}
+
+Pool::Pool(io::Loop& loop, PoolOptions options, QueryMetrics& metrics)
+    : loop_(loop), options_(std::move(options)), metrics_(metrics), budget_(options_.budget) {
+  if (budget_ == nullptr)
+    budget_ =
+        std::make_shared<PoolBudget>(options_.statements, options_.transactions, options_.streams);
+  budget_->Join(loop_, *this);
+}
+
+Pool::~Pool() {
+  if (!closed_) budget_->Leave(*this);
+  CloseIdle();
+}
 
 void Pool::Publish() {
   metrics_.connections.Set(static_cast<int64_t>(connections_));
@@ -42,8 +72,10 @@ ConnectionPtr Pool::PickIdle(bool found_rows, uint64_t settings_id, bool only_eq
     }
     if (best_rank == 0 || (only_equal && best_rank < 3)) return nullptr;
     // Rather a new connection than undoing another session's settings, while there is room.
-    if (best_rank == 1 && connections_ < options_.statements + options_.transactions)
+    if (best_rank == 1 && budget_->places.TryAcquire()) {
+      budget_->places.Release();
       return nullptr;
+    }
     ConnectionPtr connection = RemoveIdle(best);
     if (connection->LooksAlive()) return connection;
     metrics_.closed_broken.Add();
@@ -63,40 +95,62 @@ ConnectionPtr Pool::TryTake(bool transaction, bool found_rows, uint64_t settings
   return connection;
 }
 
+io::Task<Status> Pool::TakePermit(bool transaction, Deadline deadline) {
+  const auto permit = transaction ? Connection::Permit::kTransaction : Connection::Permit::kQuery;
+  io::SharedSemaphore& semaphore = SemaphoreOf(permit);
+  const char* what = transaction ? "transaction" : "connection";
+  if (closed_) co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
+  if (semaphore.TryAcquire()) co_return Status();
+  if (options_.wait_timeout > Duration(0)) {
+    deadline = deadline.EarlierOf(Deadline::After(loop_.clock(), options_.wait_timeout));
+  }
+  const Time began = loop_.Now();
+  metrics_.waiting.Add();
+  Status acquired = co_await semaphore.Acquire(this, options_.max_waiting, deadline);
+  metrics_.waiting.Add(-1);
+  if (!acquired && acquired.error().code() == Code::kResourceExhausted) {
+    metrics_.wait_refused.Add();
+    co_return Fail(Code::kResourceExhausted, "{} pool waiter cap reached: {}", what,
+                   acquired.error().message());
+  }
+  metrics_.waits.Add();
+  metrics_.wait_ns.Add((loop_.Now() - began).count());
+  if (!acquired && acquired.error().code() == Code::kDeadlineExceeded) {
+    metrics_.wait_timeouts.Add();
+    co_return Fail(Code::kResourceExhausted, "{} pool timed out: no {} became free", what, what);
+  }
+  if (!acquired) co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
+  co_return Status();
+}
+
+// Whoever comes here has a permit and no connection yet, so while all places are taken one of them
+// at least is an idle connection's: this loop's, or another's, which closes it when it is asked, or
+// when it is given back.
+io::Task<Status> Pool::TakePlace(Deadline deadline) {
+  if (budget_->places.TryAcquire()) co_return Status();
+  if (!idle_.empty()) Free(RemoveIdle(0));
+  if (budget_->places.TryAcquire()) co_return Status();
+  // Asked once it stands in line.
+  loop_.Post([budget = budget_] { budget->AskForPlace(); });
+  Status taken = co_await budget_->places.Acquire(this, SIZE_MAX, deadline);
+  if (taken) co_return taken;
+  if (taken.error().code() == Code::kCanceled)
+    co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
+  co_return Fail(Code::kResourceExhausted, "no connection could be opened in time: all are in use");
+}
+
 io::Task<Result<ConnectionPtr>> Pool::Take(Want want, Deadline deadline) {
   const auto permit =
       want.transaction ? Connection::Permit::kTransaction : Connection::Permit::kQuery;
-  io::Semaphore& semaphore = SemaphoreOf(permit);
-  const char* what = want.transaction ? "transaction" : "connection";
-  if (!semaphore.TryAcquire()) {
-    if (semaphore.waiting() >= options_.max_waiting) {
-      metrics_.wait_refused.Add();
-      co_return Fail(Code::kResourceExhausted, "{} pool waiter cap reached: {} wait already", what,
-                     semaphore.waiting());
-    }
-    Deadline until = deadline;
-    if (options_.wait_timeout > Duration(0)) {
-      until = until.EarlierOf(Deadline::After(loop_.clock(), options_.wait_timeout));
-    }
-    const Time began = loop_.Now();
-    metrics_.waits.Add();
-    metrics_.waiting.Add();
-    Status acquired = co_await semaphore.Acquire(until);
-    metrics_.waiting.Add(-1);
-    metrics_.wait_ns.Add((loop_.Now() - began).count());
-    if (!acquired && acquired.error().code() == Code::kDeadlineExceeded) {
-      metrics_.wait_timeouts.Add();
-      co_return Fail(Code::kResourceExhausted, "{} pool timed out: no {} became free", what, what);
-    }
-    if (!acquired)
-      co_return Fail(Code::kClusterEvent, "operation not allowed in state NOT_SERVING");
-  }
+  Status permitted = co_await TakePermit(want.transaction, deadline);
+  if (!permitted) co_return Fail(permitted.error());
   uint64_t settings_id = want.settings != nullptr ? want.settings->id : 0;
   ConnectionPtr connection = PickIdle(want.found_rows, settings_id, false);
   if (connection == nullptr) {
-    // Another class may hold the room that is ours to use.
-    while (connections_ >= options_.statements + options_.transactions && !idle_.empty()) {
-      Free(RemoveIdle(0));
+    Status place = co_await TakePlace(deadline);
+    if (!place) {
+      SemaphoreOf(permit).Release();
+      co_return Fail(place.error());
     }
     ++connections_;
     metrics_.dials.Add();
@@ -104,9 +158,10 @@ io::Task<Result<ConnectionPtr>> Pool::Take(Want want, Deadline deadline) {
         co_await Connection::Dial(options_.mysqld, want.found_rows, deadline);
     if (!dialed) {
       --connections_;
+      budget_->places.Release();
       Publish();
       metrics_.dial_errors.Add();
-      semaphore.Release();
+      SemaphoreOf(permit).Release();
       co_return Fail(Code::kClusterEvent, "no connection to mysqld: {}", dialed.error().message());
     }
     connection = std::move(*dialed);
@@ -117,9 +172,9 @@ io::Task<Result<ConnectionPtr>> Pool::Take(Want want, Deadline deadline) {
 }
 
 void Pool::Give(ConnectionPtr connection) {
-  io::Semaphore& semaphore = SemaphoreOf(connection->permit);
+  io::SharedSemaphore& semaphore = SemaphoreOf(connection->permit);
   connection->permit = Connection::Permit::kNone;
-  if (closed_) {
+  if (closed_ || budget_->places.waiting() > 0) {
     Free(std::move(connection));
   } else {
     connection->idle_since = loop_.Now();
@@ -130,7 +185,7 @@ void Pool::Give(ConnectionPtr connection) {
 }
 
 void Pool::Discard(ConnectionPtr connection) {
-  io::Semaphore& semaphore = SemaphoreOf(connection->permit);
+  io::SharedSemaphore& semaphore = SemaphoreOf(connection->permit);
   Free(std::move(connection));
   semaphore.Release();
 }
@@ -139,12 +194,13 @@ void Pool::Free(ConnectionPtr connection) {
   connection.reset();
   --connections_;
   Publish();
+  budget_->places.Release();
 }
 
-void Pool::MoveToTransactions(Connection& connection) {
-  if (connection.permit != Connection::Permit::kQuery || !transactions_.TryAcquire()) return;
-  connection.permit = Connection::Permit::kTransaction;
-  statements_.Release();
+void Pool::Move(Connection& connection, Connection::Permit to) {
+  if (connection.permit != Connection::Permit::kQuery || !SemaphoreOf(to).TryAcquire()) return;
+  connection.permit = to;
+  budget_->statements.Release();
 }
 
 void Pool::Sweep() {
@@ -163,10 +219,15 @@ void Pool::CloseIdle() {
   while (!idle_.empty()) Free(RemoveIdle(idle_.size() - 1));
 }
 
+void Pool::GiveUpPlace() {
+  if (budget_->places.waiting() > 0 && !idle_.empty()) Free(RemoveIdle(0));
+}
+
 void Pool::Close() {
   closed_ = true;
-  statements_.Close();
-  transactions_.Close();
+  budget_->Leave(*this);
+  for (io::SharedSemaphore* one : {&budget_->statements, &budget_->transactions, &budget_->places})
+    one->Cancel(this);
   CloseIdle();
 }
 

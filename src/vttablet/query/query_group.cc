@@ -1,14 +1,11 @@
 #include "vttablet/query/query_group.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "io/blocking.h"
 
 namespace paceline::vttablet {
 namespace {
-
-size_t Share(size_t all, size_t parts) { return std::max<size_t>((all + parts - 1) / parts, 1); }
 
 io::Task<bool> ApplyOne(std::function<void(QueryServer&)> change, QueryServer* server) {
   change(*server);
@@ -27,15 +24,15 @@ io::Task<bool> CloseOne(QueryServer* server) {
 
 QueryGroup::QueryGroup(std::vector<io::Loop*> loops, const QueryServerOptions& options)
     : loops_(std::move(loops)) {
-  const size_t parts = loops_.size();
-  for (size_t i = 0; i < parts; ++i) {
+  auto budget = std::make_shared<PoolBudget>(options.pool.statements, options.pool.transactions,
+                                             options.pool.streams);
+  for (size_t i = 0; i < loops_.size(); ++i) {
     QueryServerOptions own = options;
     own.loop_index = static_cast<uint32_t>(i);
-    own.pool.statements = Share(options.pool.statements, parts);
-    own.pool.transactions = Share(options.pool.transactions, parts);
-    own.pool.max_waiting = Share(options.pool.max_waiting, parts);
+    own.pool.budget = budget;
     servers_.push_back(std::make_unique<QueryServer>(*loops_[i], std::move(own)));
     servers_.back()->state().UseLease(&lease_until_ns_);
+    servers_.back()->UseDisk(&disk_refusal_);
   }
 }
 
@@ -68,13 +65,6 @@ io::Task<void> QueryGroup::SetServing(record::TabletType type, bool serving, std
                                       uint64_t term, bool leased) {
   std::function<void(QueryServer&)> change = [=](QueryServer& server) {
     server.SetServing(type, serving, reason, term, leased);
-  };
-  co_await Apply(std::move(change));
-}
-
-io::Task<void> QueryGroup::SetAlsoAllowed(std::vector<record::TabletType> types) {
-  std::function<void(QueryServer&)> change = [types](QueryServer& server) {
-    server.state().SetAlsoAllowed(types);
   };
   co_await Apply(std::move(change));
 }

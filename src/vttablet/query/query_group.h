@@ -22,7 +22,7 @@ struct QueryTotals {
 
 class QueryGroup {
  public:
-  // `options` hold the limits of the whole tablet; each loop gets its share, at least one of each.
+  // `options` hold the limits of the whole tablet, which its loops share.
   QueryGroup(std::vector<io::Loop*> loops, const QueryServerOptions& options);
 
   size_t size() const { return servers_.size(); }
@@ -31,7 +31,6 @@ class QueryGroup {
 
   io::Task<void> SetServing(record::TabletType type, bool serving, std::string reason,
                             uint64_t term, bool leased = false);
-  io::Task<void> SetAlsoAllowed(std::vector<record::TabletType> types);
   // True when no loop had to kill anything.
   io::Task<bool> Drain(Deadline grace);
   io::Task<void> DropConnections(std::string reason);
@@ -46,6 +45,10 @@ class QueryGroup {
   // In force at once, on every loop. Any thread.
   void SetLease(Time until) { lease_until_ns_.store(until.ns, std::memory_order_relaxed); }
 
+  void SetDiskRefusal(DiskRefusal refusal) {
+    disk_refusal_.store(refusal, std::memory_order_relaxed);
+  }
+
   // Any thread.
   QueryTotals Totals() const;
 
@@ -56,6 +59,7 @@ class QueryGroup {
   io::Task<void> Apply(std::function<void(QueryServer&)> change);
 
   alignas(64) std::atomic<int64_t> lease_until_ns_{0};
+  std::atomic<DiskRefusal> disk_refusal_{DiskRefusal::kNothing};
   std::vector<io::Loop*> loops_;
   std::vector<std::unique_ptr<QueryServer>> servers_;
 };

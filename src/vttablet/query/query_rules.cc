@@ -143,12 +143,12 @@ bool QueryRules::Rule::Holds(std::string_view statement, std::string_view leadin
   return true;
 }
 
-Result<std::unique_ptr<QueryRules>> QueryRules::Parse(std::string_view text, sql::Dialect dialect) {
+Result<std::unique_ptr<QueryRules>> QueryRules::Parse(std::string_view text) {
   Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded() || !json.is_array()) {
     return Fail(Code::kInvalidArgument, "query rules: not a JSON list");
   }
-  std::unique_ptr<QueryRules> rules(new QueryRules(dialect));
+  std::unique_ptr<QueryRules> rules(new QueryRules());
   for (const Json& one : json) {
     if (!one.is_object()) {
       return Fail(Code::kInvalidArgument, "query rules: a rule must be an object");
@@ -163,13 +163,13 @@ Result<std::unique_ptr<QueryRules>> QueryRules::Parse(std::string_view text, sql
   return rules;
 }
 
-QueryRules::QueryRules(sql::Dialect dialect) : dialect_(dialect) {}
+QueryRules::QueryRules() = default;
 QueryRules::~QueryRules() = default;
 
-Status QueryRules::Admit(const port::QueryRequest& request) const {
+Status QueryRules::Admit(const port::QueryRequest& request, const sql::Dialect& dialect) const {
   if (rules_.empty()) return {};
   thread_local sql::Outline outline;
-  const std::vector<sql::Span> spans = sql::SplitStatements(request.text, dialect_);
+  const std::vector<sql::Span> spans = sql::SplitStatements(request.text, dialect);
   size_t begin = 0;
   for (size_t i = 0; i < spans.size(); ++i) {
     // From the statement before to the next one, so that comments around this one are seen.
@@ -177,7 +177,7 @@ Status QueryRules::Admit(const port::QueryRequest& request) const {
     std::string_view text = request.text.substr(begin, end - begin);
     begin = spans[i].end();
     while (begin < end && (request.text[begin] == ';' || request.text[begin] == ' ')) ++begin;
-    sql::Analyze(text, dialect_, outline);
+    sql::Analyze(text, dialect, outline);
     std::string_view statement = outline.statement.In(text);
     std::string_view leading = text.substr(0, outline.statement.offset);
     std::string_view trailing = text.substr(outline.statement.end());

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "sql/dialect.h"
 #include "vttablet/query/admission.h"
 
 namespace paceline::vttablet {
@@ -19,18 +18,17 @@ class QueryRules final : public Admission {
  public:
   // Errors: kInvalidArgument naming the rule and what is wrong, conditions included that cannot be
   // known here (RequestIP, BindVarConds): leaving one out would make a rule hit more than it says.
-  static Result<std::unique_ptr<QueryRules>> Parse(std::string_view json, sql::Dialect dialect);
+  static Result<std::unique_ptr<QueryRules>> Parse(std::string_view json);
   ~QueryRules() override;
 
   // kInvalidArgument for FAIL, kClusterEvent for FAIL_RETRY.
-  Status Admit(const port::QueryRequest& request) const override;
+  Status Admit(const port::QueryRequest& request, const sql::Dialect& dialect) const override;
   size_t size() const { return rules_.size(); }
 
  private:
   struct Rule;
-  explicit QueryRules(sql::Dialect dialect);
+  QueryRules();
 
-  sql::Dialect dialect_;
   std::vector<std::unique_ptr<Rule>> rules_;
 };
 

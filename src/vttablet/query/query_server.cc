@@ -36,8 +36,6 @@ std::string FilePackets(std::string_view content, uint8_t* sequence) {
   return packets;
 }
 
-constexpr Code kWantsFile = Code::kUnimplemented;
-
 // MariaDB does not tell of user variables, nor of system variables set with two at signs ("SET
 // @@sql_mode = ...", 10.11), so the text has to.
 bool MaySetUnseen(std::string_view text) {
@@ -66,20 +64,6 @@ QueryServer::QueryServer(io::Loop& loop, QueryServerOptions options)
 
 QueryServer::~QueryServer() { CHECK_MSG(gate_.count() == 0, "QueryServer destroyed before Close"); }
 
-Status QueryServer::Admit(const port::QueryRequest& request, Time now) {
-  RETURN_IF_ERROR(state_.Check(request.target, request.pinned_id != 0, now));
-  const bool touches = TouchesReplication(request.text) ||
-                       (request.settings != nullptr && request.settings != checked_settings_ &&
-                        TouchesReplication(request.settings->apply));
-  if (touches) {
-    return Fail(Code::kPermissionDenied,
-                "variables that replication stands on cannot be set through a tablet");
-  }
-  if (request.settings != nullptr) checked_settings_ = request.settings;
-  for (const Admission* one : admission_) RETURN_IF_ERROR(one->Admit(request));
-  return {};
-}
-
 void QueryServer::Count(const port::QueryRequest& request, const Running& run, bool pumped,
                         Duration took) {
   int64_t rows = 0, changed = 0;
@@ -97,10 +81,14 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
   std::optional<io::Gate::Pass> pass = gate_.Enter();
   if (!pass) co_return Fail(Code::kClusterEvent, "operation not allowed in state SHUTTING_DOWN");
   const Time began = loop_.Now();
-  Status admitted = Admit(request, began);
+  sql::ReplicationSets sets;
+  Status admitted = Admit(request, began, &sets);
   if (!admitted) {
     metrics_.refused.Add();
-    co_return Fail(admitted.error());
+    if (!admitted.error().from_mysql()) co_return Fail(admitted.error());
+    // As mysqld itself would say it, under its own number.
+    sink.OnEnd(mysql::wire::TerminatorOf(admitted.error()), true);
+    co_return port::QueryEnd{request.pinned_id, options_.alias, {}};
   }
   if (options_.query_timeout > Duration(0)) {
     deadline = deadline.EarlierOf(Deadline::At(began + options_.query_timeout));
@@ -113,7 +101,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
     lent.connection = pool_.TryTake(transaction, request.found_rows, settings_id);
   }
   if (lent.connection == nullptr) {
-    Status taken = co_await TakeConnection(lent, request, sink, deadline);
+    Status taken = co_await TakeConnection(lent, request, sink, &sets, deadline);
     if (!taken) {
       metrics_.failed.Add();
       co_return Fail(taken.error());
@@ -127,6 +115,25 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
     PutBack(std::move(lent.connection));
     co_return Fail(Code::kClusterEvent, "attempt {:x} was asked about before it began",
                    request.attempt);
+  }
+  if (!sets.computed.empty()) {
+    Status known = co_await AdmitComputed(*lent.connection, request, std::move(sets.computed),
+                                          sets.computed_later, deadline);
+    if (!known) {
+      metrics_.refused.Add();
+      const Code why = known.error().code();
+      GiveBack(lent, why != Code::kUnavailable && why != Code::kDeadlineExceeded &&
+                         why != Code::kCanceled);
+      co_return Fail(known.error());
+    }
+  }
+  // What was waited for took long enough for a drain to begin, which knows of this one only from
+  // here on.
+  Status still = state_.Check(request.target, request.pinned_id != 0, loop_.Now());
+  if (!still) {
+    metrics_.refused.Add();
+    GiveBack(lent, true);
+    co_return Fail(still.error());
   }
 
   Running run(sink, deadline);
@@ -154,9 +161,9 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
   if (request.kind == StatementKind::kText) {
     // As one command of several statements: when one fails, mysqld does not run the others.
     std::string front;
-    if (marking.set_thread != 0) {
+    if (marking.Sets()) {
       front.append(marking.SetText()).append("; ");
-      run.connection->SetMarked(marking.set_thread);
+      marking.NoteSet(*run.connection);
       run.skip_mark = true;
       ++run.skip;
     }
@@ -169,7 +176,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
     pumped = front.empty() ? run.connection->Send(Command::kQuery, request.text)
                            : run.connection->Send(Command::kQuery, front, request.text);
     if (pumped) pumped = co_await Pump(run);
-    if (!pumped && pumped.error().code() == kWantsFile) {
+    if (pumped && std::exchange(run.wants_file, false)) {
       // It came with the statement; none is an empty one.
       uint8_t sequence = run.connection->scanner().next_sequence();
       std::string packets = FilePackets(request.parameters, &sequence);
@@ -179,6 +186,10 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
     }
   } else {
     pumped = co_await RunPrepared(run, request, marking);
+  }
+  if (pumped && run.wants_file) {
+    pumped =
+        Fail(Code::kUnimplemented, "LOAD DATA LOCAL: the file did not come with the statement");
   }
 
   if (run.connection->is_mariadb() && MaySetUnseen(request.text)) run.connection->tainted = true;
@@ -203,6 +214,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
                      state_.LeaseHolds(lent.leased, ended) && !closing_;
   if (plain) [[likely]] {
     pool_.Give(std::move(lent.connection));
+    running_ended_.Pulse();
     co_return port::QueryEnd{0, options_.alias, {}};
   }
   Result<port::QueryEnd> end = co_await Settle(lent, run, request, pumped);
@@ -213,7 +225,8 @@ io::Task<Result<port::QueryEnd>> QueryServer::Execute(const port::QueryRequest& 
 
 // On success with a null connection the sink has got mysqld's error for the settings.
 io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryRequest& request,
-                                             port::ResultSink& sink, Deadline deadline) {
+                                             port::ResultSink& sink, sql::ReplicationSets* sets,
+                                             Deadline deadline) {
   const uint64_t wanted = request.settings != nullptr ? request.settings->id : 0;
   if (request.pinned_id != 0) {
     Result<Pinned*> taken = pinned_.Take(request.pinned_id);
@@ -249,13 +262,20 @@ io::Task<Status> QueryServer::TakeConnection(Lent& lent, const port::QueryReques
     Status admitted = state_.Check(request.target, false, loop_.Now());
     if (admitted && type != state_.type())
       admitted = Fail(Code::kClusterEvent, "wrong tablet type: it has changed");
+    if (Learn(*connection) && admitted) admitted = Admit(request, loop_.Now(), sets);
     if (!admitted) {
       PutBack(std::move(connection));
-      co_return admitted;
+      if (!admitted.error().from_mysql()) co_return admitted;
+      sink.OnEnd(mysql::wire::TerminatorOf(admitted.error()), true);
+      co_return Status();
     }
     if (request.cancel != nullptr && request.cancel->requested()) {
       PutBack(std::move(connection));
-      co_return Fail(Code::kCanceled, "canceled while waiting for a connection");
+      // kCanceled would say that it may have run.
+      const Error interrupted =
+          Error::FromMysql(1317, "70100", "Query execution was interrupted before it began");
+      sink.OnEnd(mysql::wire::TerminatorOf(interrupted), true);
+      co_return Status();
     }
     if (connection->settings_id() != wanted) metrics_.resets.Add();
     Status applied = co_await connection->Apply(request.settings, deadline);
@@ -283,7 +303,7 @@ io::Task<Status> QueryServer::RunBegin(Running& run, std::string begin) {
   run.saw_transaction = !began->is_error() && began->in_transaction();
   if (began->is_error()) {
     run.failed = true;
-    run.sink->OnEnd(*began, true);
+    if (run.sink != nullptr) run.sink->OnEnd(*began, true);
   }
   co_return Status();
 }
@@ -343,14 +363,20 @@ io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest
   Connection& connection = *run.connection;
   if (!request.begin.empty()) {
     std::string begin(request.begin);
-    if (marking.set_thread != 0) {
+    if (marking.Sets()) {
       begin = marking.SetText() + "; " + begin;
-      connection.SetMarked(std::exchange(marking.set_thread, 0));
+      marking.NoteSet(connection);
     }
     Status began = co_await RunBegin(run, std::move(begin));
     if (!began || run.failed) co_return began;
   }
   if (marking.comment) {
+    if (marking.set_procedure) {  // the connection's last statement was a CALL
+      std::string set = marking.SetText();
+      marking.NoteSet(connection);
+      Result<Terminator> done = co_await connection.Run(Command::kQuery, set, run.limit);
+      if (!done) co_return Fail(done.error());
+    }
     Status ran = co_await RunMarkedPrepared(run, request, marking);
     co_return ran;
   }
@@ -385,9 +411,9 @@ io::Task<Status> QueryServer::RunPrepared(Running& run, const port::QueryRequest
       entry = connection.prepared().Find(request.text, connection.settings_id());
       if (entry != nullptr) FitsTypes(*entry, request.parameters, connection.is_mariadb());
     }
-    if (marking.set_thread != 0) {
+    if (marking.Sets()) {
       connection.SendAhead(Command::kQuery, marking.SetText());
-      connection.SetMarked(std::exchange(marking.set_thread, 0));
+      marking.NoteSet(connection);
     }
     Status sent = SendExecute(run, request, id);
     if (!sent) co_return sent;
@@ -458,7 +484,8 @@ io::Task<Status> QueryServer::Pump(Running& run) {
     Running::Outcome outcome = run.Deliver(&input);
     if (outcome == Running::Outcome::kDone) co_return Status();
     if (outcome == Running::Outcome::kInfile) {
-      co_return Fail(kWantsFile, "LOAD DATA LOCAL: the file did not come with the statement");
+      run.wants_file = true;
+      co_return Status();
     }
     if (outcome == Running::Outcome::kBroken || input.size() > sizeof held) {
       co_return Fail(Code::kInternal, "mysqld's answer does not follow the protocol");
@@ -466,6 +493,7 @@ io::Task<Status> QueryServer::Pump(Running& run) {
     held_size = input.size();
     memcpy(held, input.data(), held_size);
     if (run.sink != nullptr && run.sink->Full()) {
+      pool_.Move(*run.connection, Connection::Permit::kStream);
       Status room = co_await run.sink->WaitNotFull(run.limit);
       if (!room && !run.given_up()) {
         const bool late = room.error().code() == Code::kDeadlineExceeded;

@@ -4,6 +4,7 @@
 // Close() before destroying.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -13,13 +14,16 @@
 #include "io/loop.h"
 #include "io/sync.h"
 #include "port/query_service.h"
+#include "sql/replication_variables.h"
 #include "vttablet/query/admission.h"
 #include "vttablet/query/attempts.h"
+#include "vttablet/query/disk_refusal.h"
 #include "vttablet/query/killer.h"
 #include "vttablet/query/marking.h"
 #include "vttablet/query/metrics.h"
 #include "vttablet/query/pinned.h"
 #include "vttablet/query/pool.h"
+#include "vttablet/query/reading.h"
 #include "vttablet/query/running.h"
 #include "vttablet/query/serving_state.h"
 #include "vttablet/query/statement_metrics.h"
@@ -64,6 +68,8 @@ class QueryServer final : public port::QueryService {
   void SetHealth(port::TabletHealth health);
   // Owned by the caller, asked in order. Replaces the earlier ones.
   void SetAdmission(std::vector<const Admission*> admission) { admission_ = std::move(admission); }
+  // What the disk has no room for; moved by another thread, outlives this.
+  void UseDisk(const std::atomic<DiskRefusal>* refusal) { disk_ = refusal; }
   // Who answers questions about attempts, on which loop; it outlives this server.
   void SetResolve(io::Loop& home, vttablet::Resolve resolve) {
     resolve_home_ = &home;
@@ -85,10 +91,22 @@ class QueryServer final : public port::QueryService {
     bool leased = false;  // let in under the lease
   };
 
-  Status Admit(const port::QueryRequest& request, Time now);
+  // What is in `sets` besides says which texts are to be asked for once there is a connection.
+  Status Admit(const port::QueryRequest& request, Time now, sql::ReplicationSets* sets);
+  Status AskAdmission(const port::QueryRequest& request);
+  Status AskDisk(const port::QueryRequest& request);
+  // How the session behind it reads texts. REQUIRES: its settings are the checked ones.
+  Reading ReadingOf(const port::QueryRequest& request);
+  // True when the server is another one than was thought, so that Admit may answer otherwise.
+  bool Learn(const Connection& connection);
+  // Admits what PREPARE will find in user variables. Errors: kPermissionDenied and those of
+  // admission; others: the connection is of no use.
+  io::Task<Status> AdmitComputed(Connection& connection, const port::QueryRequest& request,
+                                 std::vector<std::string> computed, bool later, Deadline deadline);
   void Count(const port::QueryRequest& request, const Running& run, bool pumped, Duration took);
   io::Task<Status> TakeConnection(Lent& lent, const port::QueryRequest& request,
-                                  port::ResultSink& sink, Deadline deadline);
+                                  port::ResultSink& sink, sql::ReplicationSets* sets,
+                                  Deadline deadline);
   io::Task<Status> RunBegin(Running& run, std::string begin);
   io::Task<Status> RunPrepared(Running& run, const port::QueryRequest& request, Marking marking);
   io::Task<Status> RunMarkedPrepared(Running& run, const port::QueryRequest& request,
@@ -101,11 +119,13 @@ class QueryServer final : public port::QueryService {
   // Where the connection goes after its statement.
   io::Task<Result<port::QueryEnd>> Settle(Lent& lent, Running& run,
                                           const port::QueryRequest& request, Status pumped);
-  Error WhyGivenUp(const Lent& lent, const Running& run) const;
+  Error WhyGivenUp(const Lent& lent, const Running& run, const port::QueryRequest& request) const;
   io::Task<Status> AwaitKill(Running& run);
   io::Task<void> FetchWarnings(Connection& connection, std::vector<port::Warning>* warnings);
   uint64_t Keep(Lent& lent, const port::QueryRequest& request);
   void PutBack(ConnectionPtr connection);
+  // Before anything ran on it. `good`: it is in the state in which it was taken.
+  void GiveBack(Lent& lent, bool good);
   static io::Task<void> Recycle(QueryServer* self, ConnectionPtr connection);
   static io::Task<void> Outlast(QueryServer* self, ConnectionPtr connection,
                                 std::shared_ptr<KillTicket> ticket);
@@ -124,6 +144,7 @@ class QueryServer final : public port::QueryService {
   Killer killer_;
   PinnedTable pinned_;
   std::vector<const Admission*> admission_;
+  const std::atomic<DiskRefusal>* disk_ = nullptr;
   std::vector<Running*> running_;
   io::Event running_ended_;
   std::vector<Connection*> outlasting_;  // statements that nobody waits for any more
@@ -131,7 +152,9 @@ class QueryServer final : public port::QueryService {
   vttablet::Resolve resolve_;
   std::unordered_map<uint32_t, Time> held_;  // attempts that must not start
   std::deque<uint32_t> left_;
+  sql::Dialect dialect_;  // of the server that the latest connection found
   port::SettingsPtr checked_settings_;
+  Reading checked_reading_;  // what they make of it
   port::TabletHealth health_;
   uint64_t health_version_ = 0;
   io::Event health_changed_;

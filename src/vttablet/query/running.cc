@@ -71,6 +71,7 @@ Running::Outcome Running::Deliver(std::string_view* input) {
         rows_bytes += static_cast<int64_t>(rows.size());
         sink->OnRows(rows);
       }
+      discarded = discarded || (!rows.empty() && sink == nullptr);
     } else if (!fresh.empty()) {
       if (meta.size() + fresh.size() > kMaxMetadata) return Outcome::kBroken;
       meta.append(fresh);
@@ -108,7 +109,9 @@ Running::Outcome Running::PassAhead(std::string_view* input) {
 }
 
 void Running::DeliverColumns(std::string_view fresh) {
-  if (sink == nullptr || (fresh.empty() && meta.empty())) return;
+  if (fresh.empty() && meta.empty()) return;
+  discarded = discarded || sink == nullptr;
+  if (sink == nullptr) return;
   delivered = true;
   if (meta.empty()) {
     sink->OnColumns(connection->scanner().column_count(), fresh);
@@ -119,6 +122,7 @@ void Running::DeliverColumns(std::string_view fresh) {
 }
 
 void Running::DeliverPrepared(std::string_view fresh) {
+  discarded = discarded || sink == nullptr;
   if (sink == nullptr) return;
   meta.append(fresh);
   const mysql::wire::PrepareOk& ok = connection->scanner().prepare_ok();
@@ -160,6 +164,7 @@ void Running::OnTerminator(bool last) {
     return;
   }
   if (preparing && !failed) return;  // OnPrepared was the end
+  discarded = discarded || (sink == nullptr && !last);
   if (sink == nullptr) return;
   delivered = true;
   sink->OnEnd(end, last);

@@ -13,10 +13,11 @@
 namespace paceline::vttablet {
 
 struct Running {
-  Running(port::ResultSink& to, Deadline until) : sink(&to), limit(until) {}
+  Running(port::ResultSink& to, Deadline until) : asker(to), sink(&to), limit(until) {}
 
   Connection* connection = nullptr;
-  port::ResultSink* sink;  // null once nobody wants the rest of the answer
+  port::ResultSink& asker;
+  port::ResultSink* sink;  // `asker`; null once it was given up
   Deadline limit;          // the request's, or its transaction's; after it, of the grace to end in
   bool preparing = false;  // the answer is one to COM_STMT_PREPARE
   bool executing = false;  // to COM_STMT_EXECUTE: some errors mean that it must be prepared again
@@ -29,6 +30,8 @@ struct Running {
   bool expired = false, canceled = false, killed = false;  // why the rest is thrown away
   bool repeat = false;  // prepare again and execute once more: nothing was handed on
   bool delivered = false;
+  bool discarded = false;   // some of the answer, its last end apart, came after it was given up
+  bool wants_file = false;  // mysqld waits for the file of a LOAD DATA LOCAL
   bool saw_transaction = false;  // some result left the session in a transaction
   bool failed = false;           // the answer ended with ERR, which carries no status
   std::shared_ptr<KillTicket> ticket;

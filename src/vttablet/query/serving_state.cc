@@ -1,6 +1,5 @@
 #include "vttablet/query/serving_state.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/strings.h"
@@ -48,15 +47,9 @@ Status ServingState::Refuse(const record::Target& target, bool pinned, Time now)
     return Fail(Code::kClusterEvent, "invalid shard {} does not match expected {}", target.shard,
                 shard_);
   }
-  if (target.type != type_ &&
-      std::ranges::find(also_allowed_, target.type) == also_allowed_.end()) {
-    std::string allowed;
-    for (record::TabletType type : also_allowed_) {
-      allowed += (allowed.empty() ? "" : " ") + Upper(record::TabletTypeName(type));
-    }
-    return Fail(Code::kClusterEvent, "wrong tablet type: {}, want: {} or [{}]",
-                Upper(record::TabletTypeName(target.type)), Upper(record::TabletTypeName(type_)),
-                allowed);
+  if (target.type != type_) {
+    return Fail(Code::kClusterEvent, "wrong tablet type: {}, want: {} or []",
+                Upper(record::TabletTypeName(target.type)), Upper(record::TabletTypeName(type_)));
   }
   return {};
 }

@@ -27,8 +27,6 @@ class ServingState {
   // Where the end of the lease stands (Time::ns): nothing is served, and no answer given, after
   // it. Moved by another thread; outlives this.
   void UseLease(const std::atomic<int64_t>* until_ns) { lease_until_ns_ = until_ns; }
-  // Other types that requests may name, as Vitess's "also allow" after a promotion.
-  void SetAlsoAllowed(std::vector<record::TabletType> types) { also_allowed_ = std::move(types); }
 
   // `pinned`: the request continues a transaction. Errors: kClusterEvent.
   Status Check(const record::Target& target, bool pinned, Time now) const;
@@ -55,7 +53,6 @@ class ServingState {
   uint64_t term_ = 0;
   bool leased_ = false;
   const std::atomic<int64_t>* lease_until_ns_ = nullptr;
-  std::vector<record::TabletType> also_allowed_;
 };
 
 }  // namespace paceline::vttablet

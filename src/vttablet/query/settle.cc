@@ -8,6 +8,8 @@
 #include "mysql/wire/codec.h"
 #include "mysql/wire/ok_packet.h"
 #include "mysql/wire/packet_walk.h"
+#include "sql/outline.h"
+#include "sql/set.h"
 #include "vttablet/query/query_server.h"
 
 namespace paceline::vttablet {
@@ -24,18 +26,55 @@ constexpr size_t kMaxWarnings = 64;
 constexpr size_t kLeftMax = 4096;
 constexpr Duration kHeldFor = std::chrono::minutes(10);
 
+// Where it ran in a transaction, that may be committed now.
+bool MayBeCommitting(const port::QueryRequest& request, const sql::Dialect& dialect) {
+  const sql::Outline outline = sql::Analyze(request.text, dialect);
+  switch (outline.kind) {
+    case sql::Kind::kCommit:
+    case sql::Kind::kBegin:
+    case sql::Kind::kXa:
+      return true;
+    case sql::Kind::kSet: {
+      const sql::SetStatement set = sql::ParseSet(request.text, dialect);
+      return std::ranges::any_of(
+          set.assignments, [](const sql::Assignment& one) { return one.name == "autocommit"; });
+    }
+    default:
+      return outline.ImplicitCommit() || outline.HidesStatements();
+  }
+}
+
+// Whether the end that came after all is the answer still: whoever killed it came too late, or is
+// told mysqld's own error.
+bool StillAnswers(const port::QueryRequest& request, const Running& run, const Terminator& last,
+                  bool limited_by_transaction) {
+  if (run.killed) return false;  // the tablet stops serving, and no longer knows what that is worth
+  // Whoever no longer waits would never learn of a connection that is its own from now on.
+  const bool pins = !request.begin.empty() || request.reserve || run.saw_transaction;
+  if (pins && request.pinned_id == 0) return false;
+  if (run.failed) return run.canceled && !run.expired;
+  // A transaction whose time is over is rolled back if it is still there.
+  return !run.discarded && !(run.expired && limited_by_transaction && last.in_transaction());
+}
+
 }  // namespace
 
-Error QueryServer::WhyGivenUp(const Lent& lent, const Running& run) const {
+Error QueryServer::WhyGivenUp(const Lent& lent, const Running& run,
+                              const port::QueryRequest& request) const {
   if (run.killed)
     return Error(Code::kUnavailable, "ended because the tablet stops serving: outcome unknown");
   if (run.canceled) return Error(Code::kCanceled, "canceled by the client");
-  const char* note = run.ticket != nullptr && run.ticket->withheld
-                         ? "; it waits for a semi-sync acknowledgement: outcome unknown"
-                         : "";
+  const bool withheld = run.ticket != nullptr && run.ticket->withheld;
+  const char* note =
+      withheld
+          ? "; it was being committed, or waits for a semi-sync acknowledgement: outcome unknown"
+          : "";
   if (lent.limited_by_transaction) {
+    // A commit that waits for an acknowledgement, or for a disk, has not been rolled back.
+    const bool commits = withheld || MayBeCommitting(request, dialect_);
+    if (commits && !withheld) note = "; it may have been committed: outcome unknown";
     return Error(
-        Code::kAborted,
+        commits ? Code::kDeadlineExceeded : Code::kAborted,
         fmt::format(
             "transaction {}: exceeded timeout: {}s{}", lent.pinned != nullptr ? lent.pinned->id : 0,
             std::chrono::duration_cast<std::chrono::seconds>(options_.transaction_timeout).count(),
@@ -65,7 +104,7 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
   const bool was_pinned = lent.pinned != nullptr;
   if (!pumped) {
     const bool in_flight = run.given_up() && pumped.error().code() == Code::kDeadlineExceeded;
-    Error error = run.given_up() ? WhyGivenUp(lent, run) : pumped.error();
+    Error error = run.given_up() ? WhyGivenUp(lent, run, request) : pumped.error();
     if (was_pinned) {
       EndPinned(lent.pinned->id, in_flight ? error.message() : "connection to mysqld lost", false);
       lent.pinned = nullptr;
@@ -86,6 +125,8 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
   }
 
   Terminator last = connection.scanner().terminator();
+  const bool answers =
+      run.given_up() && StillAnswers(request, run, last, lent.limited_by_transaction);
   Status usable;
   if (run.ticket != nullptr) usable = co_await AwaitKill(run);
   // ERR does not say whether the transaction is still there.
@@ -102,15 +143,22 @@ io::Task<Result<port::QueryEnd>> QueryServer::Settle(Lent& lent, Running& run,
     lent.pinned = nullptr;
     metrics_.closed_broken.Add();
     pool_.Discard(std::move(lent.connection));
-    if (run.given_up()) co_return Fail(WhyGivenUp(lent, run));
+    if (run.given_up()) {
+      if (!answers || last.in_transaction()) co_return Fail(WhyGivenUp(lent, run, request));
+      run.asker.OnEnd(last, true);
+    }
     // The answer has been given; only what follows it failed.
     co_return port::QueryEnd{0, options_.alias, {}};
   }
 
-  if (run.given_up()) {
-    Error error = WhyGivenUp(lent, run);
-    if (was_pinned && !lent.limited_by_transaction && !run.killed) {
-      Keep(lent, request);
+  if (answers) {
+    run.asker.OnEnd(last, true);
+  } else if (run.given_up()) {
+    Error error = WhyGivenUp(lent, run, request);
+    const bool timed_out = lent.limited_by_transaction && run.expired;
+    if (was_pinned && !timed_out && !run.killed) {
+      const uint64_t kept = Keep(lent, request);
+      if (kept == 0) PutBack(std::move(lent.connection));
     } else {
       if (was_pinned) EndPinned(lent.pinned->id, error.message(), false);
       lent.pinned = nullptr;
@@ -149,7 +197,7 @@ uint64_t QueryServer::Keep(Lent& lent, const port::QueryRequest& request) {
   }
   if (pinned == nullptr) {
     pinned = &pinned_.Add();
-    pool_.MoveToTransactions(connection);
+    pool_.Move(connection, Connection::Permit::kTransaction);
   }
   if (in_transaction && !pinned->in_transaction) {
     pinned->transaction_began = loop_.Now();
@@ -163,6 +211,13 @@ uint64_t QueryServer::Keep(Lent& lent, const port::QueryRequest& request) {
   pinned->in_transaction = in_transaction;
   pinned->reserved = reserved;
   pinned->used_at = loop_.Now();
+  if (!admission_.empty()) {
+    if (!pinned->reading) {
+      pinned->reading = Reading{dialect_};
+      if (request.settings != nullptr) pinned->reading->Follow(request.settings->apply);
+    }
+    pinned->reading->Follow(request.text);
+  }
   pinned->connection = std::move(lent.connection);
   pinned->busy = false;
   const uint64_t id = pinned->id;
@@ -261,6 +316,19 @@ void QueryServer::PutBack(ConnectionPtr connection) {
   } else {
     pool_.Give(std::move(connection));
   }
+}
+
+void QueryServer::GiveBack(Lent& lent, bool good) {
+  if (lent.pinned == nullptr) {
+    lent.connection->tainted = lent.connection->tainted || !good;
+    PutBack(std::move(lent.connection));
+    return;
+  }
+  const uint64_t id = lent.pinned->id;
+  lent.pinned->connection = std::move(lent.connection);
+  lent.pinned->busy = false;
+  if (!good) EndPinned(id, "connection to mysqld lost", true);
+  lent.pinned = nullptr;
 }
 
 io::Task<void> QueryServer::Recycle(QueryServer* self, ConnectionPtr connection) {

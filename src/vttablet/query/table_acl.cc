@@ -108,7 +108,7 @@ bool TableAcl::IsMember(const Group* group, Role role, const port::Caller& calle
                              [&](const std::string& one) { return members.contains(one); });
 }
 
-Status TableAcl::Admit(const port::QueryRequest& request) const {
+Status TableAcl::Admit(const port::QueryRequest& request, const sql::Dialect& dialect) const {
   const port::Caller& caller = request.caller;
   if (caller.user.empty()) {
     if (!options_.strict || options_.dry_run) return {};
@@ -120,9 +120,9 @@ Status TableAcl::Admit(const port::QueryRequest& request) const {
                       });
   if (exempt) return {};
   thread_local sql::Outline outline;
-  for (const sql::Span& span : sql::SplitStatements(request.text, options_.dialect)) {
+  for (const sql::Span& span : sql::SplitStatements(request.text, dialect)) {
     std::string_view statement = span.In(request.text);
-    sql::Analyze(statement, options_.dialect, outline);
+    sql::Analyze(statement, dialect, outline);
     for (const sql::TableUse& use : outline.tables) {
       Role role = Role::kAdmin;
       if (use.access == sql::Access::kRead || use.access == sql::Access::kLock)

@@ -14,7 +14,6 @@
 #include <string_view>
 #include <vector>
 
-#include "sql/dialect.h"
 #include "vttablet/query/admission.h"
 
 namespace paceline::vttablet {
@@ -23,7 +22,6 @@ struct TableAclOptions {
   bool strict = false;           // refuse; else only count what would be refused
   bool dry_run = false;          // count, never refuse, even when strict
   std::set<std::string> exempt;  // users and groups that may do all
-  sql::Dialect dialect;
 };
 
 class TableAcl final : public Admission {
@@ -32,7 +30,7 @@ class TableAcl final : public Admission {
   static Result<std::unique_ptr<TableAcl>> Parse(std::string_view json, TableAclOptions options);
 
   // kPermissionDenied in Vitess's words, kUnauthenticated for a caller without a name.
-  Status Admit(const port::QueryRequest& request) const override;
+  Status Admit(const port::QueryRequest& request, const sql::Dialect& dialect) const override;
   // Statements refused, or that would have been.
   int64_t denied() const { return denied_.load(std::memory_order_relaxed); }
 

@@ -29,18 +29,22 @@ struct Running {
   io::Event told;
 };
 
-// A line each second while something is copied.
+// The first phase as it begins, then a line each second.
 io::Task<void> Tell(std::shared_ptr<Running> running, port::BackupEvents& events,
                     port::BackupEvent event, io::Loop& loop, io::Gate& gate) {
   port::ProgressMeter meter;
+  bool begun = false;
+  Time told_at = loop.Now();
   while (!running->over) {
     bool open = co_await io::Sleep(gate, Deadline::In(100ms));
-    for (int turn = 0; turn < 9 && open && !running->over; ++turn)
-      open = co_await io::Sleep(gate, Deadline::In(100ms));
     if (!open) running->progress.unwanted = true;
     if (running->over || !open) break;
     const port::SeedProgress& now = running->progress.newest;
-    event.progress = meter.Observe(now.phase, now.bytes, now.total, loop.Now());
+    bool begins = !begun && !now.phase.empty();
+    if (!begins && loop.Now() - told_at < kTellEvery) continue;
+    begun |= begins;
+    told_at = loop.Now();
+    event.progress = meter.Observe(now.phase, now.bytes, now.total, told_at);
     event.text = port::ToText(*event.progress);
     Status told = co_await events.Event(event);
     if (told) continue;
@@ -48,6 +52,19 @@ io::Task<void> Tell(std::shared_ptr<Running> running, port::BackupEvents& events
     break;
   }
   running->told.Set();
+}
+
+// `events` hear of the work until it is over, and nothing of it after that.
+io::Task<Result<std::string>> TellWhile(io::Task<Result<std::string>> work,
+                                        std::shared_ptr<Running> running,
+                                        port::BackupEvents& events, port::BackupEvent event,
+                                        io::Loop& loop, io::Gate& gate) {
+  io::Detach(Tell(running, events, std::move(event), loop, gate));
+  Result<std::string> done = co_await std::move(work);
+  running->over = true;
+  bool ended = co_await running->told.Wait(Deadline::Never());
+  (void)ended;
+  co_return done;
 }
 
 // Nothing where the whole of a backup is wanted and then the shard's present.
@@ -105,12 +122,9 @@ io::Task<Status> Manager::Backup(const ::tabletmanagerdata::BackupRequest& reque
   if (!told) co_return told;
   Time began = loop_.Now();
   auto running = std::make_shared<Running>();
-  io::Detach(Tell(running, events, event, loop_, gate_));
   Result<std::string> name =
-      co_await needs_.agent->Backup(std::move(order), running->progress, deadline);
-  running->over = true;
-  bool ended = co_await running->told.Wait(Deadline::Never());
-  (void)ended;
+      co_await TellWhile(needs_.agent->Backup(std::move(order), running->progress, deadline),
+                         running, events, event, loop_, gate_);
   if (!name) co_return Fail(name.error());
   const port::SeedProgress& whole = running->progress.newest;
   double seconds = std::chrono::duration<double>(loop_.Now() - began).count();
@@ -243,12 +257,9 @@ io::Task<Status> Manager::VerifyBackup(const agent::VerifyBackupRequest& request
   Status told = co_await events.Event(event);
   if (!told) co_return told;
   auto running = std::make_shared<Running>();
-  io::Detach(Tell(running, events, event, loop_, gate_));
   Result<std::string> verdict =
-      co_await needs_.agent->VerifyBackup(std::move(order), running->progress, deadline);
-  running->over = true;
-  bool ended = co_await running->told.Wait(Deadline::Never());
-  (void)ended;
+      co_await TellWhile(needs_.agent->VerifyBackup(std::move(order), running->progress, deadline),
+                         running, events, event, loop_, gate_);
   if (!verdict) co_return Fail(verdict.error());
   event.text = "backup " + name + " is good: " + *verdict;
   Status last = co_await events.Event(event);

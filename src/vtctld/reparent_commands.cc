@@ -144,6 +144,16 @@ VTCTLD_METHOD(TabletExternallyReparented) {
   tabletmanagerdata::ChangeTypeResponse changed;
   change.set_tablet_type(topodata::PRIMARY);
   Status done = co_await reached->manager->ChangeType(change, changed, deadline);
+  if (!done && done.error().code() == Code::kFailedPrecondition) {
+    // Our tablets lead by a term alone: it is given one, and the others follow it.
+    ReparentAsked asked;
+    asked.shard = {tablet.keyspace, tablet.shard};
+    asked.request.action = reparent::Action::kEmergency;
+    asked.request.new_primary = alias;
+    Result<Reparented> reparented = co_await Reparent(asked, nullptr, deadline);
+    if (!reparented) co_return Fail(reparented.error());
+    co_return Status();
+  }
   if (!done) co_return Fail(done.error().Context("making " + alias.ToString() + " the primary"));
   WallTime now = io::Loop::Current().clock().WallNow();
   topo::Server::ShardFn set = [alias, now](record::Shard& value) -> Result<bool> {

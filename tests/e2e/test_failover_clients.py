@@ -125,6 +125,14 @@ def reparent(cluster):
     return primary
 
 
+def name_another(cluster):
+    primary = cluster.primary()
+    other = next(uid for uid in cluster.uids() if uid != primary)
+    cluster.vtctldclient("TabletExternallyReparented", f"{cluster.cell}-{other:010d}")
+    assert cluster.primary() == other
+    return primary
+
+
 def totals(cluster):
     """The failover counters of vtgate."""
     with urllib.request.urlopen(f"http://127.0.0.1:{cluster.port(15001)}/debug/vars", timeout=10) as answer:
@@ -150,7 +158,7 @@ def new_row(cluster):
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)
-@pytest.mark.parametrize("blow", [kill_mysqld, kill_everything_of_it, kill_vttablet, reparent], ids=lambda blow: blow.__name__)
+@pytest.mark.parametrize("blow", [kill_mysqld, kill_everything_of_it, kill_vttablet, reparent, name_another], ids=lambda blow: blow.__name__)
 def test_no_client_notices(flavor, blow, tmp_path):
     with LocalCluster(flavor, vtorc=True) as cluster:
         with cluster.connect() as connection, connection.cursor() as cursor:

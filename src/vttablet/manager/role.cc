@@ -82,6 +82,9 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   tablet_.primary_term_start = {state_.primary_term_start_ns};
   UpdateLease();
   if (state_.demoted) {
+    // Undoing a demotion opens mysqld before it is remembered.
+    Status closed = co_await replication_->SetReadOnly(true, Deadline::In(3s).EarlierOf(deadline));
+    if (!closed) co_return closed;
     role_known_ = true;
     ShowServing();
     co_return Status();
@@ -371,8 +374,8 @@ io::Task<Status> Manager::ChangeAcknowledgements(uint32_t count, Deadline deadli
 io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements,
                                         std::string action, bool wait_for_ackers,
                                         Deadline deadline) {
-  Status forgotten = co_await replication_->ForgetSource(deadline);
-  if (!forgotten) co_return forgotten;
+  Status stopped = co_await replication_->Stop(deadline);
+  if (!stopped) co_return stopped;
   Status replica_off = co_await replication_->SetSemiSyncReplica(false, false, deadline);
   if (!replica_off) co_return replica_off;
   Status semi_sync = co_await SetAcknowledgements(acknowledgements, deadline);
@@ -442,6 +445,7 @@ io::Task<void> Manager::ConfirmLater(Manager& self, JournalEntry entry) {
 io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) {
   uint64_t term = entry.term;
   std::string position = entry.position;
+  const bool resumes = entry.action == "Resume";
   Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
   if (!sidecar) co_return sidecar;
   Status made = co_await CreateDatabase(*needs_.dba, tablet_.DbName(), deadline);
@@ -465,6 +469,11 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   co_await NoteConfirmed();
   still = StillLeads(term);
   if (!still) co_return still;
+  if (!resumes) {
+    // Where this fails vtorc sees a primary with a source, and a restart forgets it too.
+    Status forgotten = co_await replication_->ForgetSource(deadline);
+    if (!forgotten) LOG_WARNING("{}", forgotten.error().ToString());
+  }
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
   co_return Status();

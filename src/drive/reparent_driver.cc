@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "base/log.h"
-#include "drive/together.h"
 #include "io/loop.h"
 #include "io/sleep.h"
+#include "io/together.h"
 #include "paceline_agent.pb.h"
 #include "reparent/force.h"
 #include "tabletmanagerdata.pb.h"
@@ -311,6 +311,7 @@ io::Task<Status> ReparentDriver::Call(std::shared_ptr<Round> round, Observer::Me
   request.set_acknowledgements(promote.acknowledgements);
   request.set_action(std::string(reparent::ActionName(promote.action)));
   request.set_must_contain(promote.must_contain.Empty() ? "" : promote.must_contain.ToEncoded());
+  request.set_drained(promote.action == reparent::Action::kPlanned);
   Status done = co_await tablet.Promote(request, response, deadline);
   if (done) Take(*round, alias, response);
   co_return done;
@@ -351,7 +352,7 @@ io::Task<void> ReparentDriver::Refresh(TabletAlias alias, Deadline deadline) {
 
 // What makes the change known sooner; the shard is well without it.
 io::Task<void> ReparentDriver::Settle(Deadline deadline) {
-  Together join;
+  io::Together join;
   for (const reparent::TabletSight& sight : observer_.view().tablets) {
     if (sight.reachable) join.Start(Refresh(sight.alias, deadline));
   }

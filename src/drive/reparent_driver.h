@@ -9,8 +9,8 @@
 #include <string>
 
 #include "drive/observer.h"
-#include "drive/together.h"
 #include "io/sync.h"
+#include "io/together.h"
 #include "reparent/decide.h"
 #include "topo/server.h"
 
@@ -81,7 +81,7 @@ class ReparentDriver {
   topo::LockPtr lock_;
   uint64_t term_ = 0;
   Observer observer_;
-  Together calls_;                        // of all rounds
+  io::Together calls_;                    // of all rounds
   std::set<record::TabletAlias> untold_;  // did a step, and did not tell where they stand
 };
 

@@ -85,7 +85,7 @@ class Flavor {
   // One value: 1 where commits are durable and wait between the log's sync and the engine's commit.
   virtual std::string DurabilityQuery() const = 0;
   virtual std::string SetSemiSyncReplica(bool on) const = 0;
-  // Rows of (name, value) with the names of ReadSemiSync.
+  // Rows of (name, value); fails as unknown variable where semi-sync is not installed.
   virtual std::string SemiSyncQuery() const = 0;
 };
 

@@ -28,6 +28,8 @@ class Mariadb final : public Flavor {
         "character_set_results,time_zone,last_gtid\n"
         "aria_log_file_size = 8M\n"
         "rpl_semi_sync_master_wait_no_slave = ON\n"
+        // A receiver that ends connects to its source once more; the least it can be told.
+        "rpl_semi_sync_slave_kill_conn_timeout = 1\n"
         // The server's default waits after the commit, when a rewind can no longer take it back.
         "rpl_semi_sync_master_wait_point = AFTER_SYNC\n";
     out += fmt::format("rpl_semi_sync_master_timeout = {}\n", kSemiSyncTimeoutMs);
@@ -174,8 +176,15 @@ class Mariadb final : public Flavor {
     return fmt::format("SET GLOBAL rpl_semi_sync_slave_enabled = {}", on ? "ON" : "OFF");
   }
   std::string SemiSyncQuery() const override {
-    return "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE "
-           "'Rpl_semi_sync_%'";
+    // Half of what SHOW VARIABLES and SHOW STATUS take.
+    return "SELECT 'rpl_semi_sync_master_enabled', @@global.rpl_semi_sync_master_enabled UNION ALL "
+           "SELECT 'rpl_semi_sync_slave_enabled', @@global.rpl_semi_sync_slave_enabled UNION ALL "
+           "SELECT 'rpl_semi_sync_master_timeout', @@global.rpl_semi_sync_master_timeout UNION ALL "
+           "SELECT 'rpl_semi_sync_master_wait_no_slave', "
+           "@@global.rpl_semi_sync_master_wait_no_slave UNION ALL "
+           "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM information_schema.global_status "
+           "WHERE VARIABLE_NAME IN ('Rpl_semi_sync_master_status', 'Rpl_semi_sync_slave_status', "
+           "'Rpl_semi_sync_master_clients', 'Rpl_semi_sync_master_wait_sessions')";
   }
 };
 

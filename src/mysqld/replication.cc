@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/strings.h"
+#include "io/sleep.h"
 
 namespace paceline::mysqld {
 namespace {
@@ -13,6 +14,8 @@ double SecondsLeft(Deadline deadline) {
   if (deadline.never()) return 3600;
   return std::chrono::duration<double>(deadline.Left(SystemClock().Now())).count();
 }
+
+constexpr uint16_t kUnknownVariable = 1193;
 
 bool SaysOn(std::string_view text) { return EqualsIgnoreCase(text, "ON") || text == "1"; }
 
@@ -121,6 +124,19 @@ io::Task<Status> Replication::Stop(Deadline deadline) {
   co_return stopped;
 }
 
+io::Task<Status> Replication::StopUnlessIdle(bool drained, Deadline deadline) {
+  Result<std::optional<ReplicationStatus>> status = co_await Replica(deadline);
+  if (!status) co_return Fail(status.error());
+  if (!*status) co_return Status();
+  const ReplicationStatus& now = **status;
+  bool idle = now.io == ThreadState::kStopped && now.applier == ThreadState::kRunning &&
+              (drained || now.read == now.executed_of_source) &&
+              now.executed.Contains(now.received);
+  if (idle) co_return Status();
+  Status stopped = co_await Stop(deadline);
+  co_return stopped;
+}
+
 // Where the relay log ends in the middle of a transaction, MySQL's applier waits for the rest of it
 // for 60 s before it stops (SLAVE_WAIT_GROUP_DONE of its rpl_replica.cc, seen on 9.7.4), unless it
 // was killed before it was told to stop. The server calls that an error (1756) in its log; what was
@@ -133,9 +149,9 @@ io::Task<void> Replication::EndUnfinishedGroup(Deadline deadline) {
     const ReplicationStatus& now = **status;
     // The applier's own position lags by its checkpoints: a killed one too many does no harm.
     if (now.applier == ThreadState::kStopped || now.read == now.executed_of_source) co_return;
-    bool at_the_end =
+    std::string at_the_end =
         co_await KillThread("", " has read all relay log; waiting for more updates", patience);
-    if (at_the_end) co_return;
+    if (!at_the_end.empty()) co_return;
     // One that reads on may be there when it is told to stop; with more than that before it, it
     // stops after one of the transactions there.
     gtid::Set received = now.received;
@@ -144,26 +160,42 @@ io::Task<void> Replication::EndUnfinishedGroup(Deadline deadline) {
   }
 }
 
-io::Task<bool> Replication::KillThread(std::string begin, std::string end, Deadline deadline) {
-  bool found = false;
+// Under semi-sync a receiver of MariaDB that ends connects to its source, to end the dump there
+// (kill_connection of its semisync_slave.cc). Before a source that does not answer only STOP SLAVE
+// wakes it, and one that comes before that connection does so two seconds later (10.11).
+io::Task<void> Replication::LetReceiverEnd(std::string id, Deadline deadline) {
+  const Deadline patience = Deadline::In(20ms).EarlierOf(deadline);
+  const std::string find = "SELECT 1 FROM information_schema.processlist WHERE id = " + id;
+  while (!patience.Passed(SystemClock().Now())) {
+    std::string ask = find;
+    Result<mysql::QueryResult> there = co_await admin_.Query(std::move(ask), deadline);
+    if (!there || there->rows.empty()) co_return;
+    co_await io::SleepUntil(Deadline::In(1ms));
+  }
+}
+
+io::Task<std::string> Replication::KillThread(std::string begin, std::string end,
+                                              Deadline deadline) {
+  std::string killed;
   std::string list = "SHOW PROCESSLIST";
   Result<mysql::QueryResult> threads = co_await admin_.Query(std::move(list), deadline);
   for (size_t row = 0; threads && row < threads->rows.size(); ++row) {
     std::string state = threads->Text(row, "State");
     if (!state.starts_with(begin) || !state.ends_with(end)) continue;
-    std::string kill = "KILL " + threads->Text(row, "Id");
-    Result<mysql::QueryResult> killed = co_await admin_.Query(std::move(kill), deadline);
-    (void)killed;  // it may have ended by itself
-    found = true;
+    killed = threads->Text(row, "Id");
+    std::string kill = "KILL " + killed;
+    Result<mysql::QueryResult> done = co_await admin_.Query(std::move(kill), deadline);
+    (void)done;  // it may have ended by itself
   }
-  co_return found;
+  co_return killed;
 }
 
 io::Task<Status> Replication::StopIo(Deadline deadline) {
   // A thread that waits for its source takes up to two seconds to notice that it is to stop; one
   // that is killed ends at once, and leaves the relay log as a stop does.
-  bool found = co_await KillThread("Waiting for ", " to send event", deadline);
-  (void)found;
+  std::string killed = co_await KillThread("Waiting for ", " to send event", deadline);
+  if (!killed.empty() && flavor_.gtid_flavor() == gtid::Flavor::kMariadb)
+    co_await LetReceiverEnd(std::move(killed), deadline);
   std::string stop = flavor_.StopIo();
   Status stopped = co_await One("stopping the IO thread", std::move(stop), deadline);
   co_return stopped;
@@ -286,15 +318,12 @@ io::Task<Status> Replication::SetSemiSyncReplica(bool on, bool restart_io, Deadl
 
 io::Task<Result<SemiSyncStatus>> Replication::GetSemiSync(Deadline deadline) {
   std::string sql = flavor_.SemiSyncQuery();
-  Result<std::vector<mysql::QueryResult>> results =
-      co_await admin_.QueryAll(std::move(sql), deadline);
-  if (!results) co_return Fail(results.error().Context("reading the semi-sync state"));
+  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
+  if (!result && result.error().mysql_errno() == kUnknownVariable) co_return SemiSyncStatus();
+  if (!result) co_return Fail(result.error().Context("reading the semi-sync state"));
   std::map<std::string, std::string> values;
-  for (const mysql::QueryResult& result : *results) {
-    for (size_t row = 0; row < result.rows.size(); ++row) {
-      values[CommonName(result.Text(row, size_t{0}))] = result.Text(row, size_t{1});
-    }
-  }
+  for (size_t row = 0; row < result->rows.size(); ++row)
+    values[CommonName(result->Text(row, size_t{0}))] = result->Text(row, size_t{1});
   auto number = [&values](const char* name) { return ParseUint(values[name]).value_or(0); };
   SemiSyncStatus status;
   status.source_enabled = SaysOn(values["rpl_semi_sync_source_enabled"]);

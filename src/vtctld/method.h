@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
-#include "drive/together.h"
 #include "io/sync.h"
 #include "io/task.h"
+#include "io/together.h"
 #include "topo/codec.h"
 #include "topo/typed_watch.h"
 #include "vtctld/vtctld.h"
@@ -54,6 +54,6 @@ Duration ToDuration(const Time& message) {
   return std::chrono::seconds(message.seconds()) + std::chrono::nanoseconds(message.nanos());
 }
 
-using drive::Together;
+using io::Together;
 
 }  // namespace paceline::vtctld

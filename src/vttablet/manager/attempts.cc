@@ -24,6 +24,7 @@ io::Task<void> Manager::ReadRelayLog(Deadline deadline) {
 io::Task<std::vector<std::string>> Manager::EvidenceOf(const JournalEntry& entry,
                                                        Deadline deadline) {
   std::vector<std::string> statements;
+  co_await relay_log_reading_.Wait();
   if (!relay_log_) co_return statements;
   port::Written written = *relay_log_;
   Result<gtid::Set> position = gtid::Set::ParseEncoded(entry.position);

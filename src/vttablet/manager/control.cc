@@ -195,32 +195,36 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
   if (!must) co_return Fail(must.error());
   bool resumed =
       is_primary() && state_.primary_term == request.term() && role_known_ && !state_.demoted;
-  if (!resumed) {
-    Result<std::optional<mysqld::ReplicationStatus>> replica =
-        co_await replication_->Replica(deadline);
-    if (!replica) co_return Fail(replica.error());
-    if (*replica) {
-      Status stopped = co_await replication_->StopIo(deadline);
-      if (!stopped) co_return stopped;
-      co_await ReadRelayLog(deadline);
-      if ((**replica).applier == mysqld::ThreadState::kStopped) {
-        Status started = co_await replication_->StartApplier(deadline);
-        if (!started) co_return started;
-      }
-      Result<gtid::Set> applied = co_await replication_->WaitForRelayLog(deadline);
-      if (!applied) co_return Fail(applied.error().Context("applying what was received"));
+  if (resumed) co_return Status();
+  Status promoted = co_await PromoteInTurn(request, std::move(*must), wait_for_ackers, deadline);
+  co_await relay_log_reading_.Wait();
+  co_return promoted;
+}
+
+io::Task<Status> Manager::PromoteInTurn(const agent::PromoteRequest& request, gtid::Set must,
+                                        bool wait_for_ackers, Deadline deadline) {
+  Result<std::optional<mysqld::ReplicationStatus>> replica =
+      co_await replication_->Replica(deadline);
+  if (!replica) co_return Fail(replica.error());
+  if (*replica) {
+    Status stopped = co_await replication_->StopIo(deadline);
+    if (!stopped) co_return stopped;
+    relay_log_reading_.Start(ReadRelayLog(deadline));  // the rest does not wait for it
+    if ((**replica).applier == mysqld::ThreadState::kStopped) {
+      Status started = co_await replication_->StartApplier(deadline);
+      if (!started) co_return started;
     }
-    Result<gtid::Set> position = co_await replication_->Position(deadline);
-    if (!position) co_return Fail(position.error());
-    if (!position->Contains(*must)) {
-      co_return Fail(Code::kFailedPrecondition, "{} lacks {}: it must not be promoted",
-                     tablet_.alias.ToString(), must->Subtract(*position).ToString());
-    }
-    Status promoted = co_await BecomePrimary(request.term(), request.acknowledgements(),
-                                             request.action(), wait_for_ackers, deadline);
-    if (!promoted) co_return promoted;
+    Result<gtid::Set> applied = co_await replication_->WaitForRelayLog(deadline);
+    if (!applied) co_return Fail(applied.error().Context("applying what was received"));
   }
-  co_return Status();
+  Result<gtid::Set> position = co_await replication_->Position(deadline);
+  if (!position) co_return Fail(position.error());
+  if (!position->Contains(must)) {
+    co_return Fail(Code::kFailedPrecondition, "{} lacks {}: it must not be promoted",
+                   tablet_.alias.ToString(), must.Subtract(*position).ToString());
+  }
+  Status promoted = co_await BecomePrimary(request, wait_for_ackers, deadline);
+  co_return promoted;
 }
 
 io::Task<Status> Manager::Demote(const agent::DemoteRequest& request,

@@ -15,6 +15,7 @@
 #include "backup/archive_reader.h"
 #include "backup/catalog.h"
 #include "io/sync.h"
+#include "io/together.h"
 #include "mysqld/replication.h"
 #include "port/mysqlctl.h"
 #include "port/tablet_manager.h"
@@ -192,8 +193,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> FollowAddress(std::string host, uint16_t port);
   // `wait_for_ackers`: its first rows are acknowledged when it returns; else that goes on by
   // itself.
-  io::Task<Status> BecomePrimary(uint64_t term, uint32_t acknowledgements, std::string action,
-                                 bool wait_for_ackers, Deadline deadline);
+  io::Task<Status> BecomePrimary(const agent::PromoteRequest& request, bool wait_for_ackers,
+                                 Deadline deadline);
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
   // By itself, without the role mutex: its first rows may wait long for an acknowledgement.
   void ConfirmSoon(JournalEntry entry);
@@ -207,6 +208,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<void> LookAtPosition();
   io::Task<Status> PromoteWhen(const agent::PromoteRequest& request, bool wait_for_ackers,
                                Deadline deadline);
+  io::Task<Status> PromoteInTurn(const agent::PromoteRequest& request, gtid::Set must,
+                                 bool wait_for_ackers, Deadline deadline);
   io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> CheckTerm(uint64_t term);
@@ -288,7 +291,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   std::unique_ptr<mysqld::Replication> replication_;
   std::unique_ptr<Resolver> resolver_;
   std::optional<port::Written> relay_log_;  // of the promotion under way
-  std::string position_;                    // of this primary, as health tells it
+  io::Together relay_log_reading_;
+  std::string position_;  // of this primary, as health tells it
   std::unique_ptr<Archiver> archiver_;
   io::Mutex action_;  // one change of role at a time
   io::Gate gate_;

@@ -371,10 +371,11 @@ io::Task<Status> Manager::ChangeAcknowledgements(uint32_t count, Deadline deadli
   co_return set;
 }
 
-io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements,
-                                        std::string action, bool wait_for_ackers,
+io::Task<Status> Manager::BecomePrimary(const agent::PromoteRequest& request, bool wait_for_ackers,
                                         Deadline deadline) {
-  Status stopped = co_await replication_->Stop(deadline);
+  const uint64_t term = request.term();
+  const uint32_t acknowledgements = request.acknowledgements();
+  Status stopped = co_await replication_->StopUnlessIdle(request.drained(), deadline);
   if (!stopped) co_return stopped;
   Status replica_off = co_await replication_->SetSemiSyncReplica(false, false, deadline);
   if (!replica_off) co_return replica_off;
@@ -398,12 +399,13 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
   state_.replication_stopped = false;
   state_.leader = tablet_.alias.ToString();
   state_.leader_term_start_ns = now;
-  Status saved = co_await Save();
+  Status saved, role;
+  io::Together both;
+  both.Start(Save(), saved);
+  if (needs_.agent != nullptr) both.Start(needs_.agent->SetRole(true, Deadline::In(10s)), role);
+  co_await both.Wait();
   if (!saved) co_return saved;
-  if (needs_.agent != nullptr) {
-    Status role = co_await needs_.agent->SetRole(true, Deadline::In(10s));
-    if (!role) co_return Fail(role.error().Context("telling mysqlctld the role"));
-  }
+  if (!role) co_return Fail(role.error().Context("telling mysqlctld the role"));
   still = StillLeads(term);
   if (!still) co_return still;
   // Writable for this tablet's own rows first; clients come when those are acknowledged.
@@ -415,7 +417,7 @@ io::Task<Status> Manager::BecomePrimary(uint64_t term, uint32_t acknowledgements
   UpdateLease();  // asked for while the first rows are on their way
   lag_.reset();
   health_error_.clear();
-  JournalEntry entry{term, std::move(action), tablet_.alias.ToString(), position->ToEncoded(), now};
+  JournalEntry entry{term, request.action(), tablet_.alias.ToString(), position->ToEncoded(), now};
   if (wait_for_ackers) {
     Status confirmed = co_await ConfirmPrimary(std::move(entry), deadline);
     co_return confirmed;

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pymysql
+from local_cluster import wait_until
 from prepared import Prepared
 
 # What each writer does every 5 ms, in percent. All but the replica read are writes.
@@ -137,9 +138,19 @@ class Load:
                 cursor.execute(statement)
             for writer in self.writers:
                 cursor.execute("INSERT INTO failover_counters VALUES (%s, %s, 0)", (self.run, writer.number))
+        # Reads on replicas are a part of the mix: the tables are there before it begins.
+        wait_until(lambda: all(self.is_on(uid) for uid in self.cluster.uids()), 60, "the load's tables on every tablet")
         for writer in self.writers:
             writer.start()
         return self
+
+    def is_on(self, uid):
+        with self.cluster.mysqld(uid) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'failover_counters'")
+            if cursor.fetchone() != (1,):
+                return False
+            cursor.execute("SELECT COUNT(*) FROM failover_counters WHERE run = %s", (self.run,))
+            return cursor.fetchone() == (len(self.writers),)
 
     def __exit__(self, *_):
         self.stop.set()

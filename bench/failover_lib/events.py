@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -199,6 +200,12 @@ class Round:
                     or self.moved != self.event.moves)
 
 
+def age(pid):
+    """Seconds since a process was started."""
+    ticks = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
+    return float(pathlib.Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+
+
 def play(cluster, event, load_type, patience=60.0):
     """One round of one event on a healthy cluster; leaves it healthy."""
     result = Round(event, cluster.flavor)
@@ -206,6 +213,9 @@ def play(cluster, event, load_type, patience=60.0):
         primary = leader(cluster)
         return primary if primary == cluster.primary() and all_follow(cluster, primary) else None
     old = wait_until(well, patience, "every replica to follow before the event")
+    if event.restarts:
+        # The supervisor holds back what dies again within 3 s, as it should.
+        wait_until(lambda: all(age(pid) > 4 for pid in pids(cluster, old, event.restarts)), 60, "what is killed to be at work")
     log = cluster.data_dir / "log" / f"vttablet-{old}.log"
     offset = log.stat().st_size
     watch = Watch(cluster)

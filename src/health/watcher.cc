@@ -195,6 +195,7 @@ io::Task<void> Watcher::WatchTablet(std::shared_ptr<Tablet> tablet) {
   auto pass = gate_.Enter();
   Duration pause = options_.redial_first;
   record::TabletAlias alias = tablet->tablet.alias;
+  Time lost = loop_.Now();
   while (pass && !tablet->gone && !gate_.closed()) {
     tablet->moved = tablet->heard = tablet->stranger = tablet->hanging_up = false;
     tablet->service = dialer_.Dial(tablet->tablet);
@@ -216,7 +217,9 @@ io::Task<void> Watcher::WatchTablet(std::shared_ptr<Tablet> tablet) {
     bool matters = view_.Broke(alias, why);
     if (matters) Changed(alias, true);
     if (tablet->moved) continue;
-    pause = tablet->heard ? options_.redial_first : std::min(pause * 2, options_.redial_max);
+    if (tablet->heard) lost = loop_.Now();
+    bool soon = loop_.Now() - lost < options_.redial_soon;
+    pause = soon ? options_.redial_first : std::min(pause * 2, options_.redial_max);
     Duration spread(static_cast<int64_t>(rng_.Below(static_cast<uint64_t>(pause.count() / 4 + 1))));
     Deadline again = Deadline::At(loop_.Now() + pause + spread);
     bool woken = co_await tablet->wake.Wait(again);

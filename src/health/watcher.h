@@ -33,7 +33,9 @@ struct WatcherOptions {
   std::vector<std::string> keyspaces;  // empty: all
   std::string local_cell;              // preferred by PickReplica
   ViewOptions view;
-  Duration redial_first = 100ms, redial_max = 5s;
+  // One that was heard of a moment ago comes back soon, mostly, and clients wait for it: only after
+  // `redial_soon` do the pauses grow.
+  Duration redial_first = 50ms, redial_max = 5s, redial_soon = 5s;
   Duration hang_up_after = 5s;  // a stream silent for so long is closed and dialled again
   // A primary is hung up on this long after a newer one was heard of, once: what it still runs
   // would wait for ever where it is frozen, and its answers are those of an older term. One that

@@ -171,6 +171,8 @@ io::Task<void> Vtorc::WatchShard(Vtorc& self, std::shared_ptr<Shard> shard) {
   while (pass && !self.gate_.closed() && !shard->gone) {
     shard->news.Reset();
     co_await self.LookAt(shard);
+    bool open = co_await io::Sleep(self.gate_, Deadline::In(self.options_.look_pause));
+    if (!open) co_return;
     bool news = co_await shard->news.Wait(Deadline::In(self.options_.look_interval));
     (void)news;
   }

@@ -24,6 +24,9 @@ namespace paceline::vtorc {
 struct VtorcOptions {
   std::set<std::string> keyspaces;  // empty: all; "keyspace" or "keyspace/shard"
   Duration look_interval = std::chrono::milliseconds(250);
+  // Between two looks, whatever is told meanwhile: a reparent is told of by every tablet, and looks
+  // that follow each other without a pause slow it down.
+  Duration look_pause = std::chrono::milliseconds(50);
   Duration topology_interval = std::chrono::seconds(2);  // for shards that come and go
   Duration recovery_limit = std::chrono::seconds(60);    // of one recovery
   bool recoveries = true;                                // false: only diagnose

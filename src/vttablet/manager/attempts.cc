@@ -2,11 +2,24 @@
 // answers.
 #include "base/log.h"
 #include "vttablet/manager/manager.h"
+#include "vttablet/manager/sidecar.h"
 
 namespace paceline::vttablet {
 
+io::Task<void> Manager::Prepare(Deadline deadline) {
+  co_await ReadRelayLog(deadline);
+  // The tables are known when all that was received is applied.
+  bool applied = co_await preparation_.applied.Wait(deadline);
+  if (!applied) co_return;
+  if (preparation_.relay_log) {
+    preparation_.keys = co_await ReadInsertKeys(*needs_.dba, *preparation_.relay_log,
+                                                Deadline::In(1s).EarlierOf(deadline));
+  }
+  preparation_.database_complete =
+      co_await DatabaseComplete(*needs_.dba, options_.sidecar, tablet_.DbName(), deadline);
+}
+
 io::Task<void> Manager::ReadRelayLog(Deadline deadline) {
-  relay_log_.reset();
   if (needs_.agent == nullptr) co_return;
   // A promotion does not wait for it longer: then nothing is proven, and attempts stay unknown.
   port::WrittenQuery query;
@@ -14,28 +27,24 @@ io::Task<void> Manager::ReadRelayLog(Deadline deadline) {
   Result<port::Written> written =
       co_await needs_.agent->ReadWritten(std::move(query), Deadline::In(2s).EarlierOf(deadline));
   if (written) {
-    relay_log_ = std::move(*written);
+    preparation_.relay_log = std::move(*written);
   } else {
     LOG_WARNING("what was received proves nothing about writes in flight: {}",
                 written.error().ToString());
   }
 }
 
-io::Task<std::vector<std::string>> Manager::EvidenceOf(const JournalEntry& entry,
-                                                       Deadline deadline) {
+std::vector<std::string> Manager::EvidenceOf(const JournalEntry& entry) {
   std::vector<std::string> statements;
-  co_await relay_log_reading_.Wait();
-  if (!relay_log_) co_return statements;
-  port::Written written = *relay_log_;
+  if (!preparation_.relay_log) return statements;
   Result<gtid::Set> position = gtid::Set::ParseEncoded(entry.position);
-  if (!position) co_return statements;
-  std::vector<InsertKey> keys =
-      co_await ReadInsertKeys(*needs_.dba, written, Deadline::In(1s).EarlierOf(deadline));
-  Result<LogProof> proof = ProofOf(written, std::move(*position), keys);
+  if (!position) return statements;
+  Result<LogProof> proof =
+      ProofOf(*preparation_.relay_log, std::move(*position), preparation_.keys);
   if (!proof) {
     LOG_WARNING("what was received proves nothing about writes in flight: {}",
                 proof.error().ToString());
-    co_return statements;
+    return statements;
   }
   LOG_INFO("term {}: the relay log tells of {} writes; not told: {}", entry.term,
            proof->attempts.size(), proof->untold.ToString());
@@ -45,7 +54,7 @@ io::Task<std::vector<std::string>> Manager::EvidenceOf(const JournalEntry& entry
   promotion.created_ns = entry.created_ns;
   promotion.proof = std::move(*proof);
   statements = StoreEvidence(options_.sidecar, promotion);
-  co_return statements;
+  return statements;
 }
 
 io::Task<Result<std::vector<port::AttemptOutcome>>> Manager::ResolveAttempts(

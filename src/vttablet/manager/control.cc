@@ -197,25 +197,28 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
       is_primary() && state_.primary_term == request.term() && role_known_ && !state_.demoted;
   if (resumed) co_return Status();
   Status promoted = co_await PromoteInTurn(request, std::move(*must), wait_for_ackers, deadline);
-  co_await relay_log_reading_.Wait();
+  preparation_.applied.Set();  // or never will be
+  co_await preparation_.reading.Wait();
   co_return promoted;
 }
 
 io::Task<Status> Manager::PromoteInTurn(const agent::PromoteRequest& request, gtid::Set must,
                                         bool wait_for_ackers, Deadline deadline) {
+  preparation_.Forget();
   Result<std::optional<mysqld::ReplicationStatus>> replica =
       co_await replication_->Replica(deadline);
   if (!replica) co_return Fail(replica.error());
   if (*replica) {
     Status stopped = co_await replication_->StopIo(deadline);
     if (!stopped) co_return stopped;
-    relay_log_reading_.Start(ReadRelayLog(deadline));  // the rest does not wait for it
+    preparation_.reading.Start(Prepare(deadline));
     if ((**replica).applier == mysqld::ThreadState::kStopped) {
       Status started = co_await replication_->StartApplier(deadline);
       if (!started) co_return started;
     }
     Result<gtid::Set> applied = co_await replication_->WaitForRelayLog(deadline);
     if (!applied) co_return Fail(applied.error().Context("applying what was received"));
+    preparation_.applied.Set();
   }
   Result<gtid::Set> position = co_await replication_->Position(deadline);
   if (!position) co_return Fail(position.error());

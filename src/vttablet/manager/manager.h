@@ -26,6 +26,7 @@
 #include "vttablet/manager/archiver.h"
 #include "vttablet/manager/disk_care.h"
 #include "vttablet/manager/durable_state.h"
+#include "vttablet/manager/evidence.h"
 #include "vttablet/manager/lease.h"
 #include "vttablet/manager/query_side.h"
 #include "vttablet/manager/resolver.h"
@@ -60,6 +61,22 @@ struct ManagerOptions {
   // and serves it read-only as a replica of nobody.
   std::string base_keyspace;
   backup::RestorePoint snapshot;
+};
+
+// Of a promotion: what can be known while the tablet is still a replica.
+struct Preparation {
+  std::optional<port::Written> relay_log;
+  std::vector<InsertKey> keys;     // of the tables it writes
+  bool database_complete = false;  // the sidecar's tables and the keyspace's database are there
+  io::Event applied;               // all that was received
+  io::Together reading;
+
+  void Forget() {
+    relay_log.reset();
+    keys.clear();
+    database_complete = false;
+    applied.Reset();
+  }
 };
 
 class Manager final : public port::TabletManager, private port::MysqldStateSink {
@@ -199,9 +216,11 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   // By itself, without the role mutex: its first rows may wait long for an acknowledgement.
   void ConfirmSoon(JournalEntry entry);
   static io::Task<void> ConfirmLater(Manager& self, JournalEntry entry);
-  // Attempts (attempts.cc). What the relay log tells must be read before anything erases it.
+  // What a promotion reads while the rest of it goes on (attempts.cc). What the relay log tells
+  // must be read before anything erases it.
+  io::Task<void> Prepare(Deadline deadline);
   io::Task<void> ReadRelayLog(Deadline deadline);
-  io::Task<std::vector<std::string>> EvidenceOf(const JournalEntry& entry, Deadline deadline);
+  std::vector<std::string> EvidenceOf(const JournalEntry& entry);
   io::Task<Result<std::vector<port::AttemptOutcome>>> ResolveAttempts(
       std::vector<port::AttemptQuestion> questions, Deadline deadline);
   // For health beats, as long as it leads.
@@ -290,9 +309,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   DurableState state_;
   std::unique_ptr<mysqld::Replication> replication_;
   std::unique_ptr<Resolver> resolver_;
-  std::optional<port::Written> relay_log_;  // of the promotion under way
-  io::Together relay_log_reading_;
-  std::string position_;  // of this primary, as health tells it
+  Preparation preparation_;  // of the promotion under way
+  std::string position_;     // of this primary, as health tells it
   std::unique_ptr<Archiver> archiver_;
   io::Mutex action_;  // one change of role at a time
   io::Gate gate_;

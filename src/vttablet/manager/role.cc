@@ -102,7 +102,7 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   if (position) entry.position = position->ToEncoded();
   entry.created_ns = loop_.clock().WallNow().unix_ns;
   health_error_.clear();
-  relay_log_.reset();  // that of an earlier promotion
+  preparation_.Forget();  // that of an earlier promotion
   ConfirmSoon(std::move(entry));
   co_return Status();
 }
@@ -448,11 +448,14 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   uint64_t term = entry.term;
   std::string position = entry.position;
   const bool resumes = entry.action == "Resume";
-  Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
-  if (!sidecar) co_return sidecar;
-  Status made = co_await CreateDatabase(*needs_.dba, tablet_.DbName(), deadline);
-  if (!made) co_return made;
-  std::vector<std::string> evidence = co_await EvidenceOf(entry, deadline);
+  co_await preparation_.reading.Wait();
+  if (!preparation_.database_complete) {
+    Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
+    if (!sidecar) co_return sidecar;
+    Status made = co_await CreateDatabase(*needs_.dba, tablet_.DbName(), deadline);
+    if (!made) co_return made;
+  }
+  std::vector<std::string> evidence = EvidenceOf(entry);
   Status journaled = co_await WriteJournal(*needs_.dba, options_.sidecar, std::move(entry),
                                            std::move(evidence), deadline);
   if (!journaled) co_return journaled;

@@ -65,7 +65,11 @@ std::vector<std::string> Upgrades(std::string_view database, const std::set<std:
 
 }  // namespace
 
-io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadline deadline) {
+namespace {
+
+// The statements that CreateSidecar runs.
+io::Task<Result<std::vector<std::string>>> MissingFrom(mysqld::Admin& admin, std::string database,
+                                                       Deadline deadline) {
   std::string ask =
       "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = " +
       QuoteText(database);
@@ -75,23 +79,48 @@ io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadl
   for (size_t i = 0; i < rows->rows.size(); ++i)
     known.insert(Lower(rows->Text(i, size_t{0}) + "." + rows->Text(i, size_t{1})));
   std::vector<std::string> statements = Upgrades(database, known);
-  if (statements.empty()) co_return Status();
-  statements.insert(statements.begin(),
-                    "CREATE DATABASE IF NOT EXISTS " + QuoteIdentifier(database));
-  Status made = co_await admin.Run(std::move(statements), deadline);
+  if (!statements.empty()) {
+    statements.insert(statements.begin(),
+                      "CREATE DATABASE IF NOT EXISTS " + QuoteIdentifier(database));
+  }
+  co_return statements;
+}
+
+io::Task<Result<bool>> IsThere(mysqld::Admin& admin, std::string name, Deadline deadline) {
+  std::string ask =
+      "SELECT 1 FROM information_schema.schemata WHERE schema_name = " + QuoteText(name);
+  Result<mysql::QueryResult> there = co_await admin.Query(std::move(ask), deadline);
+  if (!there) co_return Fail(there.error());
+  co_return !there->rows.empty();
+}
+
+}  // namespace
+
+io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadline deadline) {
+  Result<std::vector<std::string>> statements = co_await MissingFrom(admin, database, deadline);
+  if (!statements) co_return Fail(statements.error());
+  if (statements->empty()) co_return Status();
+  Status made = co_await admin.Run(std::move(*statements), deadline);
   if (!made) co_return Fail(made.error().Context("creating the tables of " + database));
   co_return Status();
 }
 
 io::Task<Status> CreateDatabase(mysqld::Admin& admin, std::string name, Deadline deadline) {
-  std::string ask =
-      "SELECT 1 FROM information_schema.schemata WHERE schema_name = " + QuoteText(name);
-  Result<mysql::QueryResult> there = co_await admin.Query(std::move(ask), deadline);
-  if (there && !there->rows.empty()) co_return Status();
+  Result<bool> there = co_await IsThere(admin, name, deadline);
+  if (there && *there) co_return Status();
   std::string sql = "CREATE DATABASE IF NOT EXISTS " + QuoteIdentifier(name);
   Result<mysql::QueryResult> made = co_await admin.Query(std::move(sql), deadline);
   if (!made) co_return Fail(made.error().Context("creating the keyspace's database"));
   co_return Status();
+}
+
+io::Task<bool> DatabaseComplete(mysqld::Admin& admin, std::string sidecar, std::string name,
+                                Deadline deadline) {
+  Result<std::vector<std::string>> missing =
+      co_await MissingFrom(admin, std::move(sidecar), deadline);
+  if (!missing || !missing->empty()) co_return false;
+  Result<bool> there = co_await IsThere(admin, std::move(name), deadline);
+  co_return there&&* there;
 }
 
 io::Task<Status> WriteJournal(mysqld::Admin& admin, std::string database, JournalEntry entry,

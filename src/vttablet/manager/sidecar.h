@@ -18,6 +18,9 @@ io::Task<Status> CreateSidecar(mysqld::Admin& admin, std::string database, Deadl
 // binary log even where it does nothing, as a transaction that no rewind cuts off and that tells
 // nothing of the writes beside it. Like the above else.
 io::Task<Status> CreateDatabase(mysqld::Admin& admin, std::string name, Deadline deadline);
+// Whether the two above would find nothing to do; false where that cannot be read.
+io::Task<bool> DatabaseComplete(mysqld::Admin& admin, std::string sidecar, std::string name,
+                                Deadline deadline);
 
 struct JournalEntry {
   uint64_t term = 0;

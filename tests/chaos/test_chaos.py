@@ -12,7 +12,6 @@ ROOT = os.geteuid() == 0  # by whom alone networks are cut
 CC = shutil.which("cc") is not None
 
 
-@pytest.mark.long  # until it has been seen to be clean on both: docs/verification.md
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_each_fault_once_is_clean(flavor):
     wrong = run(flavor, seconds=120, seed=20261127, clocks=CC, once=True)
@@ -26,5 +25,5 @@ def test_ten_minutes_of_everything_are_clean(flavor, topo):
     if topo == "etcd" and not shutil.which("etcd"):
         pytest.skip("no etcd in PATH")
     network = ROOT and shutil.which("nft") is not None
-    wrong = run(flavor, topo=topo, seconds=600, seed=20261127, network=network, clocks=CC)
+    wrong = run(flavor, topo=topo, seconds=600, seed=20261127, network=network, disks=ROOT, clocks=CC)
     assert not wrong, "\n".join(wrong[:20])

@@ -3,7 +3,9 @@ between them can be cut, thinned or made one-way. Needs root, ip and nft. Everyt
 
 import os
 import pathlib
+import re
 import subprocess
+import sys
 import threading
 
 from local_cluster import BIN, LocalCluster, alive, kill, run
@@ -19,6 +21,7 @@ class NetworkCluster(LocalCluster):
         self.prefix, self.network = f"pl{number}", f"10.213.{number}"
         self.table = f"paceline{number}"
         self._processes, self._commands, self._stopping = {}, {}, threading.Event()
+        self._relays = []  # to etcd's members, which listen on the loopback of this machine alone
         self._guard = threading.Thread(target=self._restart, daemon=True)
 
     def address(self, uid):
@@ -37,6 +40,8 @@ class NetworkCluster(LocalCluster):
             if kind in ("mysqlctld", "vttablet"):
                 words = self._in_namespace(words, int(uid))
             self._commands[name] = words
+        if self.topo == "etcd":
+            self._relay_etcd(commands)
         for uid in self.uids():  # my.cnf is kept as it was made
             config = self.data_dir / f"vt_{uid:010d}" / "my.cnf"
             lines = config.read_text().splitlines()
@@ -55,6 +60,9 @@ class NetworkCluster(LocalCluster):
             kill(process.pid)
         for pid in self.leftovers():
             kill(pid)
+        for process in self._relays:
+            kill(process.pid)
+        self._relays.clear()
         self._clear_network()
         return super().down(purge)
 
@@ -120,6 +128,15 @@ class NetworkCluster(LocalCluster):
         for uid in self.uids():
             run(["ip", "link", "del", f"{self.prefix}v{uid}"], check=False)
             run(["ip", "netns", "del", self.namespace(uid)], check=False)
+
+    def _relay_etcd(self, commands):
+        words = next(words for name, words in commands.items() if name.startswith("vttablet"))
+        ports = re.findall(r"127\.0\.0\.1:(\d+)", words[words.index("--topo-global-server-address") + 1])
+        relay = [sys.executable, str(pathlib.Path(__file__).with_name("relay.py"))]
+        gate = f"{self.network}.1"
+        for way in [[*relay, gate, "127.0.0.1"], *(["ip", "netns", "exec", self.namespace(uid), *relay, "127.0.0.1", gate]
+                                                   for uid in self.uids())]:
+            self._relays.append(subprocess.Popen([*way, *ports], stdin=subprocess.DEVNULL))
 
     # Processes.
     @staticmethod

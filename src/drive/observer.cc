@@ -118,9 +118,12 @@ io::Task<Status> Observer::Observe(Deadline deadline) {
   Deadline patience = deadline;
   // What was recalled may be old.
   if (may_go_on) patience = Deadline::In(first ? kRecalled : kTopologyAway).EarlierOf(deadline);
+  if (may_go_on && !first && topology_away_ && ++looks_away_ % kLongLook != 0)
+    patience = Deadline::In(kStillAway).EarlierOf(deadline);
   Status read = co_await ReadRecords(patience);
   topology_away_ = !read && (read.error().code() == Code::kUnavailable ||
                              read.error().code() == Code::kDeadlineExceeded);
+  if (!topology_away_) looks_away_ = 0;
   if (!read && !(may_go_on && topology_away_)) co_return read;
 
   view_ = reparent::View();

@@ -29,6 +29,9 @@ struct ObserverOptions {
 class Observer {
  public:
   static constexpr Duration kTopologyAway = std::chrono::milliseconds(300);
+  // One that was away a moment ago is not waited for as long again, but each kLongLook-th time.
+  static constexpr Duration kStillAway = std::chrono::milliseconds(50);
+  static constexpr int kLongLook = 8;
   static constexpr Duration kSilent =
       std::chrono::milliseconds(20);  // at least, for one that missed a look
   static constexpr Duration kGiveUp = std::chrono::seconds(5);  // on an answer nobody waits for
@@ -81,6 +84,7 @@ class Observer {
   std::map<record::TabletAlias, std::shared_ptr<Call>> calls_;  // those that are under way
   std::shared_ptr<io::Event> news_;                             // pulsed when one has ended
   bool topology_away_ = false;
+  int looks_away_ = 0;  // since it is
 };
 
 }  // namespace paceline::drive

@@ -311,7 +311,9 @@ io::Task<Status> ReparentDriver::Call(std::shared_ptr<Round> round, Observer::Me
   request.set_acknowledgements(promote.acknowledgements);
   request.set_action(std::string(reparent::ActionName(promote.action)));
   request.set_must_contain(promote.must_contain.Empty() ? "" : promote.must_contain.ToEncoded());
-  request.set_drained(promote.action == reparent::Action::kPlanned);
+  bool demoted = std::ranges::any_of(
+      observer_.view().tablets, [](const auto& sight) { return sight.reachable && sight.demoted; });
+  request.set_drained(promote.action == reparent::Action::kPlanned && demoted);
   Status done = co_await tablet.Promote(request, response, deadline);
   if (done) Take(*round, alias, response);
   co_return done;

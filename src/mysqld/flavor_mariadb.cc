@@ -176,7 +176,7 @@ class Mariadb final : public Flavor {
     return fmt::format("SET GLOBAL rpl_semi_sync_slave_enabled = {}", on ? "ON" : "OFF");
   }
   std::string SemiSyncQuery() const override {
-    // Half of what SHOW VARIABLES and SHOW STATUS take.
+    // Half of the time of SHOW VARIABLES and SHOW STATUS.
     return "SELECT 'rpl_semi_sync_master_enabled', @@global.rpl_semi_sync_master_enabled UNION ALL "
            "SELECT 'rpl_semi_sync_slave_enabled', @@global.rpl_semi_sync_slave_enabled UNION ALL "
            "SELECT 'rpl_semi_sync_master_timeout', @@global.rpl_semi_sync_master_timeout UNION ALL "

@@ -180,7 +180,7 @@ class Mysql final : public Flavor {
     return fmt::format("SET GLOBAL rpl_semi_sync_replica_enabled = {}", on ? "ON" : "OFF");
   }
   std::string SemiSyncQuery() const override {
-    // A fourth of what SHOW VARIABLES and SHOW STATUS take, which fill all of their tables.
+    // A fourth of the time of SHOW VARIABLES and SHOW STATUS, which fill all of their tables.
     return "SELECT 'rpl_semi_sync_source_enabled', @@global.rpl_semi_sync_source_enabled UNION ALL "
            "SELECT 'rpl_semi_sync_replica_enabled', @@global.rpl_semi_sync_replica_enabled "
            "UNION ALL SELECT 'rpl_semi_sync_source_wait_for_replica_count', "

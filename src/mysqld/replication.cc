@@ -318,12 +318,21 @@ io::Task<Status> Replication::SetSemiSyncReplica(bool on, bool restart_io, Deadl
 
 io::Task<Result<SemiSyncStatus>> Replication::GetSemiSync(Deadline deadline) {
   std::string sql = flavor_.SemiSyncQuery();
-  Result<mysql::QueryResult> result = co_await admin_.Query(std::move(sql), deadline);
-  if (!result && result.error().mysql_errno() == kUnknownVariable) co_return SemiSyncStatus();
-  if (!result) co_return Fail(result.error().Context("reading the semi-sync state"));
+  Result<std::vector<mysql::QueryResult>> results =
+      co_await admin_.QueryAll(std::move(sql), deadline);
+  if (!results && results.error().mysql_errno() == kUnknownVariable) {
+    // A server that others have set up: other plugins, or none.
+    std::string show =
+        "SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_%'; SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_%'";
+    results = co_await admin_.QueryAll(std::move(show), deadline);
+  }
+  if (!results) co_return Fail(results.error().Context("reading the semi-sync state"));
   std::map<std::string, std::string> values;
-  for (size_t row = 0; row < result->rows.size(); ++row)
-    values[CommonName(result->Text(row, size_t{0}))] = result->Text(row, size_t{1});
+  for (const mysql::QueryResult& result : *results) {
+    for (size_t row = 0; row < result.rows.size(); ++row) {
+      values[CommonName(result.Text(row, size_t{0}))] = result.Text(row, size_t{1});
+    }
+  }
   auto number = [&values](const char* name) { return ParseUint(values[name]).value_or(0); };
   SemiSyncStatus status;
   status.source_enabled = SaysOn(values["rpl_semi_sync_source_enabled"]);

@@ -69,7 +69,8 @@ class Replication {
   io::Task<Status> Stop(Deadline deadline);
   // Leaves an applier as it is that has nothing to apply and, since nothing is received any more,
   // gets nothing: stopping its workers takes MySQL some 10 ms.
-  // `drained`: its source ended cleanly, so that no transaction is there in part.
+  // Who promotes owes a ForgetSource later. `drained`: its source ended cleanly, so that no
+  // transaction is there in part.
   io::Task<Status> StopUnlessIdle(bool drained, Deadline deadline);
   io::Task<Status> StartIo(Deadline deadline) {
     return One("starting the IO thread", flavor_.StartIo(), deadline);

@@ -223,6 +223,8 @@ class Decider {
     Fence fence{attempt_.term, {}};
     for (const TabletSight& tablet : view_.tablets) {
       if (!Up(&tablet) || tablet.source.empty() || tablet.source == reigning_) continue;
+      // A primary forgets its source after it serves; it receives nothing.
+      if (tablet.alias == reigning_ && tablet.type == record::TabletType::kPrimary) continue;
       if (tablet.source == attempt_.interim_source || attempt_.repointed.contains(tablet.alias))
         continue;
       if (!tablet.fenced) {

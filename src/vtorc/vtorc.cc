@@ -220,7 +220,8 @@ io::Task<void> Vtorc::LookAt(std::shared_ptr<Shard> shard) {
     if (problem.remedy == Remedy::kNone || problem.remedy == Remedy::kWait) continue;
     if (now < shard->not_before[key]) continue;
     Problem copy = problem;  // a remedy looks again, and problems change
-    co_await ReadMaintenance(Deadline::In(300ms));
+    // What is known of it stands while the topology is away.
+    if (!shard->observer.topology_away()) co_await ReadMaintenance(Deadline::In(300ms));
     if (topo::InMaintenance(maintenance_, shard->name)) co_return;
     co_await Heal(shard, std::move(copy));
     co_return;  // then everything is looked at anew
@@ -311,6 +312,7 @@ io::Task<Status> Vtorc::Reparent(std::shared_ptr<Shard> shard, reparent::Request
   options.request = std::move(request);
   options.coordinator = "vtorc";
   options.outlive_topology = true;
+  if (shard->observer.topology_away()) options.lock_patience = drive::Observer::kStillAway;
   if (shard->term_open) options.others_until = Deadline::At(shard->term_since + kTermHolds);
   options.request.yields = true;
   options.on_step = [this, recovery](const reparent::Step& step) {

@@ -19,6 +19,7 @@ import pymysql
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("PACELINE_BIN", REPO / "build/release/bin"))
 GREETER = REPO / "examples/greeter/greeter"
+DISK_FULL = 1021  # until there is room
 FLAVORS = ("mysql", "mariadb")
 
 
@@ -227,8 +228,16 @@ class LocalCluster:
     def wait_follows(self, uid, seconds):
         """Until what is written now is on that tablet. A mysqld whose disk was full looks once a minute whether there is room."""
         token = f"follow-{time.monotonic_ns()}"
-        with self.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("INSERT INTO greetings (name, token) VALUES ('who follows', %s)", (token,))
+
+        def written():
+            try:
+                with self.connect() as connection, connection.cursor() as cursor:
+                    return cursor.execute("INSERT INTO greetings (name, token) VALUES ('who follows', %s)", (token,))
+            except pymysql.OperationalError as error:
+                if error.args[0] != DISK_FULL:
+                    raise
+                return False
+        wait_until(written, seconds, "writes to be taken again")
         wait_until(lambda: self.has_followed(uid, token), seconds, f"tablet {uid} to follow")
 
     def down(self, purge=False):

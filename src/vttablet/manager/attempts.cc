@@ -6,8 +6,8 @@
 
 namespace paceline::vttablet {
 
-io::Task<void> Manager::Prepare(Deadline deadline) {
-  co_await ReadRelayLog(deadline);
+io::Task<void> Manager::Prepare(bool read_relay_log, Deadline deadline) {
+  if (read_relay_log) co_await ReadRelayLog(deadline);
   // The tables are known when all that was received is applied.
   bool applied = co_await preparation_.applied.Wait(deadline);
   if (!applied) co_return;

@@ -122,9 +122,10 @@ io::Task<Status> Manager::Backup(const ::tabletmanagerdata::BackupRequest& reque
   if (!told) co_return told;
   Time began = loop_.Now();
   auto running = std::make_shared<Running>();
+  io::Task<Result<std::string>> work =
+      needs_.agent->Backup(std::move(order), running->progress, deadline);
   Result<std::string> name =
-      co_await TellWhile(needs_.agent->Backup(std::move(order), running->progress, deadline),
-                         running, events, event, loop_, gate_);
+      co_await TellWhile(std::move(work), running, events, event, loop_, gate_);
   if (!name) co_return Fail(name.error());
   const port::SeedProgress& whole = running->progress.newest;
   double seconds = std::chrono::duration<double>(loop_.Now() - began).count();
@@ -257,9 +258,10 @@ io::Task<Status> Manager::VerifyBackup(const agent::VerifyBackupRequest& request
   Status told = co_await events.Event(event);
   if (!told) co_return told;
   auto running = std::make_shared<Running>();
+  io::Task<Result<std::string>> work =
+      needs_.agent->VerifyBackup(std::move(order), running->progress, deadline);
   Result<std::string> verdict =
-      co_await TellWhile(needs_.agent->VerifyBackup(std::move(order), running->progress, deadline),
-                         running, events, event, loop_, gate_);
+      co_await TellWhile(std::move(work), running, events, event, loop_, gate_);
   if (!verdict) co_return Fail(verdict.error());
   event.text = "backup " + name + " is good: " + *verdict;
   Status last = co_await events.Event(event);

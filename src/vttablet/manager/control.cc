@@ -197,7 +197,7 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
       is_primary() && state_.primary_term == request.term() && role_known_ && !state_.demoted;
   if (resumed) co_return Status();
   Status promoted = co_await PromoteInTurn(request, std::move(*must), wait_for_ackers, deadline);
-  preparation_.applied.Set();  // or never will be
+  preparation_.applied.Set();  // where it failed, so that Prepare ends
   co_await preparation_.reading.Wait();
   co_return promoted;
 }
@@ -211,8 +211,11 @@ io::Task<Status> Manager::PromoteInTurn(const agent::PromoteRequest& request, gt
   if (*replica) {
     Status stopped = co_await replication_->StopIo(deadline);
     if (!stopped) co_return stopped;
-    preparation_.reading.Start(Prepare(deadline));
-    if ((**replica).applier == mysqld::ThreadState::kStopped) {
+    // MariaDB erases the relay log when a thread is started while none runs.
+    const bool stands = (**replica).applier == mysqld::ThreadState::kStopped;
+    if (stands) co_await ReadRelayLog(deadline);
+    preparation_.reading.Start(Prepare(!stands, deadline));
+    if (stands) {
       Status started = co_await replication_->StartApplier(deadline);
       if (!started) co_return started;
     }

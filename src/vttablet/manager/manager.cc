@@ -269,7 +269,8 @@ io::Task<void> Manager::LookAtReplication() {
         NeedSeed("replication cannot go on: " + now.io_error, true);
       bool stopped =
           now.io == mysqld::ThreadState::kStopped || now.applier == mysqld::ThreadState::kStopped;
-      bool may_start = !state_.fenced && !state_.replication_stopped;
+      // Nor from the old primary where a promotion failed on its way.
+      bool may_start = !state_.fenced && !state_.replication_stopped && state_.primary_term == 0;
       if (stopped && may_start) {
         Status started = co_await replication_->Start(Deadline::In(5s));
         if (!started) error = started.error().ToString();

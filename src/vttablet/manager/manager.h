@@ -213,12 +213,13 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> BecomePrimary(const agent::PromoteRequest& request, bool wait_for_ackers,
                                  Deadline deadline);
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
+  io::Task<void> FinishPromotion(uint64_t term, Deadline deadline);  // REQUIRES: the role mutex
   // By itself, without the role mutex: its first rows may wait long for an acknowledgement.
   void ConfirmSoon(JournalEntry entry);
   static io::Task<void> ConfirmLater(Manager& self, JournalEntry entry);
   // What a promotion reads while the rest of it goes on (attempts.cc). What the relay log tells
   // must be read before anything erases it.
-  io::Task<void> Prepare(Deadline deadline);
+  io::Task<void> Prepare(bool read_relay_log, Deadline deadline);
   io::Task<void> ReadRelayLog(Deadline deadline);
   std::vector<std::string> EvidenceOf(const JournalEntry& entry);
   io::Task<Result<std::vector<port::AttemptOutcome>>> ResolveAttempts(

@@ -3,6 +3,7 @@
 #include "paceline_agent.pb.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/sidecar.h"
+#include "vttablet/manager/turn.h"
 
 namespace paceline::vttablet {
 
@@ -71,6 +72,11 @@ io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   if (source && *source) {
     Status forgotten = co_await replication_->ForgetSource(deadline);
     if (!forgotten) co_return forgotten;
+  }
+  if (needs_.agent != nullptr) {
+    // A promotion that was cut short may not have come to it.
+    Status role = co_await needs_.agent->SetRole(true, Deadline::In(5s).EarlierOf(deadline));
+    if (!role) co_return Fail(role.error().Context("telling mysqlctld the role"));
   }
   // Not for the whole deadline: with the topology away the primary resumes all the same.
   Result<uint32_t> acks = co_await AcknowledgementsWanted(Deadline::In(3s).EarlierOf(deadline));
@@ -261,6 +267,13 @@ io::Task<Status> Manager::BecomeReplicaOf(record::TabletAlias primary, bool star
     if (!quiet) LOG_WARNING("{}", quiet.error().ToString());
   }
   Result<std::optional<mysqld::ReplicationStatus>> now = co_await replication_->Replica(deadline);
+  if (now && *now && (is_primary() || state_.demoted || state_.primary_term != 0)) {
+    // It has written since it followed that one: where it would go on from there is not where it
+    // stands.
+    Status forgotten = co_await replication_->ForgetSource(deadline);
+    if (!forgotten) co_return forgotten;
+    now->reset();
+  }
   bool same_source = now && *now && (**now).source_host == options.host &&
                      (**now).source_port == options.port && (**now).auto_position;
   Status acking = co_await replication_->SetSemiSyncReplica(
@@ -330,9 +343,10 @@ io::Task<record::TabletAlias> Manager::WhomToFollow(Deadline deadline) {
 }
 
 io::Task<Status> Manager::FollowAddress(std::string host, uint16_t port) {
-  record::TabletAlias primary = co_await WhomToFollow(Deadline::In(1s));
+  // A reparent waits for its turn meanwhile, also while the topology is away.
+  record::TabletAlias primary = co_await WhomToFollow(Deadline::In(200ms));
   if (primary.empty()) co_return Status();
-  auto recorded = co_await needs_.topo->GetTablet(primary, Deadline::In(1s));
+  auto recorded = co_await needs_.topo->GetTablet(primary, Deadline::In(200ms));
   if (!recorded) co_return Fail(recorded.error().Context("finding the primary"));
   const record::Tablet& now = recorded->value;
   if (now.mysql_port == 0 || (now.mysql_hostname == host && now.mysql_port == port))
@@ -420,6 +434,7 @@ io::Task<Status> Manager::BecomePrimary(const agent::PromoteRequest& request, bo
   JournalEntry entry{term, request.action(), tablet_.alias.ToString(), position->ToEncoded(), now};
   if (wait_for_ackers) {
     Status confirmed = co_await ConfirmPrimary(std::move(entry), deadline);
+    if (confirmed) co_await FinishPromotion(term, deadline);
     co_return confirmed;
   }
   // Vitess's coordinators attach the replicas only after this call has answered.
@@ -436,9 +451,15 @@ io::Task<void> Manager::ConfirmLater(Manager& self, JournalEntry entry) {
   std::optional<io::Gate::Pass> pass = self.gate_.Enter();
   if (!pass) co_return;
   const bool resumes = entry.action == "Resume";
+  const uint64_t term = entry.term;
   Status confirmed = co_await self.ConfirmPrimary(std::move(entry), Deadline::In(60s));
   self.confirming_ = false;
   self.TellRoleError(confirmed);
+  if (confirmed) {
+    Turn turn(self.action_);
+    confirmed = co_await turn.Take(Deadline::In(60s));
+    if (confirmed) co_await self.FinishPromotion(term, Deadline::In(60s));
+  }
   // Which Vitess leaves to the tablet.
   if (confirmed && !resumes) confirmed = co_await self.PublishShard(Deadline::In(10s));
   if (!confirmed) LOG_WARNING("becoming primary: {}", confirmed.error().ToString());
@@ -447,7 +468,6 @@ io::Task<void> Manager::ConfirmLater(Manager& self, JournalEntry entry) {
 io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) {
   uint64_t term = entry.term;
   std::string position = entry.position;
-  const bool resumes = entry.action == "Resume";
   co_await preparation_.reading.Wait();
   if (!preparation_.database_complete) {
     Status sidecar = co_await CreateSidecar(*needs_.dba, options_.sidecar, deadline);
@@ -470,18 +490,22 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   ShowServing();
   PublishTypeSoon();
   LOG_INFO("primary of term {} from {}", term, position);
-  // Clients need not wait for these.
   co_await NoteConfirmed();
-  still = StillLeads(term);
-  if (!still) co_return still;
-  if (!resumes) {
-    // Where this fails vtorc sees a primary with a source, and a restart forgets it too.
-    Status forgotten = co_await replication_->ForgetSource(deadline);
-    if (!forgotten) LOG_WARNING("{}", forgotten.error().ToString());
-  }
+  co_return Status();
+}
+
+// What clients need not wait for. Where it fails vtorc sees a primary with a source, and whoever
+// takes up the role again forgets it too.
+io::Task<void> Manager::FinishPromotion(uint64_t term, Deadline deadline) {
+  bool leads = StillLeads(term) && state_.primary_term == term && is_primary() && !state_.demoted;
+  if (!leads) co_return;
+  Result<std::optional<mysqld::ReplicationStatus>> source =
+      co_await replication_->Replica(deadline);
+  Status forgotten;
+  if (source && *source) forgotten = co_await replication_->ForgetSource(deadline);
+  if (!forgotten) LOG_WARNING("{}", forgotten.error().ToString());
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
-  co_return Status();
 }
 
 io::Task<Status> Manager::StopServing(std::string reason, Deadline grace) {

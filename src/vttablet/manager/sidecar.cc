@@ -63,10 +63,6 @@ std::vector<std::string> Upgrades(std::string_view database, const std::set<std:
   return statements;
 }
 
-}  // namespace
-
-namespace {
-
 // The statements that CreateSidecar runs.
 io::Task<Result<std::vector<std::string>>> MissingFrom(mysqld::Admin& admin, std::string database,
                                                        Deadline deadline) {
@@ -120,7 +116,8 @@ io::Task<bool> DatabaseComplete(mysqld::Admin& admin, std::string sidecar, std::
       co_await MissingFrom(admin, std::move(sidecar), deadline);
   if (!missing || !missing->empty()) co_return false;
   Result<bool> there = co_await IsThere(admin, std::move(name), deadline);
-  co_return there&&* there;
+  if (!there) co_return false;
+  co_return *there;
 }
 
 io::Task<Status> WriteJournal(mysqld::Admin& admin, std::string database, JournalEntry entry,

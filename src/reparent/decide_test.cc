@@ -225,6 +225,15 @@ TEST(Decide, APrimaryWhoseDiskTakesNoWritesIsNotAskedToDrain) {
   EXPECT_EQ(Get<Repoint>(NextStep(view, request, attempt)).primary, At(103));
 }
 
+// It forgets its source after it serves, and may die or be replaced before.
+TEST(Decide, APrimaryWithALeftoverSourceIsNotAskedToFence) {
+  View view = Shard(3);
+  view.tablets[0].source = At(102);
+  Attempt attempt = Promised(view);
+  Request request{.action = Action::kPlanned, .new_primary = At(102)};
+  EXPECT_EQ(Get<Demote>(NextStep(view, request, attempt)).tablet, At(101));
+}
+
 TEST(Decide, APlannedChangeDemotesWhenCatchingUpIsShort) {
   View view = Shard(3);
   view.tablets[0].executed = view.tablets[0].received = Mysql(20);

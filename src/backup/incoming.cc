@@ -138,6 +138,8 @@ std::optional<std::string> Incoming::Pending() const {
   return text.substr(0, text.find('\n'));
 }
 
+bool Incoming::Placed() const { return Exists(Marker()) && !Exists(folder()); }
+
 Status Incoming::TakePlace() {
   RETURN_IF_ERROR(mysqld::MakeFolder(Aside(), owner_));
   for (const char* part : kParts) {

@@ -47,6 +47,8 @@ class Incoming {
   Status Complete(const std::string& position);
   // The position of a directory that is ready or placed; nothing when none is.
   std::optional<std::string> Pending() const;
+  // Pending, and all of it has taken its place.
+  bool Placed() const;
   // REQUIRES: mysqld is stopped; Pending(). Data, binary and relay logs go aside, the new data
   // takes their place. What is aside already stays: the older is the one that was complete.
   Status TakePlace();

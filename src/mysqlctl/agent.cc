@@ -44,6 +44,7 @@ port::MysqldState Mysqlctld::state() const {
   state.last_exit = instance_.last_exit();
   state.held = held_;
   state.unusable = unusable_;
+  state.placing = placing_;
   return state;
 }
 
@@ -107,6 +108,8 @@ io::Task<Status> Mysqlctld::StartLocked(std::vector<std::string> arguments, Dead
   wanted_ = true;
   uint64_t starts = instance_.start_count();
   Status started = co_await instance_.Start(std::move(arguments), deadline);
+  // Whoever starts it: it may have died before its seed was settled.
+  if (started && Arriving().Placed()) started = co_await SettleSeed(deadline);
   if (started) {
     held_ = false;
     failed_starts_ = 0;

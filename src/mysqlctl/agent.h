@@ -136,8 +136,12 @@ class Mysqlctld final : public port::Mysqlctl {
   io::Task<Result<std::string>> CheckArrived(backup::Manifest manifest, backup::Incoming incoming,
                                              std::string position, std::shared_ptr<Fetch> fetch,
                                              Deadline deadline);
-  // The arrived data takes its place and mysqld starts on it. Under operation_.
+  // The arrived data takes its place and mysqld starts on it; who is told of placing() keeps off
+  // meanwhile. Returns the position. Under operation_.
   io::Task<Result<std::string>> PlaceSeed(Deadline deadline);
+  io::Task<Result<std::string>> StartOnSeed(Deadline deadline);
+  // mysqld runs on data that took its place, and gets the history of what it holds.
+  io::Task<Status> SettleSeed(Deadline deadline);
   backup::Incoming Arriving() const;
   void SetUnusable(std::string why);
   io::Task<Status> StartPlain(Deadline deadline);
@@ -155,6 +159,7 @@ class Mysqlctld final : public port::Mysqlctl {
   bool restarting_ = false;
   std::string unusable_;    // see port::MysqldState
   int failed_starts_ = 0;   // in a row, for which its data may be the reason
+  bool placing_ = false;    // see port::MysqldState
   bool streaming_ = false;  // StreamData runs: one at a time
   bool verifying_ = false;  // VerifyBackup runs: one at a time
   CallTablet call_tablet_;

@@ -11,6 +11,7 @@ namespace paceline::mysqlctl {
 namespace {
 
 constexpr Duration kProgressEvery = 500ms;
+constexpr int kStartsOnSeed = 3;
 
 io::Task<Status> Blocking(std::function<Status()> work) {
   Status done = co_await io::RunBlocking<Status>(std::move(work));
@@ -220,11 +221,19 @@ io::Task<Result<std::string>> Mysqlctld::FetchMariabackup(port::SeedOrder order,
 }
 
 io::Task<Result<std::string>> Mysqlctld::PlaceSeed(Deadline deadline) {
+  placing_ = true;
+  Changed();
+  Result<std::string> position = co_await StartOnSeed(deadline);
+  placing_ = Arriving().Pending().has_value();
+  Changed();
+  // Whoever asked may be gone.
+  if (!position && Arriving().Placed() && !instance_.running()) OnDeath("did not start");
+  co_return position;
+}
+
+io::Task<Result<std::string>> Mysqlctld::StartOnSeed(Deadline deadline) {
   backup::Incoming incoming = Arriving();
-  std::optional<std::string> position = incoming.Pending();
-  if (!position) co_return Fail(Code::kInternal, "no seed stands ready");
-  Result<gtid::Set> history = gtid::Set::ParseEncoded(*position);
-  if (!history) co_return Fail(history.error());
+  if (!incoming.Pending()) co_return Fail(Code::kInternal, "no seed stands ready");
   wanted_ = false;
   // What its sessions wait for must not be released by a clean stop.
   Status stopped = co_await instance_.Kill(Deadline::In(30s));
@@ -240,6 +249,12 @@ io::Task<Result<std::string>> Mysqlctld::PlaceSeed(Deadline deadline) {
   if (placed) placed = instance_.ReinitConfig();
   if (!placed) co_return Fail(placed.error());
   Status started = co_await StartPlain(deadline);
+  for (int tries = 1; !started && tries < kStartsOnSeed; ++tries) {
+    // It started, and died before it was settled.
+    if (started.error().code() != Code::kUnavailable) break;
+    LOG_WARNING("starting on the seed: {}", started.error().ToString());
+    started = co_await StartPlain(deadline);
+  }
   if (!started) {
     if (started.error().code() == Code::kInternal) {
       // Another seed may do better; what is aside stays there.
@@ -249,14 +264,30 @@ io::Task<Result<std::string>> Mysqlctld::PlaceSeed(Deadline deadline) {
     co_return Fail(started.error().Context("starting on the seed"));
   }
   mysqld::Replication replication(instance_.admin(), instance_.options().programs.version);
-  Status done = co_await replication.ForgetSource(deadline);
-  if (done && !history->Empty()) done = co_await replication.ResetHistory(*history, deadline);
-  if (done) done = incoming.Finished();
-  if (!done) co_return Fail(done.error().Context("after seeding"));
   Result<gtid::Set> now = co_await replication.Position(deadline);
   if (!now) co_return Fail(now.error());
   LOG_INFO("{} was seeded, up to {}", instance_.layout().dir, now->ToString());
   co_return now->ToEncoded();
+}
+
+io::Task<Status> Mysqlctld::SettleSeed(Deadline deadline) {
+  backup::Incoming incoming = Arriving();
+  Result<gtid::Set> history = gtid::Set::ParseEncoded(incoming.Pending().value_or(""));
+  mysqld::Replication replication(instance_.admin(), instance_.options().programs.version);
+  Status done;
+  if (!history) done = Fail(history.error());
+  if (done) done = co_await replication.ForgetSource(deadline);
+  if (done && !history->Empty()) done = co_await replication.ResetHistory(*history, deadline);
+  if (done) done = incoming.Finished();
+  if (done) {
+    placing_ = false;
+    co_return done;
+  }
+  // It does not run on like this: its next start settles it, or tells why not.
+  [[maybe_unused]] Status killed = co_await instance_.Kill(Deadline::In(30s));
+  Error error = done.error().Context("settling the seed");
+  if (done.error().from_mysql()) co_return Fail(Code::kInternal, "{}", error.message());
+  co_return Fail(error);
 }
 
 io::Task<Status> Mysqlctld::ForgetOldData(bool keep_logs, Deadline deadline) {

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "backup/table_check.h"
@@ -196,6 +197,38 @@ TEST_P(SeedTest, ASeedThatStoodReadyIsCompletedByTheNextAgent) {
   EXPECT_EQ(Ask(*dba, "SELECT COUNT(*) FROM d.t"), "2");
   EXPECT_EQ(Position(*dba), position);
   EXPECT_FALSE(std::filesystem::exists(Dir("/seed.ready")));
+}
+
+TEST_P(SeedTest, AServerThatDiedBeforeItsSeedWasSettledIsSettledByItsNextStart) {
+  struct Seen final : port::MysqldStateSink {
+    void OnState(const port::MysqldState& state) override { states.push_back(state); }
+    static io::Task<void> Watch(Mysqlctld* agent, Seen* seen) {
+      [[maybe_unused]] Status ended = co_await agent->WatchMysqld(*seen, InTest(240s));
+      seen->ended = true;
+    }
+    std::vector<port::MysqldState> states;
+    bool ended = false;
+  } seen;
+  servers.loop.Post([&] { io::Detach(Seen::Watch(agent.get(), &seen)); });
+  auto position = servers.Await(agent->Seed(Order(), progress, InTest(240s)));
+  ASSERT_OK(position);
+  EXPECT_TRUE(std::ranges::any_of(seen.states, &port::MysqldState::placing));
+  EXPECT_FALSE(agent->state().placing);
+  // As it is between the exchange and the end.
+  bool mariadb = GetParam() == gtid::Flavor::kMariadb;
+  Run(*dba, {"SET GLOBAL read_only = OFF", "CREATE DATABASE later"});
+  ASSERT_OK(mysqld::WriteFileDurably(Dir("/seed.ready"), (mariadb ? *position : "") + "\n",
+                                     options.user));
+  kill(agent->state().pid, SIGKILL);
+  ASSERT_TRUE(servers.Until([this] { return !std::filesystem::exists(Dir("/seed.ready")); }));
+  ASSERT_TRUE(servers.Until([this] { return !agent->state().placing; }));
+  dba->CloseIdle();
+  EXPECT_EQ(Ask(*dba, "SELECT COUNT(*) FROM d.t"), "2");
+  if (mariadb) {
+    EXPECT_EQ(Position(*dba), *position);
+  }
+  EXPECT_TRUE(servers.Await(agent->Stop(InTest(20s))));
+  EXPECT_TRUE(servers.Until([&] { return seen.ended; }));
 }
 
 class VerifyTest : public SeedTest {

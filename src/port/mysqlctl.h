@@ -34,6 +34,8 @@ struct MysqldState {
   bool held = false;      // died as primary: waits for Keep (DESIGN section 7, step 7)
   // Why its data cannot be used: gone, or mysqld does not start on it. Waits for Seed.
   std::string unusable;
+  // A seed takes its place: mysqld may answer, but has not got the history of what it holds.
+  bool placing = false;
 };
 
 // Where the backups of a shard are, and what they are sealed with.

@@ -35,6 +35,7 @@ class StateSender final : public port::MysqldStateSink {
     message.set_last_exit(state.last_exit);
     message.set_held(state.held);
     message.set_unusable(state.unusable);
+    message.set_placing(state.placing);
     // A watcher too slow for this gets the state with the next turn.
     call_.TrySend(message);
   }
@@ -154,6 +155,7 @@ class Client final : public port::Mysqlctl {
       state.last_exit = message.last_exit();
       state.held = message.held();
       state.unusable = message.unusable();
+      state.placing = message.placing();
       sink.OnState(state);
     }
   }

@@ -1,5 +1,7 @@
-"""kill -9 of any party at a random moment of a backup, a restore or a seed: no tablet stays away, and what is listed restores."""
+"""kill -9 of any party at a random moment of a backup, a restore, a seed or of archiving: no tablet stays away, what is listed
+restores, and the archive has no gap."""
 
+import json
 import random
 import subprocess
 import sys
@@ -55,7 +57,7 @@ def cluster(request):
         flags = ("--backup-storage-implementation=s3 --s3-backup-storage-bucket=backups --s3-backup-storage-root=all "
                  f"--s3-backup-aws-endpoint=http://127.0.0.1:{store.port} --s3-backup-force-path-style=true")
         try:
-            with LocalCluster(request.param, backup_flags=flags, environment=S3_ENVIRONMENT) as cluster:
+            with LocalCluster(request.param, archive=True, backup_flags=flags, environment=S3_ENVIRONMENT) as cluster:
                 cluster.store = store
                 fill(cluster)
                 yield cluster
@@ -81,17 +83,38 @@ def all_serve(cluster):
     return cluster.serves() and all(serves_as(cluster, uid, kind) for uid, kind in kinds.items())
 
 
+def archive_of(cluster):
+    return json.loads(cluster.vtctldclient("--json", "GetArchive", f"{cluster.keyspace}/0"))
+
+
+def archiver(cluster):
+    """The uid of the tablet that archives."""
+    running = [one["tablet"] for one in archive_of(cluster)["archivers"] if one["running"]]
+    return int(running[0].rsplit("-", 1)[1]) if running else None
+
+
+def archive_is_whole(cluster):
+    """It comes to hold what is written now, and all before it."""
+    mark = f"mark_{time.monotonic_ns()}"
+    with cluster.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {mark} (id INT PRIMARY KEY)")
+        cursor.execute(f"DROP TABLE {mark}")
+    shard = f"{cluster.keyspace}/0"
+    wait_until(lambda: cluster.vtctldclient("GetArchive", "--ddl", shard).count(mark) == 2, 90, "the archive to go on")
+    assert "gap:" not in cluster.vtctldclient("GetArchive", shard)
+
+
 class Work:
-    """A backup or a restore by its command, or a seed; `said` once it has ended."""
+    """A backup or a restore by its command, a seed, or nothing but what is archived; `said` once it has ended."""
 
     def __init__(self, cluster, kind, uid):
         self.said = ""
-        words = {"backup": ["Backup"], "restore": ["RestoreFromBackup"], "seed": None}[kind]
+        words = {"backup": ["Backup"], "restore": ["RestoreFromBackup"]}.get(kind)
 
         def run():
-            if words is None:
+            if kind == "seed":
                 lose_data(cluster, uid)
-            else:
+            elif words is not None:
                 self.said = cluster.vtctldclient(*words, alias(cluster, uid), check=False, seconds=240)
         self.thread = threading.Thread(target=run)
         self.thread.start()
@@ -116,13 +139,15 @@ def strike(cluster, party, uid):
 
 def rounds(cluster, count, chance):
     names = listed(cluster)
-    kinds = ["backup", "restore", "seed"]
+    kinds = ["backup", "restore", "seed", "archive", "restore"]
     for number in range(count):
         kind = kinds[number % len(kinds)]
         party = chance.choice(PARTIES)
         uid = chance.choice(replicas(cluster))
         # Of a seed both ends are parties.
         struck = chance.choice(replicas(cluster)) if kind == "seed" else uid
+        if kind == "archive":
+            struck = wait_until(lambda: archiver(cluster), 90, "an archiver")
         delay = chance.uniform(0, cluster.took)
         what = f"round {number}: {kind} of {uid}, kill of {party}-{struck} after {delay:.2f} s"
         print(what, flush=True)
@@ -143,8 +168,8 @@ def rounds(cluster, count, chance):
 
 
 def every_listed_one_restores(cluster):
-    uid = replicas(cluster)[0]
     for name in listed(cluster):
+        uid = replicas(cluster)[0]
         stamp = name.rsplit(".", 1)[0]
         said = cluster.vtctldclient("RestoreFromBackup", f"--backup-timestamp={stamp}", alias(cluster, uid), check=False, seconds=240)
         assert f"restored backup {name}" in said, said
@@ -166,11 +191,25 @@ def hurt(cluster, count, seed):
         rounds(cluster, count, random.Random(f"{SEED}-{cluster.flavor}-{seed}"))
         before = load.acknowledged
         wait_until(lambda: load.acknowledged > before, 30, "writes to go on")
+    archive_is_whole(cluster)
     every_listed_one_restores(cluster)
     same_everywhere(cluster)
 
 
-@pytest.mark.long  # it does not pass yet on MariaDB: docs/verification.md
+def test_vttablet_dies_while_the_restored_mysqld_is_started(whole):
+    """It comes back, leaves a server alone that has no history yet, and says no more that it is seeded."""
+    uid = replicas(whole)[0]
+    ready = whole.folder(uid) / "seed.ready"  # there from the exchange of the data until they are settled
+    work = Work(whole, "restore", uid)
+    wait_until(ready.exists, 60, "the restored data to stand ready")
+    kill(whole.pid(f"vttablet-{uid}"))
+    work.end()
+    wait_until(lambda: all_serve(whole), 60, f"all tablets to serve after the death of vttablet-{uid}")
+    catches_up(whole, uid)
+    assert not ready.exists()
+    same_everywhere(whole)
+
+
 def test_five_times(whole):
     hurt(whole, 5, "five")
 

@@ -96,9 +96,8 @@ io::Task<Status> Manager::Backup(const ::tabletmanagerdata::BackupRequest& reque
     co_return Fail(Code::kFailedPrecondition, "{} has no mysqlctld: it cannot be backed up",
                    tablet_.alias.ToString());
   }
-  if (seeding_) {
-    co_return Fail(Code::kUnavailable, "{} takes a seed: {}", tablet_.alias.ToString(),
-                   seed_progress_);
+  if (unsettled()) {
+    co_return Fail(Code::kUnavailable, "{} takes a seed: {}", tablet_.alias.ToString(), SeedText());
   }
   if (is_primary() && !request.allow_primary()) {
     co_return Fail(Code::kFailedPrecondition,

@@ -22,9 +22,9 @@ record::TabletAlias AliasOf(const topodata::TabletAlias& alias) {
 io::Task<Status> Manager::CheckTerm(uint64_t term) {
   if (replication_ == nullptr)
     co_return Fail(Code::kUnavailable, "the tablet has not reached its mysqld yet");
-  if (seeding_) {
+  if (unsettled()) {
     co_return Fail(Code::kUnavailable, "{} is being seeded: {}", tablet_.alias.ToString(),
-                   seed_progress_);
+                   SeedText());
   }
   if (term < state_.promised_term) {
     co_return Fail(Code::kFailedPrecondition, "term {} is over: {} has promised term {} to {}",
@@ -42,7 +42,7 @@ io::Task<Status> Manager::CheckTerm(uint64_t term) {
 io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline deadline) {
   ToProto(tablet_, out.mutable_tablet());
   if (archiver_ != nullptr) archiver_->Fill(out);
-  if (seeding_) co_return FillSeeding(out);
+  if (unsettled()) co_return FillSeeding(out);
   out.set_promised_term(state_.promised_term);
   out.set_serving(serving_);
   out.set_demoted(state_.demoted);

@@ -41,7 +41,7 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
               [this] { ShowServing(); }}),
       disk_(loop, CareOf(options_),
             {needs_.topo, needs_.call_tablet,
-             [this] { return mysqld_running_ && !seeding_ ? replication_.get() : nullptr; },
+             [this] { return mysqld_running_ && !unsettled() ? replication_.get() : nullptr; },
              [this](DiskRefusal refusal) { needs_.query->SetDiskRefusal(refusal); },
              [this] { TellHealth(); }}) {}
 
@@ -67,7 +67,16 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   if (!state_.needs_seed.empty()) NeedSeed(state_.needs_seed, state_.keep_old_logs);
   // The flavor is asked of the server itself: whoever started it may have chosen another one.
   Error last(Code::kUnavailable, "mysqld has not been asked yet");
+  const Deadline asked = Deadline::In(3s);  // a mysqlctld that hangs is not waited for
   while (replication_ == nullptr) {
+    const bool unknown = !agent_asked_ && !asked.Passed(loop_.Now());
+    if (needs_.agent != nullptr && (unknown || placing_)) {
+      // A server that got its data a moment ago does not tell yet what it holds.
+      if (deadline.Passed(loop_.Now())) co_return Fail(last.Context("waiting for mysqlctld"));
+      bool open = co_await io::Sleep(gate_, Deadline::In(20ms));
+      if (!open) co_return Fail(Code::kCanceled, "stopping");
+      continue;
+    }
     if (!unusable_.empty() && needs_.agent != nullptr) {
       // mysqld will not answer before it is seeded; its agent knows what it is.
       ::mysqlctl::VersionStringRequest request;
@@ -155,7 +164,7 @@ void Manager::ShowServing() {
   UpdateLease();
   why_not_.clear();
   if (!needs_seed_.empty()) {
-    why_not_ = seed_progress_.empty() ? needs_seed_ : seed_progress_;
+    why_not_ = SeedText();
   } else if (!mysqld_running_) {
     why_not_ = "mysqld is not running";
   } else if (!role_known_) {
@@ -231,7 +240,7 @@ io::Task<void> Manager::LookAtReplication() {
     LOG_INFO("mysqld {}", gone ? "is gone: " + alive.error().message() : std::string("answers"));
     ShowServing();
   }
-  if (gone || seeding_) co_return;
+  if (gone || unsettled()) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
   if (!role_known_ && !confirming_ && !deciding_ && needs_seed_.empty()) {
     // Not for long: a reparent waits for its turn meanwhile.
@@ -320,13 +329,16 @@ io::Task<void> Manager::AgentLoop(Manager& self) {
     // Ended in pieces, so that Stop need not wait for the agent.
     Status watched = co_await self.needs_.agent->WatchMysqld(self, Deadline::In(30s));
     if (watched.error().code() != Code::kDeadlineExceeded) self.process_runs_.reset();
+    self.agent_asked_ = true;
     bool open = co_await io::Sleep(self.gate_, Deadline::In(100ms));
     if (!open) co_return;
   }
 }
 
 void Manager::OnState(const port::MysqldState& state) {
+  agent_asked_ = true;
   unusable_ = state.unusable;
+  placing_ = state.placing;
   held_ = state.held;
   process_runs_ = state.running;
   if (state.running) {

@@ -256,6 +256,9 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   // Seeding (seeding.cc): this tablet's data is replaced by another's, by itself and in the
   // background; meanwhile its type is RESTORE and it takes no part in the shard.
   void NeedSeed(std::string why, bool keep_logs);
+  // What its mysqld holds is about to be replaced, or was a moment ago: hands off.
+  bool unsettled() const { return seeding_ || placing_; }
+  std::string SeedText() const;
   static io::Task<void> SeedLoop(Manager& self);
   io::Task<Status> BeginSeeding(Deadline deadline);
   io::Task<Status> SeedFrom(SeedSource source);
@@ -286,6 +289,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                    std::optional<port::TransferProgress> transfer = std::nullopt);
   Status FillSeeding(agent::TabletStateResponse& out) const;
   static io::Task<void> RecordSeeding(Manager& self);
+  static constexpr const char* kSeedTag = "seed";  // in the record, while it is seeded
   // Whether a server without a transaction may replicate from the primary's beginning. Empty: yes.
   io::Task<Result<std::string>> WhyNotFromTheBeginning(record::TabletAlias primary,
                                                        Deadline deadline);
@@ -351,8 +355,10 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   std::string seed_error_;                             // how the last attempt ended
   bool telling_seed_ = false;                          // RecordSeeding runs
   std::string unusable_;                               // as mysqlctld says
-  bool registered_ = false;  // the record in the topology is this process's
-  bool confirming_ = false;  // ConfirmLater runs
+  bool placing_ = false;                               // as mysqlctld says
+  bool agent_asked_ = false;  // mysqlctld has told its state, or could not be asked
+  bool registered_ = false;   // the record in the topology is this process's
+  bool confirming_ = false;   // ConfirmLater runs
 };
 
 }  // namespace paceline::vttablet

@@ -84,6 +84,7 @@ class Agent final : public port::Mysqlctl {
   io::Task<Status> WatchMysqld(port::MysqldStateSink& sink, Deadline) override {
     port::MysqldState runs;
     runs.running = true;
+    runs.placing = placing;
     sink.OnState(runs);
     co_await io::SleepUntil(Deadline::In(100ms));
     co_return Fail(Code::kDeadlineExceeded, "nothing more");
@@ -100,6 +101,7 @@ class Agent final : public port::Mysqlctl {
     co_return port::RewindReport();
   }
   int kills = 0, rewinds = 0;
+  bool placing = false;
 };
 
 class ManagerTest : public ::testing::TestWithParam<gtid::Flavor> {
@@ -142,6 +144,10 @@ class ManagerTest : public ::testing::TestWithParam<gtid::Flavor> {
     co_return made;
   }
   void Begin() {
+    Make();
+    ASSERT_OK(servers.Await(manager->Start(InTest())));
+  }
+  void Make() {
     ManagerOptions options;
     options.tablet.alias = kAlias;
     options.tablet.hostname = "127.0.0.1";
@@ -160,7 +166,6 @@ class ManagerTest : public ::testing::TestWithParam<gtid::Flavor> {
     needs.agent = agent.get();
     if (other != nullptr) needs.call_tablet = [this](const record::Tablet&) { return other; };
     manager = std::make_unique<Manager>(servers.loop, options, needs);
-    ASSERT_OK(servers.Await(manager->Start(InTest())));
   }
   void End() {
     servers.Await(AsValue(manager->Stop(InTest())));
@@ -206,6 +211,9 @@ class ManagerTest : public ::testing::TestWithParam<gtid::Flavor> {
     if (!named) co_return Fail(named.error());
     co_return Status();
   }
+  static io::Task<void> StartInBackground(ManagerTest* test) {
+    test->started = co_await test->manager->Start(InTest());
+  }
   static io::Task<void> WriteInBackground(ManagerTest* test) {
     std::string write = "CREATE DATABASE waits";
     co_await test->dba->Query(write, InTest());
@@ -242,7 +250,7 @@ class ManagerTest : public ::testing::TestWithParam<gtid::Flavor> {
   std::unique_ptr<Manager> manager;
   std::optional<bool> promised_demoted;  // what PromiseTerm saw
   bool promoting = false;
-  std::optional<Status> promoted;
+  std::optional<Status> promoted, started;
   bool written = false;
   std::shared_ptr<Other> other;
   std::unique_ptr<Agent> agent;
@@ -412,6 +420,42 @@ TEST_P(ManagerTest, ADemotedPrimaryFollowsItsSuccessor) {
               "0");
     servers.Ask(*instance, GetParam() == gtid::Flavor::kMysql ? "STOP REPLICA" : "STOP SLAVE");
   }
+}
+
+TEST_P(ManagerTest, WhatAFormerProcessToldOfItsSeedIsRemoved) {
+  End();
+  topo::Server::TabletFn told = [](record::Tablet& tablet) -> Result<bool> {
+    tablet.tags = {{"seed", "from backup x: starting"}, {"mine", "stays"}};
+    return true;
+  };
+  ASSERT_OK(servers.Await(topo->UpdateTabletFields(kAlias, told, InTest())));
+  Begin();
+  auto stored = servers.Await(topo->GetTablet(kAlias, InTest()));
+  ASSERT_OK(stored);
+  EXPECT_EQ(stored->value.tags, (std::map<std::string, std::string>{{"mine", "stays"}}));
+}
+
+TEST_P(ManagerTest, AServerWhoseSeedTakesItsPlaceIsLeftAlone) {
+  End();
+  ASSERT_OK(servers.Await(Publish(this, 1)));
+  agent = std::make_unique<Agent>();
+  agent->placing = true;
+  bool touched = false;
+  hooked->at = "";
+  hooked->hook = [&touched] { touched = true; };
+  Make();
+  servers.loop.Post([this] { io::Detach(StartInBackground(this)); });
+  servers.Until([looks = 0]() mutable { return ++looks > 100; });
+  EXPECT_FALSE(touched);
+  EXPECT_FALSE(started);
+  agent::TabletStateRequest request;
+  agent::TabletStateResponse state;
+  ASSERT_OK(servers.Await(manager->TabletState(request, state, InTest())));
+  EXPECT_NE(state.seeding(), "") << "nobody counts on it";
+  agent->placing = false;
+  ASSERT_TRUE(servers.Until([this] { return started.has_value(); }));
+  ASSERT_OK(*started);
+  EXPECT_TRUE(touched);
 }
 
 TEST_P(ManagerTest, OnlyWhoAcknowledgesNowLetsTheLastButOneGo) {

@@ -59,9 +59,11 @@ io::Task<Status> Manager::Register(Deadline deadline) {
       tablet_.primary_term_start = recorded->value.primary_term_start;
     }
     record::Tablet now = tablet_;
-    topo::Server::TabletFn update = [now](record::Tablet& stored) -> Result<bool> {
+    const bool seeded_no_more = !seeding_;  // a process that ended meanwhile left its word of it
+    topo::Server::TabletFn update = [now, seeded_no_more](record::Tablet& stored) -> Result<bool> {
       record::Tablet wanted = now;
       wanted.tags = stored.tags;
+      if (seeded_no_more) wanted.tags.erase(kSeedTag);
       bool differs = !(wanted == stored);
       stored = wanted;
       return differs;

@@ -14,7 +14,6 @@ using record::TabletType;
 
 namespace {
 
-constexpr const char* kSeedTag = "seed";
 constexpr Duration kRecordEvery = 1s;
 // A donor that is silent for so many looks, a second apart, is given up.
 constexpr int kSilentLooksMax = 4;
@@ -269,6 +268,11 @@ io::Task<Status> Manager::EndSeeding(Deadline deadline) {
   co_return Status();
 }
 
+std::string Manager::SeedText() const {
+  if (!seed_progress_.empty()) return seed_progress_;
+  return needs_seed_.empty() ? "a seed takes its place" : needs_seed_;
+}
+
 void Manager::TellSeeding(std::string progress, std::optional<port::TransferProgress> transfer) {
   if (progress == seed_progress_) return;
   seed_progress_ = std::move(progress);
@@ -342,7 +346,7 @@ Status Manager::FillSeeding(agent::TabletStateResponse& out) const {
   out.set_fenced(state_.fenced);
   out.set_read_only(true);
   out.set_replication_lag_ms(-1);
-  out.set_seeding(seed_progress_.empty() ? needs_seed_ : seed_progress_);
+  out.set_seeding(SeedText());
   if (replication_ != nullptr)
     out.set_flavor(std::string(gtid::FlavorName(replication_->flavor().gtid_flavor())));
   return {};
@@ -362,7 +366,7 @@ io::Task<Status> Manager::FillSeedFacts(agent::TabletStateResponse& out, Deadlin
 io::Task<Status> Manager::StreamData(io::ByteSink& sink, Deadline deadline) {
   if (needs_.agent == nullptr)
     co_return Fail(Code::kUnimplemented, "{} has no agent", tablet_.alias.ToString());
-  if (seeding_)
+  if (unsettled())
     co_return Fail(Code::kUnavailable, "{} takes a seed itself", tablet_.alias.ToString());
   std::optional<io::Gate::Pass> pass = gate_.Enter();
   if (!pass) co_return Fail(Code::kCanceled, "the tablet is stopping");

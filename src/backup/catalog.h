@@ -16,7 +16,7 @@
 namespace paceline::backup {
 
 struct Manifest {
-  std::string engine;    // "clone", "mariabackup", "builtin"
+  std::string engine;    // "clone", "mariabackup", "builtin", "logical"
   std::string position;  // Vitess's encoding
   std::string keyspace, shard, alias;
   std::string server_version;  // as the server wrote it: "9.7.4", "10.11.19-MariaDB"

@@ -140,7 +140,9 @@ void BackupFlags::AddTo(FlagSet& flags) {
 
 void BackupFlags::AddMakingTo(FlagSet& flags) {
   flags.Text("backup-engine-implementation", &engine,
-             "clone, mariabackup or builtin; empty: the server's own that does not stop it");
+             "clone, mariabackup, logical or builtin; empty: the server's own that stores files "
+             "and does not "
+             "stop it");
   flags.Text("compression-engine-name", &compression, "compression of backups: zstd, lz4 or none");
   flags.Bool(
       "backup-count-rows", &count_rows,

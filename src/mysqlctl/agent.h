@@ -128,6 +128,12 @@ class Mysqlctld final : public port::Mysqlctl {
                                             Deadline deadline);
   io::Task<Result<std::string>> StartClone(std::string dir, Tables* counted, Deadline deadline);
   io::Task<Result<std::string>> StreamStopped(io::ByteSink& to, Tables* counted, Deadline deadline);
+  // logical.cc: read over SQL, and loaded into a server of its own, whose files then arrive.
+  io::Task<Result<std::string>> StreamLogical(io::ByteSink& to, Tables* counted, Deadline deadline);
+  io::Task<Status> FetchLogical(backup::Catalog catalog, backup::Manifest manifest,
+                                std::string path, backup::FrameOptions frames,
+                                backup::Incoming incoming, std::shared_ptr<Fetch> fetch,
+                                Deadline deadline);
   // verify.cc. Errors of all: kDataLoss: the backup is bad.
   io::Task<Result<std::string>> VerifyAlone(port::VerifyOrder order, port::SeedSink& sink,
                                             Deadline deadline);

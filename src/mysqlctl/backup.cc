@@ -114,9 +114,10 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
   const mysqld::ServerVersion& version = instance_.options().programs.version;
   backup::Manifest manifest;
   manifest.engine = order.engine.empty() ? DefaultEngine(version) : order.engine;
-  bool fits = manifest.engine == DefaultEngine(version) || manifest.engine == "builtin";
+  bool fits = manifest.engine == DefaultEngine(version) || manifest.engine == "builtin" ||
+              manifest.engine == "logical";
   if (!fits) {
-    co_return Fail(Code::kInvalidArgument, "backup engine \"{}\": {} has {} and builtin",
+    co_return Fail(Code::kInvalidArgument, "backup engine \"{}\": {} has {}, builtin and logical",
                    manifest.engine, version.ToString(), DefaultEngine(version));
   }
   Result<record::TabletAlias> alias = record::ParseTabletAlias(order.alias);
@@ -132,7 +133,6 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
   manifest.server_version = version.text;
   manifest.compression = order.compression;
   manifest.began = loop_.clock().WallNow();
-  std::string name = backup::FormatBackupName({manifest.began, *alias});
   WallTime old{manifest.began.unix_ns - kSweepAfter.count()};
   std::function<Status()> sweep = [catalog = *catalog, alias = *alias, old]() -> Status {
     ASSIGN_OR_RETURN(std::vector<std::string> swept, catalog.Sweep(alias, old));
@@ -141,6 +141,14 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
   };
   Status swept = co_await io::RunBlocking<Status>(std::move(sweep));
   if (!swept) co_return Fail(swept.error());
+  // A second has one name: another backup of it stays what it is.
+  std::function<std::string()> choose = [catalog = *catalog, alias = *alias, at = manifest.began] {
+    backup::BackupName wanted{at, alias};
+    while (catalog.Read(backup::FormatBackupName(wanted)))
+      wanted.time.unix_ns += Duration(1s).count();
+    return backup::FormatBackupName(wanted);
+  };
+  std::string name = co_await io::RunBlocking<std::string>(std::move(choose));
 
   backup::StoredWriter writer(catalog->storage(), catalog->Folder(name) + "/data", *frames,
                               order.rate);
@@ -162,6 +170,8 @@ io::Task<Result<std::string>> Mysqlctld::BackupAlone(port::BackupOrder order, po
     }
   } else if (manifest.engine == "clone") {
     position = co_await StreamClone(counted, sink, tables, deadline);
+  } else if (manifest.engine == "logical") {
+    position = co_await StreamLogical(counted, tables, deadline);
   } else {
     position = co_await StreamStopped(counted, tables, deadline);
   }
@@ -309,8 +319,10 @@ io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
   if (!manifest) co_return Fail(manifest.error());
   const mysqld::ServerVersion& own = instance_.options().programs.version;
   Result<mysqld::ServerVersion> theirs = mysqld::ParseVersionText(manifest->server_version);
-  bool fits = theirs && theirs->flavor == own.flavor && theirs->major == own.major &&
-              own.AtLeast(theirs->major, theirs->minor, theirs->patch);
+  const bool logical = manifest->engine == "logical";  // of any version
+  bool fits = theirs && theirs->flavor == own.flavor &&
+              (logical || (theirs->major == own.major &&
+                           own.AtLeast(theirs->major, theirs->minor, theirs->patch)));
   if (!fits) {
     co_return Fail(Code::kFailedPrecondition, "backup {} is of {}, this tablet runs {}",
                    order.backup, manifest->server_version, own.ToString());
@@ -320,6 +332,13 @@ io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
                    manifest->objects.size());
   Result<backup::FrameOptions> frames = Frames(order.place, manifest->compression, manifest->salt);
   if (!frames) co_return Fail(frames.error());
+  if (logical) {
+    std::string path = catalog->Folder(order.backup) + "/" + manifest->objects[0].name;
+    Status loaded = co_await FetchLogical(*catalog, *manifest, std::move(path), *frames, incoming,
+                                          fetch, deadline);
+    if (!loaded) co_return Fail(loaded.error().Context("restoring backup " + order.backup));
+    co_return manifest->position;
+  }
   const std::string& user = instance_.options().user;
   Status made = mysqld::MakeFolder(incoming.raw(), user);
   if (!made) co_return Fail(made.error());

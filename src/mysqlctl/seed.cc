@@ -141,7 +141,7 @@ mysqld::InstanceOptions Mysqlctld::ScratchOptions(std::string dir) const {
 io::Task<Status> Mysqlctld::ClearScratch(Deadline deadline) {
   const std::string& dir = instance_.layout().dir;
   Status done;
-  for (const char* folder : {"/seed/s", "/backup/s", "/verify/new"}) {
+  for (const char* folder : {"/seed/s", "/backup/s", "/verify/new", "/verify/s"}) {
     mysqld::Instance scratch(loop_, ScratchOptions(dir + folder));
     Status killed = co_await scratch.Kill(deadline);
     if (!killed) done = killed;

@@ -1,5 +1,5 @@
-"""Whole backups into object stores, encrypted and by lz4, by the engines that copy files, on both flavors: MySQL's go to S3,
-MariaDB's to Google Cloud Storage. What comes back is held against the primary table by table."""
+"""Whole backups into object stores, encrypted and by lz4, by each engine, on both flavors: MySQL's go to S3, MariaDB's to Google
+Cloud Storage. What comes back is held against the primary table by table."""
 
 import json
 import pathlib
@@ -84,6 +84,22 @@ def test_the_flavors_own_engine_under_load(cluster):
 @pytest.mark.long
 def test_builtin_stops_mysqld_and_starts_it_again(cluster):
     assert backup_and_restore(cluster, "--backup-engine=builtin") == "builtin"
+
+
+def test_logical_is_statements_and_comes_back_the_same(cluster):
+    """Under load: the snapshot is of one moment, and what came after it follows from the primary."""
+    with Load(cluster) as load:
+        uid = replica(cluster)
+        before = load.acknowledged
+        said = cluster.vtctldclient("Backup", "--backup-engine=logical", alias(cluster, uid), seconds=240)
+        assert "is complete" in said, said
+        wait_until(lambda: load.acknowledged > before, 20, "writes to go on")
+    assert backup_and_restore(cluster, "--backup-engine=logical") == "logical"
+    verify = ["VerifyBackup", f"{cluster.keyspace}/0"]
+    said = wait_until(lambda: cluster.vtctldclient(*verify, seconds=240), 60, "a replica that replicates and verifies")
+    assert "is good" in said and "rows that were counted" in said, said
+    agent = cluster.pid(f"mysqlctld-{replica(cluster)}")
+    assert peak_memory(agent) < 128 + 60, "streams are bounded by 128 MB, and the program itself takes some"
 
 
 def test_another_key_is_refused_and_changes_nothing(cluster):

@@ -18,6 +18,7 @@ Role RoleOfCommand(std::string_view name) {
                                                    "CreateKeyspace",
                                                    "CreateShard",
                                                    "CopySchemaShard",
+                                                   "Import",
                                                    "ResizeStorage",
                                                    "WriteTopologyPath",
                                                    "SetShardTabletControl",

@@ -343,6 +343,7 @@ io::Task<Status> Start(Tablet& t, io::Loop& loop) {
   options.archive = f.archive;
   options.disk = f.disk;
   options.log_reader = SocketLogin(f.db_socket, f.repl_user, f.repl_password);
+  options.dba_login = SocketLogin(f.db_socket, f.dba_user, f.dba_password);
   options.backups.storage = f.backups.storage;
   options.backups.root = f.backups.Root();
   options.backups.key_file = f.backups.key_file;

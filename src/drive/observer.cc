@@ -231,6 +231,7 @@ void Observer::Fill(const agent::TabletStateResponse& state, reparent::TabletSig
   }
   sight.stream_mark = state.stream_mark();
   sight.needs_seed = state.needs_seed();
+  sight.importing = state.importing();
   sight.disk_error = state.disk_error();
   sight.disk_full = state.disk_full();
   sight.disk_low = state.disk_low();

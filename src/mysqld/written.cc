@@ -54,12 +54,14 @@ class Collector {
     ASSIGN_OR_RETURN(std::unique_ptr<LogFile> file, LogFile::Open(path));
     binlog::EventReader events(*file, path);
     binlog::TransactionReader reader(events);
-    reader.CountRows(
-        [this](const binlog::Transaction& transaction) { return NumberOf(transaction) != 0; });
+    reader.CountRows([this](const binlog::Transaction& transaction) {
+      return NumberOf(transaction) != 0 && !Known(transaction.gtid);
+    });
     for (;;) {
       ASSIGN_OR_RETURN(const binlog::Transaction* transaction, reader.Next());
       if (transaction == nullptr) return {};
-      if (transaction->complete && transaction->gtid.sequence != 0) Take(*transaction);
+      const bool counts = transaction->complete && transaction->gtid.sequence != 0;
+      if (counts && !Known(transaction->gtid)) Take(*transaction);
     }
   }
 
@@ -75,6 +77,10 @@ class Collector {
   }
 
  private:
+  // Nobody asks for these, of which a log may hold any number.
+  bool Known(const gtid::Gtid& gtid) const {
+    return !options_.relay && !options_.known.Empty() && options_.known.Contains(gtid);
+  }
   static void Tell(gtid::Set& set, const gtid::Gtid& gtid) {
     set.Add(gtid.source, {gtid.sequence, gtid.sequence});
   }

@@ -33,8 +33,7 @@ struct WrittenLogs {
 struct WrittenOptions {
   uint32_t attempt_min = 0;  // lower numbers are mysqld's own
   std::string sidecar = "_vt";
-  // Logs whose transactions are all in it are not read; a relay log's head does not say what it
-  // holds.
+  // Of a binary log: transactions in it are not told, and logs of nothing else are not read.
   gtid::Set known;
   bool relay = false;
   uint64_t bytes_max = uint64_t{256} << 20;  // of logs before the newest

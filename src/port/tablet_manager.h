@@ -36,7 +36,7 @@
 // clang-format off
 #define PACELINE_TABLET_CONTROL_METHODS(X)                                                         \
   X(PromiseTerm)                                                                                   \
-  X(Fence) X(Promote) X(Demote) X(UndoDemote) X(Repoint) X(Grant) X(TabletState) X(CarriedTopology)
+  X(Fence) X(Promote) X(Demote) X(UndoDemote) X(Repoint) X(Grant) X(TabletState) X(CarriedTopology) X(Import)
 // clang-format on
 
 #define PACELINE_DECLARE(Method) \

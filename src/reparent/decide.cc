@@ -87,6 +87,15 @@ class Decider {
   }
 
   std::optional<Step> CheckRequest() {
+    for (const TabletSight& tablet : view_.tablets) {
+      if (tablet.importing.empty() || request_.for_import) continue;
+      return No(Code::kFailedPrecondition,
+                fmt::format("{} is being imported ({} is {}): nobody leads it before `vtctldclient "
+                            "Import switch {}`; `Import show` tells how far it is, `Import cancel` "
+                            "ends it",
+                            view_.shard.ToString(), tablet.alias.ToString(), tablet.importing,
+                            view_.shard.ToString()));
+    }
     if (!request_.expected_primary.empty() && request_.expected_primary != reigning_) {
       return No(Code::kFailedPrecondition,
                 fmt::format("{} leads {}, not {} as expected", reigning_.ToString(),

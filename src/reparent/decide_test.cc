@@ -387,6 +387,18 @@ TEST(Decide, InitOfAFreshShard) {
   EXPECT_EQ(Get<Promote>(NextStep(view, request, attempt)).acknowledgements, 1u);
 }
 
+TEST(Decide, AnImportBarsAllButItsSwitch) {
+  View view = Shard(3);
+  view.tablets[2].importing = "replicating";
+  for (Action action : {Action::kPlanned, Action::kEmergency, Action::kInit}) {
+    Refuse refuse = Get<Refuse>(NextStep(view, {.action = action, .new_primary = At(103)}, {}));
+    EXPECT_EQ(refuse.code, Code::kFailedPrecondition);
+    EXPECT_NE(refuse.why.find("Import switch"), std::string::npos) << refuse.why;
+  }
+  Request request{.action = Action::kInit, .new_primary = At(103), .for_import = true};
+  EXPECT_FALSE(std::holds_alternative<Refuse>(NextStep(view, request, {})));
+}
+
 TEST(Decide, ReparentTabletUsesTheTermThatReigns) {
   View view = Shard(3);
   Request request{.action = Action::kReparentTablet, .new_primary = At(103)};

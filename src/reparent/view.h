@@ -34,6 +34,7 @@ struct Request {
   bool force = false;  // a person accepts what Refuse::may_be_lost says; never set by a program
   bool yields =
       false;  // to another coordinator whose term stands against ours: one of several alike
+  bool for_import = false;                // the switch of an import, which bars all others
   std::set<TabletAlias> ignore;           // not to be promoted; they count as members all the same
   std::optional<Duration> tolerable_lag;  // planned: refuse a candidate that lags more
 };
@@ -64,6 +65,7 @@ struct TabletSight {
   bool backup_running = false;
   bool hung = false;          // not reachable because its mysqld does not answer; its vttablet does
   std::string stream_mark;    // changes whenever anything arrives from the source
+  std::string importing;      // its part in an import that bars promotions
   std::string needs_seed;     // why its data cannot be used any more
   std::string disk_error;     // why its disk takes no writes
   bool disk_full = false;     // by that, a read-only file system or I/O errors; not by a stall

@@ -14,6 +14,7 @@
 #include "port/vtctld.h"
 #include "reparent/view.h"
 #include "topo/server.h"
+#include "vtctld/import.h"
 #include "vtctld/rebuild.h"
 #include "vtctld/resize.h"
 #include "vtctld/volumes.h"
@@ -85,6 +86,11 @@ class Vtctld final : public port::Vtctld {
   // What was done stays done where it fails; safe to repeat.
   io::Task<Status> ResizeStorage(ResizeAsked asked, std::function<void(std::string)> told,
                                  Deadline deadline);
+  // A plain MySQL or MariaDB becomes a shard while it runs (import.h).
+  io::Task<Status> Import(std::string verb, ImportAsked asked,
+                          std::function<void(std::string)> told, Deadline deadline) {
+    return RunImport(topo_, connect_, std::move(verb), std::move(asked), std::move(told), deadline);
+  }
   // Who grows them; outlives this. Null: nobody does.
   void UseVolumes(Volumes* volumes) { volumes_ = volumes; }
 

@@ -4,6 +4,22 @@
 #include "topo/paths.h"
 
 namespace paceline::vtgate {
+namespace {
+
+// Not that of a snapshot, which is another keyspace's.
+std::map<std::string, std::string> OwnDatabases(const std::vector<health::TabletStatus>& tablets) {
+  std::map<std::string, std::string> databases;
+  std::set<std::string> usual;
+  for (const health::TabletStatus& status : tablets) {
+    usual.insert("vt_" + status.tablet.keyspace);
+    if (!status.tablet.db_name_override.empty())
+      databases[status.tablet.keyspace] = status.tablet.db_name_override;
+  }
+  std::erase_if(databases, [&usual](const auto& entry) { return usual.contains(entry.second); });
+  return databases;
+}
+
+}  // namespace
 
 Gate::Gate(io::Loop& loop, GateOptions options, Dialer& dialer, SessionTable& table)
     : loop_(loop), options_(std::move(options)), dialer_(dialer), table_(table) {}
@@ -52,7 +68,9 @@ io::Task<Status> Gate::Start(Deadline deadline) {
   TopologyFeed::Take take = [this](std::shared_ptr<const TopologyView> view) {
     context_.topology = std::move(view);
   };
-  feed_ = std::make_unique<TopologyFeed>(*topo_, cache_.get(), options_.cell, std::move(take));
+  TopologyFeed::Databases databases = [this] { return OwnDatabases(watcher_->view().List()); };
+  feed_ = std::make_unique<TopologyFeed>(*topo_, cache_.get(), options_.cell, std::move(databases),
+                                         std::move(take));
   feed_->Start();
   version_ = std::make_unique<VersionProbe>(context_, cache_.get());
   version_->Start();

@@ -5,8 +5,13 @@
 
 namespace paceline::vtgate {
 
-TopologyFeed::TopologyFeed(topo::Server& topo, topo::Cache* cache, std::string cell, Take take)
-    : topo_(topo), cache_(cache), cell_(std::move(cell)), take_(std::move(take)) {
+TopologyFeed::TopologyFeed(topo::Server& topo, topo::Cache* cache, std::string cell,
+                           Databases databases, Take take)
+    : topo_(topo),
+      cache_(cache),
+      cell_(std::move(cell)),
+      databases_(std::move(databases)),
+      take_(std::move(take)) {
   Show({}, {});
   if (cache_ != nullptr) FromCache();
 }
@@ -88,6 +93,8 @@ void TopologyFeed::Show(const record::SrvVSchema& vschema,
   std::string encoded = vschema.proto;
   for (const auto& [name, keyspace] : keyspaces)
     encoded += "\n" + name + "=" + topo::Encode(keyspace);
+  std::map<std::string, std::string> databases = databases_();
+  for (const auto& [name, database] : databases) encoded += "\n" + name + " is " + database;
   if (encoded == shown_ && !encoded.empty()) return;
   shown_ = encoded;
   auto view = std::make_shared<TopologyView>();
@@ -100,7 +107,7 @@ void TopologyFeed::Show(const record::SrvVSchema& vschema,
       for (const record::SrvShard& shard : partition.shards) shards.push_back(shard.name);
     }
   }
-  view->vschema = vschema::Snapshot::Build(vschema, names);
+  view->vschema = vschema::Snapshot::Build(vschema, names, databases);
   take_(std::move(view));
 }
 

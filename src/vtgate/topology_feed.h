@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -17,8 +18,11 @@ namespace paceline::vtgate {
 class TopologyFeed {
  public:
   using Take = std::function<void(std::shared_ptr<const TopologyView>)>;
+  // The databases of keyspaces whose tablets serve another than vt_<keyspace>, as far as known.
+  using Databases = std::function<std::map<std::string, std::string>()>;
   // `cache` may be null. `take` gets each new view, the first from the cache at once.
-  TopologyFeed(topo::Server& topo, topo::Cache* cache, std::string cell, Take take);
+  TopologyFeed(topo::Server& topo, topo::Cache* cache, std::string cell, Databases databases,
+               Take take);
   void Start();
   io::Task<void> Stop(Deadline deadline);
 
@@ -32,6 +36,7 @@ class TopologyFeed {
   topo::Server& topo_;
   topo::Cache* cache_;
   std::string cell_;
+  Databases databases_;
   Take take_;
   std::string shown_;  // encoded, to tell a change
   io::Gate gate_;

@@ -26,6 +26,7 @@ class Look {
 
   std::vector<Problem> All() {
     for (const TabletSight& tablet : view_.tablets) Remember(tablet);
+    if (Imports()) return std::move(problems_);
     OfPrimary();
     // Where nobody leads, whom should they follow?
     bool leads = primary_ != nullptr && Up(*primary_) && primary_->type == TabletType::kPrimary;
@@ -40,6 +41,15 @@ class Look {
   }
 
  private:
+  // Nobody leads, and nobody shall until a person switches over.
+  bool Imports() {
+    auto bars = [](const TabletSight& tablet) { return !tablet.importing.empty(); };
+    auto tablet = std::ranges::find_if(view_.tablets, bars);
+    if (tablet == view_.tablets.end()) return false;
+    Add("ShardIsImported", tablet->alias, Remedy::kNone,
+        "a foreign server is being imported: vtctldclient Import show " + view_.shard.ToString());
+    return true;
+  }
   static bool Up(const TabletSight& tablet) { return tablet.reachable && tablet.mysqld_running; }
 
   void Remember(const TabletSight& tablet) {

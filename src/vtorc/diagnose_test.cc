@@ -58,6 +58,14 @@ TEST_F(DiagnoseTest, ADeadMysqldIsActedUponAtOnce) {
   EXPECT_EQ(First(0), "DeadPrimary: fail over");
 }
 
+TEST_F(DiagnoseTest, AnImportIsLeftToPeople) {
+  At(0).mysqld_running = false;
+  At(1).importing = "copying";
+  EXPECT_EQ(First(0), "ShardIsImported: none");
+  view_.tablets[1].importing.clear();
+  EXPECT_EQ(First(0), "DeadPrimary: fail over");
+}
+
 TEST_F(DiagnoseTest, SilenceNeedsTheStreamsWordOrTime) {
   EXPECT_EQ(Beating(0), "");
   At(0).reachable = false;

@@ -145,7 +145,7 @@ io::Task<Status> AddCellInfo(Call&call), AddCellsAlias(Call&call), DeleteCellInf
     ValidateVersionShard(Call&call), GetPermissions(Call&call),
     ValidatePermissionsKeyspace(Call&call), ValidatePermissionsShard(Call&call),
     GetBackups(Call&call), RemoveBackup(Call&call), Backup(Call&call), BackupShard(Call&call),
-    RestoreFromBackup(Call&call), GetArchive(Call&call), VerifyBackup(Call&call),
+    RestoreFromBackup(Call&call), GetArchive(Call&call), VerifyBackup(Call&call), Import(Call&call),
     LegacyVtctlCommand(Call&call), ListAllTablets(Call&call), ListShardTablets(Call&call),
     ListTablets(Call&call), SetReadWrite(Call&call), SetReadOnly(Call&call),
     DeleteTablet(Call&call), DeleteShard(Call&call), TopoCat(Call&call), GetSrvKeyspace(Call&call),

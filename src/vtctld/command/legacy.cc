@@ -18,6 +18,19 @@ std::string LegacyHelp() {
   return text;
 }
 
+// For the log: what follows a flag that names a password is hidden.
+std::string WithoutSecrets(std::vector<std::string> words) {
+  bool hide = false;
+  for (std::string& word : words) {
+    const bool names_one = word.starts_with('-') && Lower(word).find("password") != word.npos;
+    const size_t equals = word.find('=');
+    if (hide) word = "***";
+    if (names_one && equals != word.npos) word = word.substr(0, equals) + "=***";
+    hide = names_one && equals == word.npos;
+  }
+  return Join(words, " ");
+}
+
 }  // namespace
 
 io::Task<Status> Vtctld::ExecuteVtctlCommand(std::vector<std::string> args,
@@ -39,7 +52,7 @@ io::Task<Status> Vtctld::ExecuteVtctlCommand(std::vector<std::string> args,
   }
   std::string name = args[at];
   call.words.assign(args.begin() + static_cast<std::ptrdiff_t>(at) + 1, args.end());
-  LOG_INFO("legacy command {} {}", name, Join(call.words, " "));
+  LOG_INFO("legacy command {} {}", name, WithoutSecrets(call.words));
   Status done = co_await RunCommand(name, call);
   co_return done;
 }

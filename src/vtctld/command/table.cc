@@ -173,6 +173,12 @@ std::vector<Command> MakeTable() {
       "Shows the archive of a shard's binary logs: how far it reaches, or the changes of the "
       "schema "
       "in it.");
+  g = "Import";
+  add("Import", Import, g,
+      "{create | show | switch | back | complete | cancel} [--source-host <host> --source-user "
+      "<user> --source-password-file <file>] <keyspace/shard>",
+      "Makes a plain MySQL or MariaDB a shard while it runs: copies it, follows it, switches over "
+      "and back.");
   g = "Schema";
   add("ApplySchema", ApplySchema, g, "{--sql <definitions> | --sql-file <file>} <keyspace>",
       "Applies definitions to every shard of a keyspace.");

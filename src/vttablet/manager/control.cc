@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "paceline_agent.pb.h"
 #include "vttablet/manager/convert.h"
+#include "vttablet/manager/import_state.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/sidecar.h"
 #include "vttablet/manager/turn.h"
@@ -42,6 +43,7 @@ io::Task<Status> Manager::CheckTerm(uint64_t term) {
 io::Task<Status> Manager::FillState(agent::TabletStateResponse& out, Deadline deadline) {
   ToProto(tablet_, out.mutable_tablet());
   if (archiver_ != nullptr) archiver_->Fill(out);
+  out.set_importing(ImportBar());
   if (unsettled()) co_return FillSeeding(out);
   out.set_promised_term(state_.promised_term);
   out.set_serving(serving_);
@@ -85,8 +87,11 @@ io::Task<Status> Manager::FillFromMysqld(agent::TabletStateResponse& out, Deadli
     const mysqld::ReplicationStatus& status = **replica;
     out.set_executed_position(status.executed.ToEncoded());
     out.set_received_position(status.received.ToEncoded());
-    out.set_source_host(status.source_host);
-    out.set_source_port(status.source_port);
+    // A foreign server is nobody of the shard.
+    if (import_->state.step != ImportState::Step::kReplicating) {
+      out.set_source_host(status.source_host);
+      out.set_source_port(status.source_port);
+    }
     out.set_io_running(status.io == mysqld::ThreadState::kRunning);
     // A Fence that was remembered and could not stop the stream has fenced nothing.
     if (status.io != mysqld::ThreadState::kStopped) out.set_fenced(false);
@@ -191,6 +196,15 @@ io::Task<Status> Manager::PromoteWhen(const agent::PromoteRequest& request, bool
   if (!taken) co_return taken;
   Status term = co_await CheckTerm(request.term());
   if (!term) co_return term;
+  Status frozen = co_await FreezeForeign(deadline);
+  if (!frozen) co_return frozen;
+  Status promoted = co_await PromoteNow(request, wait_for_ackers, deadline);
+  co_await EndFreeze(promoted);
+  co_return promoted;
+}
+
+io::Task<Status> Manager::PromoteNow(const agent::PromoteRequest& request, bool wait_for_ackers,
+                                     Deadline deadline) {
   Result<gtid::Set> must = gtid::Set::ParseEncoded(request.must_contain());
   if (!must) co_return Fail(must.error());
   bool resumed =
@@ -270,6 +284,12 @@ io::Task<Status> Manager::UndoDemote(const agent::UndoDemoteRequest& request,
   if (!term) co_return term;
   if (!is_primary())
     co_return Fail(Code::kFailedPrecondition, "{} is not a primary", tablet_.alias.ToString());
+  if (std::string bar = ImportBar(); !bar.empty()) {
+    co_return Fail(Code::kFailedPrecondition,
+                   "{} gives its lead back to the server it was imported "
+                   "from (it is {}): run `Import back` again",
+                   tablet_.alias.ToString(), bar);
+  }
   uint32_t acks = request.acknowledgements();
   Status semi_sync = co_await ChangeAcknowledgements(acks, deadline);
   if (!semi_sync) co_return semi_sync;

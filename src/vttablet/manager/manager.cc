@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "mysqlctl.pb.h"
 #include "vttablet/manager/convert.h"
+#include "vttablet/manager/import_state.h"
 #include "vttablet/manager/rejoin.h"
 
 namespace paceline::vttablet {
@@ -44,7 +45,8 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
             {needs_.topo, needs_.call_tablet,
              [this] { return mysqld_running_ && !unsettled() ? replication_.get() : nullptr; },
              [this](DiskRefusal refusal) { needs_.query->SetDiskRefusal(refusal); },
-             [this] { TellHealth(); }}) {}
+             [this] { TellHealth(); }}),
+      import_(std::make_unique<Importing>(options_.state_file + ".import")) {}
 
 Manager::~Manager() = default;
 
@@ -52,6 +54,9 @@ io::Task<Status> Manager::Start(Deadline deadline) {
   Result<DurableState> state = file_.Load();
   if (!state) co_return Fail(state.error());
   state_ = *state;
+  Result<ImportState> import = import_->file.Load();
+  if (!import) co_return Fail(import.error());
+  import_->state = *std::move(import);
   promises_.Restarted(loop_.Now());
   lease_.SetMembers(state_.members);
   io::Detach(Lease::Loop(lease_, gate_));
@@ -147,6 +152,7 @@ void Manager::StartArchiver() {
   options.alias = tablet_.alias;
   std::function<ArchiverSight()> sight = [this] {
     bool able = mysqld_running_ && role_known_ && !seeding_ && needs_seed_.empty() &&
+                !import_->state.bar &&  // its history may be erased again
                 (is_primary() ? serving_ : lag_.has_value());
     return ArchiverSight{able, is_primary(), replication_.get()};
   };
@@ -243,7 +249,9 @@ io::Task<void> Manager::LookAtReplication() {
   }
   if (gone || unsettled()) co_return;
   if (!action_.TryLock()) co_return;  // a reparent is under way; it will say what it did
-  if (!role_known_ && !confirming_ && !deciding_ && needs_seed_.empty()) {
+  bool imports = false;
+  if (!confirming_ && !deciding_) imports = co_await LookAtImport();
+  if (!imports && !role_known_ && !confirming_ && !deciding_ && needs_seed_.empty()) {
     // Not for long: a reparent waits for its turn meanwhile.
     Status role = co_await TakeUpRole(Deadline::In(5s));
     TellRoleError(role);
@@ -252,6 +260,10 @@ io::Task<void> Manager::LookAtReplication() {
   if (!registered_) {
     Status registered = co_await Register(Deadline::In(5s));
     if (!registered) LOG_ERROR("{}", registered.error().ToString());
+  }
+  if (imports) {
+    action_.Unlock();
+    co_return;
   }
   if (carried_.rest_pending() && registered_ && serving_ && is_primary()) co_await KeepTopology();
   co_await GiveWay();

@@ -35,6 +35,7 @@
 namespace paceline::vttablet {
 
 struct DonorSight;
+struct Importing;
 struct SeedSource;
 
 struct ManagerOptions {
@@ -56,6 +57,7 @@ struct ManagerOptions {
   uint64_t backup_rate = 0;          // bytes a second at most; 0: no limit
   bool archive = false;              // binary logs go to the same storage all the time
   mysql::ConnectOptions log_reader;  // mysqld, and the user that replicates
+  mysql::ConnectOptions dba_login;   // mysqld, and its administrator, for imports
   DiskLimits disk;
   // In a keyspace of type SNAPSHOT: whose data it holds, and of when. The tablet restores it once,
   // and serves it read-only as a replica of nobody.
@@ -128,6 +130,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                                Deadline) override;
   io::Task<Status> CarriedTopology(const agent::CarriedTopologyRequest&,
                                    agent::CarriedTopologyResponse&, Deadline) override;
+  io::Task<Status> Import(const agent::ImportRequest&, agent::ImportResponse&, Deadline) override;
 
   io::Task<Status> StreamData(io::ByteSink& sink, Deadline deadline) override;
   io::Task<Status> Backup(const ::tabletmanagerdata::BackupRequest& request,
@@ -230,6 +233,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
                                Deadline deadline);
   io::Task<Status> PromoteInTurn(const agent::PromoteRequest& request, gtid::Set must,
                                  bool wait_for_ackers, Deadline deadline);
+  io::Task<Status> PromoteNow(const agent::PromoteRequest& request, bool wait_for_ackers,
+                              Deadline deadline);
   io::Task<Status> StepDown(LaterLeader leader, Deadline deadline);
   io::Task<Status> StopServing(std::string reason, Deadline grace);
   io::Task<Status> CheckTerm(uint64_t term);
@@ -296,6 +301,36 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<void> ForgetOldData();
   io::Task<Status> FillSeedFacts(agent::TabletStateResponse& out, Deadline deadline);
 
+  // Importing (importing.cc): the shard's data comes from a foreign server, which is written until
+  // a promotion here closes it.
+  std::string ImportBar() const;  // why nobody may be promoted here; empty: one may
+  mysqld::SourceOptions ForeignSource() const;
+  io::Task<Status> SaveImport();
+  io::Task<Status> ReachForeign(Deadline deadline);
+  io::Task<Status> CheckImport(const agent::ImportRequest&, agent::ImportResponse&, Deadline);
+  io::Task<Status> BarImport(const agent::ImportRequest& request, Deadline deadline);
+  io::Task<Status> StartImport(const agent::ImportRequest& request, Deadline deadline);
+  io::Task<Status> ArmImport(const agent::ImportRequest&, agent::ImportResponse&, Deadline);
+  io::Task<Status> ReverseImport(const agent::ImportRequest& request, Deadline deadline);
+  io::Task<Status> ReturnImport(const agent::ImportRequest& request, Deadline deadline);
+  io::Task<Status> CompleteImport(bool force, Deadline deadline);
+  io::Task<Status> CancelImport(const agent::ImportRequest& request, Deadline deadline);
+  io::Task<Status> ShowImport(agent::ImportResponse& response, Deadline deadline);
+  io::Task<Status> ShowForeign(agent::ImportResponse& response, Deadline deadline);
+  void CopySoon();
+  static io::Task<void> CopyLoop(Manager& self);
+  io::Task<Status> CopyForeign();
+  io::Task<Status> BeginReplicating(gtid::Set position, Deadline deadline);
+  io::Task<Status> LeaveRoles(Deadline deadline);
+  io::Task<Status> WipeData(std::vector<std::string> accounts, Deadline deadline);
+  io::Task<bool> LookAtImport();
+  io::Task<bool> LookAtForeign();
+  io::Task<bool> FollowImporter();
+  io::Task<Status> FollowTablet(record::TabletAlias importer, Deadline deadline);
+  io::Task<Status> FreezeForeign(Deadline deadline);
+  io::Task<void> EndFreeze(Status promoted);
+  io::Task<void> ThawForeign();
+
   // Loops.
   static io::Task<void> StatusLoop(Manager& self);
   static io::Task<void> AgentLoop(Manager& self);
@@ -322,6 +357,7 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   Lease lease_;                       // while it leads
   reparent::GrantPromises promises_;  // while it follows
   DiskCare disk_;
+  std::unique_ptr<Importing> import_;
   record::Shard shard_;  // as last seen
   bool mysqld_running_ = false;
   Time mysqld_answered_{};            // when it last did

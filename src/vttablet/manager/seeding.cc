@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/strings.h"
 #include "paceline_agent.pb.h"
+#include "vttablet/manager/import_state.h"
 #include "vttablet/manager/manager.h"
 #include "vttablet/manager/seed_choice.h"
 
@@ -151,6 +152,9 @@ io::Task<Result<std::vector<DonorSight>>> Manager::SeeDonors(Deadline deadline) 
       sight.leads = stored.value.alias == shard_.primary_alias &&
                     state.tablet().type() == topodata::PRIMARY && !state.read_only() &&
                     state.mysqld_running();
+      // Nobody leads a shard that is imported; all follow the one that reads from the source.
+      sight.leads |= state.importing() == "replicating" && state.mysqld_running() &&
+                     !sight.seeding && stored.value.alias == import_->state.importer;
       sight.replicates = state.io_running() && state.sql_running();
       if (state.replication_lag_ms() >= 0)
         sight.lag = std::chrono::milliseconds(state.replication_lag_ms());

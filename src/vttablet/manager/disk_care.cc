@@ -14,8 +14,6 @@ namespace {
 
 // Also how long nobody is refused because it is not known yet whether another could lead.
 constexpr Duration kAnswer = std::chrono::seconds(2);
-// From a replica's look at its disk until its primary refuses on its word.
-constexpr Duration kWordTakes = std::chrono::milliseconds(300);
 // mysqld's logs grow to a gigabyte, and only whole ones can go.
 constexpr uint64_t kRotateAt = 16 << 20;
 
@@ -50,7 +48,6 @@ void DiskCare::Seen(const DiskSpace& space) {
   if (space.bytes != space_.bytes) trend_ = DiskTrend();  // another volume, or a grown one
   space_ = space;
   trend_.Add(loop_.Now(), space.bytes - std::min(space.bytes, space.free));
-  pace_.Add(loop_.Now(), space.free);
   const DiskLevel next = NextLevel(level_, space, options_.limits);
   if (next == level_) return;
   const std::string free = fmt::format("{} of {} free", Text(space.free), Text(space.bytes));
@@ -64,7 +61,7 @@ void DiskCare::Seen(const DiskSpace& space) {
     room_elsewhere_.reset();
   }
   level_ = next;
-  probe_.Hurry(filling());
+  probe_.Hurry(level_ >= DiskLevel::kLow);
   trouble_ = level_ >= DiskLevel::kLow ? "the disk is almost full (" + free + ")" : "";
   UpdateRefusal();
   needs_.changed();
@@ -77,35 +74,17 @@ void DiskCare::UpdateRefusal() {
   if (room_elsewhere_) patience = *room_elsewhere_ ? options_.move_patience : Duration(0);
   const bool waits = loop_.Now() - low_since_ < patience;
   if (waits && refusal_ == DiskRefusal::kNothing) refusal = DiskRefusal::kNothing;
-  // A move would change nothing for those.
-  refusal = std::max(refusal, ackers_);
   if (refusal == refusal_) return;
   refusal_ = refusal;
-  const bool own = level_ >= DiskLevel::kRefuse;
   LOG_INFO("{}", refusal_ == DiskRefusal::kNothing ? "writes are taken again"
-                 : own                             ? "the disk is almost full: writes are refused"
-                       : "the disks of the replicas are almost full: writes are refused");
+                                                   : "the disk is almost full: writes are refused");
   needs_.refuse(refusal_);
   needs_.changed();
-}
-
-DiskRefusal DiskCare::AskedOfPrimary() const {
-  DiskSpace soon = space_;
-  soon.free -= std::min(soon.free, pace_.GoesWithin(kWordTakes));
-  return RefusalAt(NextLevel(level_, soon, options_.limits));
-}
-
-void DiskCare::SetAckers(DiskRefusal refusal) {
-  if (refusal == ackers_) return;
-  ackers_ = refusal;
-  UpdateRefusal();
 }
 
 std::string DiskCare::Trouble() const {
   if (!Error().empty()) return Error();
   const bool refuses = refusal_ != DiskRefusal::kNothing;
-  if (refuses && trouble_.empty())
-    return "the disks of the replicas are almost full: writes are refused until there is room";
   return trouble_ + (refuses ? ": writes are refused until there is room" : "");
 }
 

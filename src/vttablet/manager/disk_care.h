@@ -56,13 +56,6 @@ class DiskCare {
   bool low() const { return Error().empty() && level_ >= DiskLevel::kLow; }
   // For the writes of a primary whose disk is low or full.
   bool HasRoom() const { return Error().empty() && vttablet::HasRoom(space_, options_.limits); }
-  // What this tablet asks of its primary, for which it acknowledges: it also receives what it
-  // refuses nobody, and what is written before its word arrives.
-  DiskRefusal AskedOfPrimary() const;
-  // The disk fills: who asks above should ask often.
-  bool filling() const { return level_ >= DiskLevel::kPurge; }
-  // What the tablets ask of this primary that its commits wait for.
-  void SetAckers(DiskRefusal refusal);
   // Error(), or what the level means for clients; empty: nothing.
   std::string Trouble() const;
   void Fill(agent::TabletStateResponse& out) const;
@@ -98,10 +91,9 @@ class DiskCare {
   DiskSpace space_;
   DiskLevel level_ = DiskLevel::kRoom;
   DiskTrend trend_;
-  DiskPace pace_;
   Time low_since_{};
   std::optional<bool> room_elsewhere_;  // as last asked; nothing: not yet
-  DiskRefusal refusal_ = DiskRefusal::kNothing, ackers_ = DiskRefusal::kNothing;
+  DiskRefusal refusal_ = DiskRefusal::kNothing;
   std::string trouble_;
   std::string purge_told_;
   uint64_t purged_logs_ = 0, purged_bytes_ = 0;

@@ -222,21 +222,6 @@ TEST_P(DiskCareTest, NobodyIsRefusedWhileThePrimaryMayMove) {
   EXPECT_GE(servers.loop.Now() - began, 900ms);
 }
 
-TEST_P(DiskCareTest, APrimaryRefusesForItsReplicasSake) {
-  Care("", 0);
-  ASSERT_TRUE(servers.Until([&] { return care->space().bytes > 0; }));
-  EXPECT_EQ(care->AskedOfPrimary(), DiskRefusal::kNothing);
-  care->SetAckers(DiskRefusal::kGrowth);
-  EXPECT_EQ(refused, DiskRefusal::kGrowth);
-  EXPECT_NE(care->Trouble().find("disks of the replicas"), std::string::npos) << care->Trouble();
-  EXPECT_FALSE(care->low()) << "a move would change nothing";
-  care->SetAckers(DiskRefusal::kNothing);
-  EXPECT_EQ(refused, DiskRefusal::kNothing);
-  EXPECT_EQ(care->Trouble(), "");
-  care->SetLimits({{0, 0}, {0, 1'000'000'000'000'000}});
-  EXPECT_TRUE(servers.Until([&] { return care->AskedOfPrimary() == DiskRefusal::kAllButDrops; }));
-}
-
 TEST_P(DiskCareTest, WritesAreRefusedAndTakenAgain) {
   Care("", 0);
   ASSERT_TRUE(servers.Until([&] { return care->space().bytes > 0; }));

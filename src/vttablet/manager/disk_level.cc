@@ -12,7 +12,6 @@ namespace {
 constexpr double kEase = 1.25;
 // Whatever the limits: less than this is no room for a primary's writes.
 constexpr uint64_t kRoomMin = 64 << 20;
-constexpr Duration kPaceOf = std::chrono::seconds(1);
 constexpr Duration kLeftMax = std::chrono::hours(24 * 3650);
 
 uint64_t Grown(uint64_t bytes, double by) {
@@ -71,23 +70,6 @@ bool HasRoom(const DiskSpace& space, const DiskLimits& limits) {
 uint64_t BytesToPurge(const DiskSpace& space, const DiskLimits& limits) {
   const uint64_t wanted = Grown(limits.purge_below.Of(space.bytes), kEase);
   return wanted > space.free ? wanted - space.free : 0;
-}
-
-void DiskPace::Add(Time now, uint64_t free) {
-  looks_.push_back({now, free});
-  while (looks_.size() > 2 && now - looks_.front().at > kPaceOf) looks_.pop_front();
-}
-
-// The fastest between two looks: a load that was refused a moment ago comes again.
-uint64_t DiskPace::GoesWithin(Duration moment) const {
-  double fastest = 0;
-  for (size_t i = 1; i < looks_.size(); ++i) {
-    const Look &from = looks_[i - 1], &to = looks_[i];
-    if (to.free >= from.free || to.at <= from.at) continue;
-    const double seconds = std::chrono::duration<double>(to.at - from.at).count();
-    fastest = std::max(fastest, static_cast<double>(from.free - to.free) / seconds);
-  }
-  return static_cast<uint64_t>(fastest * std::chrono::duration<double>(moment).count());
 }
 
 size_t LogsToPurge(const std::vector<uint64_t>& sizes, uint64_t wanted) {

@@ -51,20 +51,6 @@ bool HasRoom(const DiskSpace& space, const DiskLimits& limits);
 // How many bytes must become free for kPurge to end.
 uint64_t BytesToPurge(const DiskSpace& space, const DiskLimits& limits);
 
-// How much goes in a moment at the rate of the last second, from looks at what is free.
-class DiskPace {
- public:
-  void Add(Time now, uint64_t free);
-  uint64_t GoesWithin(Duration moment) const;
-
- private:
-  struct Look {
-    Time at{};
-    uint64_t free = 0;
-  };
-  std::deque<Look> looks_;
-};
-
 // How many of the oldest logs to remove for `wanted` bytes; never the last, which is written to.
 size_t LogsToPurge(const std::vector<uint64_t>& sizes, uint64_t wanted);
 

@@ -121,22 +121,5 @@ TEST(DiskTrend, RemembersADayAndNotMuchMore) {
   EXPECT_NEAR(*trend.Growth(), 0, 200);
 }
 
-TEST(DiskPace, TellsWhatGoesInAMoment) {
-  DiskPace pace;
-  const Time begin{1'000'000'000};
-  EXPECT_EQ(pace.GoesWithin(1s), 0u);
-  pace.Add(begin, 1000);
-  EXPECT_EQ(pace.GoesWithin(1s), 0u);
-  pace.Add(begin + 100ms, 900);
-  EXPECT_EQ(pace.GoesWithin(300ms), 300u);
-  // What became free slows nothing, and the fastest counts for a second.
-  pace.Add(begin + 200ms, 2000);
-  pace.Add(begin + 300ms, 1990);
-  EXPECT_EQ(pace.GoesWithin(300ms), 300u);
-  pace.Add(begin + 1500ms, 1990);
-  pace.Add(begin + 1600ms, 1990);
-  EXPECT_EQ(pace.GoesWithin(300ms), 0u);
-}
-
 }  // namespace
 }  // namespace paceline::vttablet

@@ -19,22 +19,6 @@ struct DiskProbe::Round {
   std::atomic<bool> ended{false};
 };
 
-struct DiskProbe::Asked {
-  DiskSpace space;  // bytes 0: not known
-  std::atomic<bool> ended{false};
-};
-
-namespace {
-
-DiskSpace SpaceOf(const std::string& folder) {
-  std::error_code unknown;
-  std::filesystem::space_info space = std::filesystem::space(folder, unknown);
-  if (unknown) return {};
-  return {space.capacity, space.available};
-}
-
-}  // namespace
-
 DiskProbe::DiskProbe(io::Loop& loop, DiskProbeOptions options, std::function<void()> changed)
     : loop_(loop),
       options_(std::move(options)),
@@ -50,8 +34,9 @@ io::Task<void> DiskProbe::Loop(DiskProbe& self, io::Gate& gate) {
       round->began = self.loop_.Now();
       self.round_ = round;
       io::PostBlocking([round, file = self.options_.file, folder = self.folder_] {
-        DiskSpace space = SpaceOf(folder);
-        if (space.bytes > 0) round->space = space;
+        std::error_code unknown;
+        std::filesystem::space_info space = std::filesystem::space(folder, unknown);
+        if (!unknown) round->space = {space.capacity, space.available};
         Status written = io::ReplaceFile(file, std::string(4096, 'p'));
         if (!written) {
           round->error = written.error().message();
@@ -61,27 +46,10 @@ io::Task<void> DiskProbe::Loop(DiskProbe& self, io::Gate& gate) {
         round->ended.store(true, std::memory_order_release);
       });
     }
-    Deadline next = Deadline::In(self.options_.every / (self.hurry_ ? 4 : 1));
-    while (!next.Passed(self.loop_.Now())) {
-      Deadline soon = Deadline::In(self.options_.every / (self.hurry_ ? 20 : 5));
-      bool open = co_await io::Sleep(gate, soon.EarlierOf(next));
-      if (!open) co_return;
-      self.AskSpace();
-    }
+    const Duration pause = self.options_.every / (self.hurry_ ? 4 : 1);
+    bool open = co_await io::Sleep(gate, Deadline::In(pause));
+    if (!open) co_return;
   }
-}
-
-void DiskProbe::AskSpace() {
-  if (asked_ != nullptr && asked_->ended.load(std::memory_order_acquire)) {
-    std::shared_ptr<Asked> asked = std::exchange(asked_, nullptr);
-    if (options_.seen && asked->space.bytes > 0) options_.seen(asked->space);
-  }
-  if (asked_ != nullptr) return;
-  asked_ = std::make_shared<Asked>();
-  io::PostBlocking([asked = asked_, folder = folder_] {
-    asked->space = SpaceOf(folder);
-    asked->ended.store(true, std::memory_order_release);
-  });
 }
 
 // Takes up what came of the newest round.

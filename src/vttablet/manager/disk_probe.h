@@ -19,8 +19,7 @@ struct DiskProbeOptions {
   Duration every = std::chrono::seconds(1);
   // Not less: a disk under a heavy load of writes takes seconds for an fsync.
   Duration stalled_after = std::chrono::seconds(5);
-  // What the volume has, each time it was asked: with each write and five times in between, twenty
-  // in a hurry.
+  // What the volume has, each time it was asked.
   std::function<void(const DiskSpace&)> seen = {};
 };
 
@@ -40,21 +39,18 @@ class DiskProbe {
   // errors: nothing can be written, where a stall may end by itself.
   bool full() const { return full_; }
   const std::string& folder() const { return folder_; }
-  // Writes four times as often, and asks more often what is free.
+  // Looks four times as often.
   void Hurry(bool hurry) { hurry_ = hurry; }
 
  private:
   struct Round;
-  struct Asked;
   void Look();
-  void AskSpace();
 
   io::Loop& loop_;
   DiskProbeOptions options_;
   std::string folder_;
   std::function<void()> changed_;
   std::shared_ptr<Round> round_;  // the newest
-  std::shared_ptr<Asked> asked_;  // the same
   int failed_ = 0;                // rounds in a row
   std::string error_;
   bool full_ = false;

@@ -15,7 +15,7 @@ void Manager::UpdateLease() {
 }
 
 // Not behind the role mutex: a lease must not lapse while something else is slow.
-io::Task<Status> Manager::Grant(const agent::GrantRequest& request, agent::GrantResponse& response,
+io::Task<Status> Manager::Grant(const agent::GrantRequest& request, agent::GrantResponse&,
                                 Deadline) {
   record::TabletAlias asks{request.primary().cell(), request.primary().uid()};
   Result<record::TabletAlias> follows = record::ParseTabletAlias(state_.leader);
@@ -26,8 +26,6 @@ io::Task<Status> Manager::Grant(const agent::GrantRequest& request, agent::Grant
                    asks.ToString(), why);
   }
   promises_.Give(asks, loop_.Now());
-  response.set_disk_refusal(static_cast<int32_t>(disk_.AskedOfPrimary()));
-  response.set_disk_filling(disk_.filling());
   std::vector<LeaseMember> members;
   for (const agent::LeaseMember& member : request.members()) {
     members.push_back({{member.alias().cell(), member.alias().uid()},

@@ -11,11 +11,9 @@ namespace {
 using record::TabletAlias;
 
 constexpr int kAskingMost = 3;       // requests to one tablet that have no answer yet
-constexpr Duration kDiskWord = 2s;   // how long what a replica told of its disk counts
 constexpr Duration kAnswer = 900ms;  // after which an answer would be worth nothing
 // While it has none: a new primary serves as soon as its replicas have come to follow it.
 constexpr Duration kAskAgain = 50ms;
-constexpr Duration kAskWhileFilling = 50ms;  // a disk of one of them, with what it acknowledges
 constexpr Duration kRedial = 2s;  // without an answer: a connection that a cut has left behind
 
 }  // namespace
@@ -64,7 +62,6 @@ void Lease::Follow() {
   holds_ = false;
   told_ = true;
   needs_.moved(Time{0});
-  JudgeDisks();
 }
 
 std::string Lease::WhyNot() const {
@@ -88,29 +85,6 @@ void Lease::Judge() {
     LOG_INFO("{} has its lease in term {}", self_.ToString(), book_.term());
   }
   needs_.changed();
-}
-
-DiskRefusal Lease::AskedByAckers() const {
-  if (!book_.leased()) return DiskRefusal::kNothing;
-  std::vector<DiskRefusal> asked;
-  for (const auto& [alias, peer] : peers_) {
-    if (peer->member.acknowledges && loop_.Now() - peer->granted_at < kDiskWord)
-      asked.push_back(peer->disk);
-  }
-  // Commits wait for those that are not there, and not for room.
-  if (asked.size() < book_.needed()) return DiskRefusal::kNothing;
-  std::ranges::sort(asked);
-  return asked[book_.needed() - 1];
-}
-
-void Lease::JudgeDisks() {
-  disks_fill_ = false;
-  for (const auto& [alias, peer] : peers_)
-    disks_fill_ |= peer->disk_filling && loop_.Now() - peer->granted_at < kDiskWord;
-  const DiskRefusal asked = AskedByAckers();
-  if (asked == disks_) return;
-  disks_ = asked;
-  needs_.ackers(asked);
 }
 
 void Lease::AskAll(io::Gate& gate) {
@@ -165,11 +139,7 @@ io::Task<void> Lease::Ask(Lease& self, io::Gate& gate, std::shared_ptr<Peer> pee
   if (!granted && !(foreign && peer->member.acknowledges)) co_return;
   self.renewal_ns_.Observe(now - asked_at);
   self.book_.Granted(term, peer->member.alias, asked_at);
-  peer->granted_at = now;
-  peer->disk = static_cast<DiskRefusal>(std::clamp(response.disk_refusal(), 0, 2));
-  peer->disk_filling = response.disk_filling();
   self.Judge();
-  self.JudgeDisks();
 }
 
 io::Task<void> Lease::Loop(Lease& self, io::Gate& gate) {
@@ -179,9 +149,7 @@ io::Task<void> Lease::Loop(Lease& self, io::Gate& gate) {
     Time next = now + reparent::kGrantEvery;
     if (self.book_.leased()) {
       self.Judge();
-      self.JudgeDisks();
       Duration every = self.holds_ ? reparent::kGrantEvery : kAskAgain;
-      if (self.disks_fill_) every = kAskWhileFilling;
       if (now >= self.asked_at_ + every) self.AskAll(gate);
       next = self.asked_at_ + every;
       if (self.holds_) next = std::min(next, self.book_.Until());

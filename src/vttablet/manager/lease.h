@@ -15,7 +15,6 @@
 #include "port/tablet_manager.h"
 #include "record/record.h"
 #include "reparent/lease.h"
-#include "vttablet/query/disk_refusal.h"
 
 namespace paceline::vttablet {
 
@@ -31,9 +30,8 @@ class Lease {
  public:
   struct Needs {
     std::function<std::shared_ptr<port::TabletManager>(const record::Tablet&)> call_tablet;
-    std::function<void(Time)> moved;          // its end, at once
-    std::function<void()> changed;            // Holds() is not what it was
-    std::function<void(DiskRefusal)> ackers;  // AskedByAckers() is not what it was
+    std::function<void(Time)> moved;  // its end, at once
+    std::function<void()> changed;    // Holds() is not what it was
   };
   Lease(io::Loop& loop, record::TabletAlias self, Needs needs);
 
@@ -47,8 +45,6 @@ class Lease {
   bool leased() const { return book_.leased(); }
   bool Holds() const { return !book_.leased() || holds_; }
   std::string WhyNot() const;
-  // Where as many as commits need would still take all: nothing.
-  DiskRefusal AskedByAckers() const;
 
   // Runs until the gate closes.
   static io::Task<void> Loop(Lease& self, io::Gate& gate);
@@ -59,15 +55,11 @@ class Lease {
     std::shared_ptr<port::TabletManager> manager;
     int asking = 0;
     Time answered_at;  // or first asked at, over this connection
-    Time granted_at{0};
-    DiskRefusal disk = DiskRefusal::kNothing;
-    bool disk_filling = false;
   };
 
   static io::Task<void> Ask(Lease& self, io::Gate& gate, std::shared_ptr<Peer> peer);
   void AskAll(io::Gate& gate);
   void Judge();
-  void JudgeDisks();
 
   io::Loop& loop_;
   record::TabletAlias self_;
@@ -76,10 +68,8 @@ class Lease {
   std::map<record::TabletAlias, std::shared_ptr<Peer>> peers_;
   std::vector<LeaseMember> members_;
   bool holds_ = false;
-  bool told_ = true;                           // what `changed` told last
-  bool held_ = false;                          // once in this term: only then is it lost
-  DiskRefusal disks_ = DiskRefusal::kNothing;  // what `ackers` told last
-  bool disks_fill_ = false;
+  bool told_ = true;   // what `changed` told last
+  bool held_ = false;  // once in this term: only then is it lost
   Time asked_at_{0};
   io::Event ask_now_;
   Counter& lapses_;

@@ -37,10 +37,9 @@ Manager::Manager(io::Loop& loop, ManagerOptions options, Needs needs)
                options_.topology_copy.empty() ? options_.state_file + ".topology"
                                               : options_.topology_copy,
                {options_.tablet.keyspace, options_.tablet.shard}, options_.tablet.alias.cell),
-      lease_(
-          loop, tablet_.alias,
-          {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
-           [this] { ShowServing(); }, [this](DiskRefusal refusal) { disk_.SetAckers(refusal); }}),
+      lease_(loop, tablet_.alias,
+             {needs_.call_tablet, [this](Time until) { needs_.query->SetLease(until); },
+              [this] { ShowServing(); }}),
       disk_(loop, CareOf(options_),
             {needs_.topo, needs_.call_tablet,
              [this] { return mysqld_running_ && !unsettled() ? replication_.get() : nullptr; },

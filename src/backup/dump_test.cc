@@ -86,17 +86,9 @@ class Text final : public io::ByteSink {
  public:
   io::Task<Status> Write(std::string_view bytes, Deadline) override {
     text += bytes;
-    if (admin == nullptr || bytes.find(at) == bytes.npos) co_return Status();
-    mysqld::Admin* asked = std::exchange(admin, nullptr);
-    std::vector<std::string> statements = {std::move(sql)};
-    Status ran = co_await asked->Run(std::move(statements), InTest());
-    EXPECT_TRUE(ran) << ran.error().ToString();
     co_return Status();
   }
   std::string text;
-  // Once these bytes come, a statement is run somewhere.
-  std::string at, sql;
-  mysqld::Admin* admin = nullptr;
 };
 
 class DumpTest : public testing::TestWithParam<gtid::Flavor> {
@@ -319,29 +311,6 @@ TEST_P(DumpTest, WhatWasCutShortOrAlteredIsTold) {
   auto report = Dump(*from);
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().code(), Code::kCanceled) << report.error().ToString();
-}
-
-// On MySQL it waits for the end.
-TEST_P(DumpTest, WhoAltersATableIsNotHeldUpByOneThatWasRead) {
-  if (GetParam() == gtid::Flavor::kMysql) GTEST_SKIP();
-  readers = 1;
-  for (const char* table : {"early", "late"})
-    Run(*from, std::string("CREATE TABLE ") + table + " (id INT PRIMARY KEY, v LONGTEXT)");
-  Run(*from, "INSERT INTO early VALUES (1, REPEAT('e', 2000000))");
-  Run(*from, "INSERT INTO late VALUES (1, REPEAT('l', 1000))");
-  Run(*from, "ANALYZE TABLE early, late");
-  sink.admin = &from->admin();
-  sink.at = "INSERT INTO `d`.`late`";
-  sink.sql = "ALTER TABLE d.early ADD COLUMN w INT";
-  ASSERT_OK(Dump(*from));
-  sink.admin = &from->admin();
-  sink.at = "INSERT INTO `d`.`early`";
-  sink.sql = "ALTER TABLE d.late ADD COLUMN w INT";
-  auto report = Dump(*from);
-  ASSERT_FALSE(report);
-  EXPECT_EQ(report.error().code(), Code::kAborted);
-  EXPECT_NE(report.error().message().find("`d`.`late` was altered"), std::string::npos)
-      << report.error().ToString();
 }
 
 // What both flavors know goes from one to the other.

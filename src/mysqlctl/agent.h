@@ -130,6 +130,12 @@ class Mysqlctld final : public port::Mysqlctl {
   io::Task<Result<std::string>> StreamStopped(io::ByteSink& to, Tables* counted, Deadline deadline);
   // logical.cc: read over SQL, and loaded into a server of its own, whose files then arrive.
   io::Task<Result<std::string>> StreamLogical(io::ByteSink& to, Tables* counted, Deadline deadline);
+  // What a backup's object holds goes to `to`, counted. Errors: kCanceled: `fetch` was given up;
+  // kDataLoss: a part is missing; of ReadStored and of `to`.
+  static io::Task<Status> ReadBackup(std::shared_ptr<backup::Storage> storage, std::string path,
+                                     backup::FrameOptions frames, backup::StoredObject object,
+                                     std::shared_ptr<Fetch> fetch, io::ByteSink& to,
+                                     Deadline deadline);
   io::Task<Status> FetchLogical(backup::Catalog catalog, backup::Manifest manifest,
                                 std::string path, backup::FrameOptions frames,
                                 backup::Incoming incoming, std::shared_ptr<Fetch> fetch,

@@ -305,6 +305,29 @@ io::Task<Result<std::string>> Mysqlctld::StreamStopped(io::ByteSink& to, Tables*
   co_return position->ToEncoded();
 }
 
+io::Task<Status> Mysqlctld::ReadBackup(std::shared_ptr<backup::Storage> storage, std::string path,
+                                       backup::FrameOptions frames, backup::StoredObject object,
+                                       std::shared_ptr<Fetch> fetch, io::ByteSink& to,
+                                       Deadline deadline) {
+  struct Counted final : io::ByteSink {
+    io::Task<Status> Write(std::string_view bytes, Deadline deadline) override {
+      if (fetch->canceled) co_return Fail(Code::kCanceled, "the seed was given up");
+      fetch->counted = fetch->counted.value_or(0) + bytes.size();
+      Status written = co_await to->Write(bytes, deadline);
+      co_return written;
+    }
+    Fetch* fetch = nullptr;
+    io::ByteSink* to = nullptr;
+  } counted;
+  counted.fetch = fetch.get();
+  counted.to = &to;
+  Status read = co_await backup::ReadStored(std::move(storage), std::move(path), std::move(frames),
+                                            std::move(object), counted, deadline);
+  if (!read && read.error().code() == Code::kNotFound)
+    read = Fail(Code::kDataLoss, "a part is missing: {}", read.error().message());
+  co_return read;
+}
+
 io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
                                                      backup::Incoming incoming,
                                                      std::shared_ptr<Fetch> fetch,
@@ -347,26 +370,12 @@ io::Task<Result<std::string>> Mysqlctld::FetchBackup(port::SeedOrder order,
       loop_, mariabackup ? backup::Packing::kMbstream : backup::Packing::kTar, incoming.raw(),
       user);
   if (!unpacker) co_return Fail(unpacker.error());
-  struct Unpack final : io::ByteSink {
-    io::Task<Status> Write(std::string_view bytes, Deadline deadline) override {
-      if (fetch->canceled) co_return Fail(Code::kCanceled, "the seed was given up");
-      fetch->counted = fetch->counted.value_or(0) + bytes.size();
-      Status written = co_await unpacker->Write(bytes, deadline);
-      co_return written;
-    }
-    Fetch* fetch = nullptr;
-    backup::Unpacker* unpacker = nullptr;
-  } unpack;
-  unpack.fetch = fetch.get();
-  unpack.unpacker = unpacker->get();
   const backup::StoredObject& object = manifest->objects[0];
   fetch->counted = 0;
   fetch->total = object.raw_bytes;
   std::string path = catalog->Folder(order.backup) + "/" + object.name;
   Status restored =
-      co_await backup::ReadStored(catalog->storage(), path, *frames, object, unpack, deadline);
-  if (!restored && restored.error().code() == Code::kNotFound)
-    restored = Fail(Code::kDataLoss, "a part is missing: {}", restored.error().message());
+      co_await ReadBackup(catalog->storage(), path, *frames, object, fetch, **unpacker, deadline);
   if (!restored) co_return Fail(restored.error().Context("restoring backup " + order.backup));
   Status unpacked = co_await (*unpacker)->Finish(deadline);
   if (!unpacked) co_return Fail(unpacked.error());

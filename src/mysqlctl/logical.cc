@@ -68,17 +68,6 @@ io::Task<Status> Mysqlctld::FetchLogical(backup::Catalog catalog, backup::Manife
   options.config.extra += kLoading;
   if (!options.programs.version.mariadb()) options.config.extra += "super_read_only = OFF\n";
   mysqld::Instance scratch(loop_, options);
-  struct Loading final : io::ByteSink {
-    io::Task<Status> Write(std::string_view bytes, Deadline deadline) override {
-      if (fetch->canceled) co_return Fail(Code::kCanceled, "the seed was given up");
-      fetch->counted = fetch->counted.value_or(0) + bytes.size();
-      Status written = co_await loader->Write(bytes, deadline);
-      co_return written;
-    }
-    Fetch* fetch = nullptr;
-    backup::Loader* loader = nullptr;
-  } loading;
-  loading.fetch = fetch.get();
   fetch->counted = 0;
   const backup::StoredObject object = manifest.objects[0];
   fetch->total = object.raw_bytes;
@@ -91,11 +80,8 @@ io::Task<Status> Mysqlctld::FetchLogical(backup::Catalog catalog, backup::Manife
     auto loader = co_await backup::Loader::Open(std::move(load), deadline);
     if (!loader) done = Fail(loader.error());
     if (loader) {
-      loading.loader = loader->get();
       done =
-          co_await backup::ReadStored(catalog.storage(), path, frames, object, loading, deadline);
-      if (!done && done.error().code() == Code::kNotFound)
-        done = Fail(Code::kDataLoss, "a part is missing: {}", done.error().message());
+          co_await ReadBackup(catalog.storage(), path, frames, object, fetch, **loader, deadline);
       Result<backup::LoadReport> report = backup::LoadReport();
       if (done) report = co_await (*loader)->Finish(deadline);
       if (!report) done = Fail(report.error());

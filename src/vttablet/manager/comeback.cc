@@ -64,12 +64,8 @@ io::Task<Status> Manager::ComeBackUnder(LaterLeader leader, bool held, Deadline 
     co_return Fail(report.error());
   }
   // What it wrote as primary comes after where it followed its former source.
-  Result<std::optional<mysqld::ReplicationStatus>> source =
-      co_await replication_->Replica(deadline);
-  if (source && *source) {
-    Status forgotten = co_await replication_->ForgetSource(deadline);
-    if (!forgotten) co_return forgotten;
-  }
+  Status forgotten = co_await ForgetLeftoverSource(deadline);
+  if (!forgotten) co_return forgotten;
   LOG_INFO("comes back under {}, which leads term {}", leader.alias.ToString(), leader.term);
   // From here on it is nobody's primary, whatever happens before it follows.
   state_.primary_term = 0;

@@ -8,9 +8,8 @@
 #include "backup/archive_stream.h"
 #include "base/strings.h"
 #include "io/sleep.h"
-#include "mysqld/testing.h"
 #include "paceline_agent.pb.h"
-#include "topo/open.h"
+#include "vttablet/manager/testing.h"
 
 namespace paceline::vttablet {
 namespace {
@@ -47,18 +46,11 @@ class DiskCareTest : public ::testing::TestWithParam<gtid::Flavor> {
     if (topo != nullptr) servers.Await(Ended(this));
   }
   static io::Task<Status> Found(DiskCareTest* test) {
-    topo::OpenOptions options;
-    options.implementation = "memory";
-    options.global_address = test->servers.root();
-    options.global_root = "/global";
-    Result<std::unique_ptr<topo::Server>> opened = topo::OpenServer(options);
+    record::Keyspace keyspace;
+    auto opened = co_await OpenMemoryTopology(test->servers.root(), keyspace);
     if (!opened) co_return Fail(opened.error());
     test->topo = std::move(*opened);
-    record::CellInfo cell;
-    cell.server_address = options.global_address;
-    cell.root = "/zone1";
-    Status made = co_await test->topo->CreateCellInfo("zone1", cell, InTest());
-    if (made) made = co_await test->topo->CreateKeyspace("ks", record::Keyspace(), InTest());
+    Status made;
     for (const record::TabletAlias& alias : {kAlias, kOther}) {
       record::Tablet tablet = TabletOf(alias);
       if (made) made = co_await test->topo->CreateTablet(tablet, InTest());

@@ -216,6 +216,8 @@ class Manager final : public port::TabletManager, private port::MysqldStateSink 
   io::Task<Status> BecomePrimary(const agent::PromoteRequest& request, bool wait_for_ackers,
                                  Deadline deadline);
   io::Task<Status> ConfirmPrimary(JournalEntry entry, Deadline deadline);
+  // Of one that leads or led, where it has one; nothing where that cannot be read.
+  io::Task<Status> ForgetLeftoverSource(Deadline deadline);
   io::Task<void> FinishPromotion(uint64_t term, Deadline deadline);  // REQUIRES: the role mutex
   // By itself, without the role mutex: its first rows may wait long for an acknowledgement.
   void ConfirmSoon(JournalEntry entry);

@@ -7,10 +7,9 @@
 #include <utility>
 
 #include "io/sleep.h"
-#include "mysqld/testing.h"
 #include "paceline_agent.pb.h"
 #include "tabletmanagerdata.pb.h"
-#include "topo/open.h"
+#include "vttablet/manager/testing.h"
 
 namespace paceline::vttablet {
 namespace {
@@ -126,22 +125,12 @@ class ManagerTest : public ::testing::TestWithParam<gtid::Flavor> {
     co_return 0;
   }
   static io::Task<Status> Found(ManagerTest* test) {
-    topo::OpenOptions options;
-    options.implementation = "memory";
-    options.global_address = test->servers.root();
-    options.global_root = "/global";
-    Result<std::unique_ptr<topo::Server>> opened = topo::OpenServer(options);
-    if (!opened) co_return Fail(opened.error());
-    test->topo = std::move(*opened);
-    record::CellInfo cell;
-    cell.server_address = options.global_address;
-    cell.root = "/zone1";
-    Status made = co_await test->topo->CreateCellInfo("zone1", cell, InTest());
-    if (!made) co_return made;
     record::Keyspace keyspace;
     keyspace.durability_policy = "none";
-    made = co_await test->topo->CreateKeyspace("ks", keyspace, InTest());
-    co_return made;
+    auto opened = co_await OpenMemoryTopology(test->servers.root(), keyspace);
+    if (!opened) co_return Fail(opened.error());
+    test->topo = std::move(*opened);
+    co_return Status();
   }
   void Begin() {
     Make();

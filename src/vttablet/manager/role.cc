@@ -67,12 +67,8 @@ io::Task<Status> Manager::TakeUpRole(Deadline deadline) {
 
 io::Task<Status> Manager::ResumePrimary(Deadline deadline) {
   LOG_INFO("resuming as primary of term {}", state_.primary_term);
-  Result<std::optional<mysqld::ReplicationStatus>> source =
-      co_await replication_->Replica(deadline);
-  if (source && *source) {
-    Status forgotten = co_await replication_->ForgetSource(deadline);
-    if (!forgotten) co_return forgotten;
-  }
+  Status forgotten = co_await ForgetLeftoverSource(deadline);
+  if (!forgotten) co_return forgotten;
   if (needs_.agent != nullptr) {
     // A promotion that was cut short may not have come to it.
     Status role = co_await needs_.agent->SetRole(true, Deadline::In(5s).EarlierOf(deadline));
@@ -494,15 +490,20 @@ io::Task<Status> Manager::ConfirmPrimary(JournalEntry entry, Deadline deadline) 
   co_return Status();
 }
 
+io::Task<Status> Manager::ForgetLeftoverSource(Deadline deadline) {
+  Result<std::optional<mysqld::ReplicationStatus>> source =
+      co_await replication_->Replica(deadline);
+  Status forgotten;
+  if (source && *source) forgotten = co_await replication_->ForgetSource(deadline);
+  co_return forgotten;
+}
+
 // What clients need not wait for. Where it fails vtorc sees a primary with a source, and whoever
 // takes up the role again forgets it too.
 io::Task<void> Manager::FinishPromotion(uint64_t term, Deadline deadline) {
   bool leads = StillLeads(term) && state_.primary_term == term && is_primary() && !state_.demoted;
   if (!leads) co_return;
-  Result<std::optional<mysqld::ReplicationStatus>> source =
-      co_await replication_->Replica(deadline);
-  Status forgotten;
-  if (source && *source) forgotten = co_await replication_->ForgetSource(deadline);
+  Status forgotten = co_await ForgetLeftoverSource(deadline);
   if (!forgotten) LOG_WARNING("{}", forgotten.error().ToString());
   Status events = co_await replication_->EnableEvents(deadline);
   if (!events) LOG_WARNING("enabling events: {}", events.error().ToString());
